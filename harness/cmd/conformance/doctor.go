@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/fixtures/images"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/signoff"
+	"aegis.test/conformance/harness/stack"
+)
+
+// Marks of what a doctor finds.
+const (
+	markOK   = "ok"
+	markWarn = "warn"
+	markFail = "fail"
+)
+
+// ailment is one line of what a doctor finds.
+type ailment struct{ mark, what, found, fix string }
+
+func (a ailment) String() string {
+	line := fmt.Sprintf("%-5s %-24s %s", a.mark, a.what, a.found)
+	if a.fix != "" && a.mark != markOK {
+		line += ": " + a.fix
+	}
+	return line
+}
+
+// soon is how near an expiry is worth a warning.
+const soon = 72 * time.Hour
+
+func doctorCommand() *cobra.Command {
+	var from sources
+	c := &cobra.Command{
+		Use: "doctor", Short: "check that everything a run needs is there, and say how to mend what is not", Args: none,
+		Long: `doctor checks the engine and its images, and of each target of the configuration
+names, connections, TLS, HTTP versions, the clock, the lifetimes of tokens and
+certificates, what Vault allows and whether metrics can be read. It sends a
+request or two to each face, and none that needs a credential. Each line is ok,
+warn or fail, with the fix; the exit status is 4 where one is fail.`,
+		Example: "  conformance doctor\n  conformance doctor --config staging.yaml",
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+			defer cancel()
+			failed := false
+			show := func(a ailment) {
+				failed = failed || a.mark == markFail
+				_ = tell(c, a.String())
+			}
+			examineEngine(ctx, show)
+			all, err := from.load()
+			if err != nil && from.path == "" && errors.Is(err, errNoConfig) {
+				show(ailment{markWarn, "configuration", "there is none", "conformance init writes one, where a live target is meant"})
+			} else if err != nil {
+				return err
+			}
+			for _, l := range all {
+				show(ailment{markOK, "configuration", l.Source + ", target " + l.Target.Name, ""})
+				examine(ctx, l, show)
+			}
+			if failed {
+				return status(exitEnvironment)
+			}
+			return nil
+		},
+	}
+	from.flags(c)
+	return c
+}
+
+// examineEngine looks for an engine and its images: a live target needs neither.
+func examineEngine(ctx context.Context, show func(ailment)) {
+	engine, err := images.Engine(ctx)
+	if err != nil {
+		show(ailment{markWarn, "engine", "none answers", "start one for conformance run in containers; embedded and live runs need none"})
+		return
+	}
+	_ = engine.Close()
+	show(ailment{markOK, "engine", "it answers", ""})
+	var missing []string
+	for _, name := range imageNames() {
+		if _, err := images.Ensure(ctx, []string{name}, images.Options{}); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		show(ailment{markWarn, "images", "there is none of " + strings.Join(missing, ", "), "conformance images --pull --build"})
+		return
+	}
+	show(ailment{markOK, "images", "all are there", ""})
+}
+
+// examine looks at one target.
+func examine(ctx context.Context, l config.Loaded, show func(ailment)) {
+	if l.Service.Image != "" {
+		return
+	}
+	paper, err := stack.Paper(l, "doctor")
+	if err != nil {
+		show(ailment{markFail, "configuration", err.Error(), "mend it"})
+		return
+	}
+	reached := true
+	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
+		if face, ok := paper.Faces[mode]; ok {
+			reached = examineFace(ctx, string(mode), face, show) && reached
+		}
+	}
+	if !reached {
+		return
+	}
+	paper.Run = run.NewID()
+	examineClock(ctx, paper, show)
+	examineVault(ctx, l, show)
+	examineGrants(ctx, l, show)
+	for mode, at := range paper.Metrics {
+		examineMetrics(ctx, mode, at, show)
+	}
+}
+
+// examineFace looks at the way to one face.
+func examineFace(ctx context.Context, mode string, face harness.Face, show func(ailment)) bool {
+	u, err := url.Parse(face.URL)
+	if err != nil {
+		show(ailment{markFail, mode + " URL", err.Error(), "mend target.url"})
+		return false
+	}
+	at := cmp.Or(face.Connect, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])))
+	if face.Proxy != "" {
+		show(ailment{markOK, mode + " way", "through " + face.Proxy + ", which resolves names and connects", ""})
+		return true
+	}
+	host, _, _ := net.SplitHostPort(at)
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		show(ailment{markFail, mode + " DNS", err.Error(), "mend target.url, or give target.connect_to"})
+		return false
+	}
+	show(ailment{markOK, mode + " DNS", host + " is " + strings.Join(addresses, ", "), ""})
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", at)
+	if err != nil {
+		show(ailment{markFail, mode + " TCP", err.Error(), "is it up, and may this host reach it?"})
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	show(ailment{markOK, mode + " TCP", at, ""})
+	if u.Scheme != "https" {
+		show(ailment{markWarn, mode + " TLS", "the URL is plain HTTP", "call the ingress, by https"})
+		return true
+	}
+	return examineTLS(ctx, mode, cmp.Or(face.Host, u.Hostname()), face.RootCAs, conn, show)
+}
+
+func examineTLS(ctx context.Context, mode, name string, roots []byte, conn net.Conn, show func(ailment)) bool {
+	trusted := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	if len(roots) > 0 {
+		trusted.RootCAs = x509.NewCertPool()
+		trusted.RootCAs.AppendCertsFromPEM(roots)
+	}
+	secure := tls.Client(conn, trusted)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		var untrusted *tls.CertificateVerificationError
+		if errors.As(err, &untrusted) {
+			show(ailment{markFail, mode + " TLS chain", err.Error(), "give target.ca_bundle, or target.sni"})
+			return false
+		}
+		show(ailment{markWarn, mode + " TLS", err.Error(), "a face that wants a client's certificate may answer so (TLS 1.2)"})
+		return true
+	}
+	state := secure.ConnectionState()
+	leaf := state.PeerCertificates[0]
+	show(expiring(mode+" TLS chain", "verifies", leaf.NotAfter, "renew the server's certificate"))
+	show(ailment{markOK, mode + " TLS", tls.VersionName(state.Version), ""})
+	show(ailment{markOK, mode + " HTTP", cmp.Or(state.NegotiatedProtocol, "http/1.1, without ALPN"), ""})
+	return true
+}
+
+// expiring is ok, warn or fail by how far away an expiry is.
+func expiring(what, found string, at time.Time, fix string) ailment {
+	left := time.Until(at)
+	a := ailment{markOK, what, fmt.Sprintf("%s, until %s", found, at.UTC().Format(time.RFC3339)), fix}
+	if left < soon {
+		a.mark = markWarn
+	}
+	if left < 0 {
+		a.mark = markFail
+	}
+	return a
+}
+
+func examineClock(ctx context.Context, t *harness.Target, show func(ailment)) {
+	seen, err := probe.Identify(ctx, t)
+	switch {
+	case err != nil:
+		show(ailment{markFail, "answer", err.Error(), "is the service up behind the ingress?"})
+	case !seen.Timed:
+		show(ailment{markWarn, "clock", "no answer has a Date", "compare the target's clock by hand"})
+	case max(seen.Offset, -seen.Offset) > signoff.MaxClockOffset:
+		show(ailment{markFail, "clock", fmt.Sprintf("%v off", seen.Offset.Round(time.Second)), "set this host's clock, or the target's"})
+	default:
+		show(ailment{markOK, "clock", fmt.Sprintf("within %v of ours", (max(seen.Offset, -seen.Offset) + time.Second).Round(time.Second)), ""})
+	}
+	if err == nil && t.Build.Path != "" && seen.Version == "" {
+		show(ailment{markWarn, "version", t.Build.Path + " tells none", "mend target.version"})
+	}
+}
+
+// examineVault asks what the harness may do there.
+func examineVault(ctx context.Context, l config.Loaded, show func(ailment)) {
+	v := l.Grants.Vault
+	if v.Address == "" {
+		return
+	}
+	data := v.Mount + "/data/" + v.Path
+	needed := map[string]string{data: "read"}
+	if p := l.Grants.Certificates.VaultPKI; p.Role != "" {
+		needed[p.Mount+"/issue/"+p.Role], needed[p.Mount+"/revoke"], needed[p.Mount+"/roles/"+cmp.Or(p.ClientRole, p.Role)] = "update", "update", "read"
+	}
+	if l.Grants.Tokens.VaultRole != "" {
+		needed["identity/oidc/token/"+l.Grants.Tokens.VaultRole] = "read"
+	}
+	if r := v.ServiceRole; r.Role != "" {
+		needed["auth/"+r.Mount+"/role/"+r.Role] = "read"
+	}
+	if v.ServiceToken != "" {
+		needed["sys/capabilities"] = "update"
+	}
+	var paths []string
+	for path := range needed {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	able, err := stack.Abilities(ctx, l, paths)
+	if err != nil {
+		show(ailment{markFail, "Vault", err.Error(), "mend grants.vault"})
+		return
+	}
+	for _, path := range paths {
+		show(permitted(path, needed[path], able[path]))
+	}
+	if v.Write {
+		show(permitted(data, "update", able[data]))
+	}
+}
+
+func permitted(path, need string, can []string) ailment {
+	a := ailment{markOK, "Vault " + need, path, ""}
+	if !slices.Contains(can, need) && !slices.Contains(can, "root") {
+		a.mark, a.found, a.fix = markFail, fmt.Sprintf("%s allows %s", path, strings.Join(can, ", ")), "give the harness's policy "+need+" there"
+	}
+	return a
+}
+
+// examineGrants looks at the lifetimes of what is presented.
+func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
+	live, err := stack.Live(ctx, l, run.NewID(), func(string, string) {})
+	if err != nil {
+		show(ailment{markFail, "grants", err.Error(), "mend them"})
+		return
+	}
+	defer func() { _ = live.Stop(ctx) }()
+	t := live.Target
+	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
+		a := expiring("valid token", "it is valid", at, "give one that outlasts the run, or grants.tokens.client_credentials")
+		if a.mark == markWarn && time.Until(at) > 30*time.Minute || t.Control.Bearer != nil {
+			a.mark = markOK
+		}
+		show(a)
+	}
+	for _, c := range []struct {
+		name string
+		pair harness.CertPair
+	}{{"enrolled", t.Certs.Enrolled}, {"unenrolled", t.Certs.Unenrolled}, {"authority", t.Certs.Authority}} {
+		if len(c.pair.Chain) == 0 {
+			continue
+		}
+		pair, err := certs.ParsePair(c.pair.Chain, []byte(c.pair.Key.Reveal()))
+		if err != nil {
+			show(ailment{markFail, c.name, err.Error(), "give another"})
+			continue
+		}
+		a := expiring(c.name+" certificate", "it is valid", pair.Certificate.NotAfter, "issue a new one")
+		if a.mark == markWarn && time.Until(pair.Certificate.NotAfter) > 30*time.Minute {
+			a.mark = markOK // short-lived ones are what the runbook prefers
+		}
+		show(a)
+	}
+}
+
+func examineMetrics(ctx context.Context, mode harness.Mode, at string, show func(ailment)) {
+	page, err := probe.Scrape(ctx, &http.Client{Timeout: 10 * time.Second}, at)
+	switch {
+	case err != nil:
+		show(ailment{markFail, string(mode) + " metrics", err.Error(), "mend grants.metrics"})
+	case len(page[probe.AuthFailures].Series) == 0:
+		show(ailment{markWarn, string(mode) + " metrics", "there is no " + probe.AuthFailures, "the service must expose it (runbook section 5)"})
+	default:
+		show(ailment{markOK, string(mode) + " metrics", at, ""})
+	}
+}

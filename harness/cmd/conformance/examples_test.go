@@ -1,0 +1,104 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report"
+	"aegis.test/conformance/harness/signoff"
+)
+
+// top is the module's root, from here.
+const top = "../../.."
+
+const action = top + "/.github/actions/conformance/action.yml"
+
+// examples are the files that call this program elsewhere.
+func examples(t *testing.T) []string {
+	t.Helper()
+	manifests, err := filepath.Glob(top + "/suites/examples/kubernetes/*.yaml")
+	if err != nil || len(manifests) == 0 {
+		t.Fatalf("%d manifests, %v", len(manifests), err)
+	}
+	return append(manifests, top+"/suites/examples/gitlab-ci.yml", action)
+}
+
+// TestExamplesCallWhatThereIs: every flag that an example gives is one of a
+// command, and every file it takes is one that a run writes.
+func TestExamplesCallWhatThereIs(t *testing.T) {
+	flag, file := regexp.MustCompile(`(?:^|[\s\[("])--([a-z][a-z-]*)`), regexp.MustCompile(`[a-z-]+\.(?:html|md|xml)\b`)
+	written := []string{signoff.RecordName}
+	for _, f := range report.Formats {
+		written = append(written, f.File)
+	}
+	for _, name := range examples(t) {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = regexp.MustCompile(`(?m)^#.*$`).ReplaceAll(data, nil)
+		for _, match := range flag.FindAllStringSubmatch(string(data), -1) {
+			if !slices.ContainsFunc(root().Commands(), func(c *cobra.Command) bool { return c.Flags().Lookup(match[1]) != nil }) {
+				t.Errorf("%s gives --%s, which is no flag", name, match[1])
+			}
+		}
+		for _, taken := range file.FindAllString(string(data), -1) {
+			if !slices.Contains(written, taken) {
+				t.Errorf("%s takes %s, which no run writes", name, taken)
+			}
+		}
+	}
+}
+
+// TestActionRuns runs the step of the GitHub action that runs the harness, as a
+// runner would: the status and the summary are where the next steps look.
+func TestActionRuns(t *testing.T) {
+	var a struct {
+		Runs struct {
+			Steps []struct{ ID, Run string }
+		}
+	}
+	data, err := os.ReadFile(action)
+	if err == nil {
+		err = yaml.Unmarshal(data, &a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(dir, "conformance"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range a.Runs.Steps {
+		if step.ID != "run" {
+			continue
+		}
+		out, said := filepath.Join(dir, "out"), filepath.Join(dir, "output")
+		c := exec.CommandContext(t.Context(), "bash", "-e", "-o", "pipefail", "-c", step.Run)
+		c.Env = append(os.Environ(), asMain+"=1", "RUNNER_TEMP="+dir, "GITHUB_OUTPUT="+said, "GITHUB_STEP_SUMMARY="+filepath.Join(dir, "summary"),
+			"CONFIG=", "IMAGE=", "RUNTIME=embedded", "OUT="+out)
+		if text, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		status, _ := os.ReadFile(said)
+		summary, _ := os.ReadFile(filepath.Join(dir, "summary"))
+		if r := record(t, out); string(status) != "status=0\n" || !strings.Contains(string(summary), string(signoff.Passed)) || r.Kind != harness.Rehearsal {
+			t.Errorf("said %q of a %s, in summary %q: want the pass of a rehearsal", status, r.Kind, summary)
+		}
+		return
+	}
+	t.Errorf("%s has no step %q", action, "run")
+}

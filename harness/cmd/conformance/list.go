@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"aegis.test/conformance/fixtures/faults"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/suites"
+	"aegis.test/conformance/suites/rollback"
+)
+
+func listCommand() *cobra.Command {
+	var asJSON bool
+	var only []string
+	c := &cobra.Command{
+		Use: "list", Short: "list the expectations", Args: none,
+		Example: "  conformance list --only identity\n  conformance list --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			selected, err := choose(suites.All(), only)
+			if err != nil {
+				return usage{err}
+			}
+			if asJSON {
+				return tellJSON(c, map[string]any{"expectations": entries(selected), "digest": suites.CatalogueDigest()})
+			}
+			for _, x := range selected {
+				if err := tell(c, fmt.Sprintf("%-9s %-6s %-13s %s", x.ID, x.Level, x.Stimulus.Effect(), x.Rule.Text)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "every field, as JSON")
+	c.Flags().StringSliceVar(&only, "only", nil, "only these: IDs, areas, chapters, levels or effects")
+	complete(c, map[string]completion{"only": labelled})
+	return c
+}
+
+func entries(selected []harness.Expectation) []suites.Entry {
+	list := make([]suites.Entry, len(selected))
+	for i, x := range selected {
+		list[i] = suites.Describe(x)
+	}
+	return list
+}
+
+func tellJSON(c *cobra.Command, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return tell(c, string(data))
+}
+
+func explainCommand() *cobra.Command {
+	return &cobra.Command{
+		ValidArgsFunction: identified,
+		Use:               "explain ID|rollback", Short: "explain one expectation and the faults that prove it, or the way back", Args: exactly(1, "one ID, or rollback"),
+		Long: `explain tells of one expectation what it requires, and which faults prove it.
+explain rollback leads through section 7 of the runbook, step by step: what to
+do, what that should show, and which expectations hold it.`,
+		Example: "  conformance explain OIDC-005\n  conformance explain rollback",
+		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] == "rollback" {
+				return tell(c, guide())
+			}
+			x, ok := suites.Find(args[0])
+			if !ok {
+				return usage{fmt.Errorf("no expectation %q%s: conformance list shows them", args[0], nearest(suites.All(), args[0]))}
+			}
+			return tell(c, explain(x))
+		},
+	}
+}
+
+func explain(x harness.Expectation) string {
+	e := suites.Describe(x)
+	var b strings.Builder
+	line := func(name, text string) { fmt.Fprintf(&b, "%-10s %s\n", name, text) }
+	fmt.Fprintf(&b, "%s: %s\n\n", e.ID, e.Title)
+	line("rule", e.Rule.Text)
+	for _, text := range clauseText(x) {
+		line("clause", text)
+	}
+	line("source", e.Source)
+	line("level", fmt.Sprintf("%s, effect %s", e.Level, e.Effect))
+	line("stimulus", e.Stimulus)
+	line("outcome", e.Outcome)
+	line("needs", orNothing(join(e.Needs)))
+	line("stands at", fmt.Sprintf("%s:%d", e.Rule.File, e.Rule.Line))
+	proven := false
+	for _, f := range faults.All() {
+		if slices.Contains(f.Named, x.ID) {
+			line("proven by", fmt.Sprintf("%s (%s): %s", f.ID, f.Component, f.Says))
+			proven = true
+		}
+	}
+	if !proven {
+		line("proven by", "no fault yet")
+	}
+	line("rerun", suites.Program+" run --only "+x.ID)
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// guide is section 7 of the runbook, step by step.
+func guide() string {
+	var b strings.Builder
+	b.WriteString("The way back, when enforcing has caused widespread failures (runbook section 7).\n")
+	var ids []string
+	for i, step := range rollback.Guide {
+		fmt.Fprintf(&b, "\n%d. %s\n", i, clause(step.Clause))
+		line := func(name, text string) { fmt.Fprintf(&b, "   %-9s %s\n", name, text) }
+		for _, do := range step.Do {
+			line("do", do)
+		}
+		line("shows", step.Shows)
+		line("or else", step.Else)
+		line("held by", join(step.Holds))
+		ids = append(ids, step.Holds...)
+	}
+	slices.Sort(ids)
+	fmt.Fprintf(&b, "\nEach of them at once: %s run --only %s", suites.Program, strings.Join(slices.Compact(ids), ","))
+	return b.String()
+}
+
+// clause is a clause of the runbook with its words.
+func clause(id string) string {
+	for _, c := range suites.Runbook {
+		if c.ID == id {
+			return c.Text() + " (" + id + ")"
+		}
+	}
+	return id
+}
+
+func join[T ~string](list []T) string {
+	var words []string
+	for _, w := range list {
+		words = append(words, string(w))
+	}
+	return strings.Join(words, ", ")
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing but an address"
+	}
+	return s
+}
+
+func versionText() string {
+	return fmt.Sprintf("aegis-conformance %s\ncatalogue %s, %d expectations\nrunbook   %s", harness.Version, suites.CatalogueDigest(), len(suites.All()), suites.RunbookDigest())
+}

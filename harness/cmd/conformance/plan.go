@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/suites"
+)
+
+func planCommand() *cobra.Command {
+	var from sources
+	var only []string
+	var asJSON bool
+	var allow string
+	c := &cobra.Command{
+		Use: "plan", Short: "show what a run against a live target would do, and what it lacks; sends nothing", Args: none,
+		Long: `plan reads the configuration and says of each expectation whether it would run,
+cannot (and what is lacking), or is not applicable (and what was declared). No
+byte is sent: neither to the target, nor to an IdP, nor to Vault.`,
+		Example: "  conformance plan --config staging.yaml\n  conformance plan --config staging.yaml --allow writes --only oidc",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if allow != "" {
+				from.set = append(from.set, "rails.allow="+allow)
+			}
+			all, err := from.load()
+			if err != nil {
+				return err
+			}
+			selected, err := choose(suites.All(), only)
+			if err != nil {
+				return usage{err}
+			}
+			return tellPlans(c, all, selected, asJSON)
+		},
+	}
+	from.flags(c)
+	c.Flags().StringVar(&allow, "allow", "", "the strongest effect: auth-failures, writes or disruptive")
+	c.Flags().StringSliceVar(&only, "only", nil, "only these: IDs, areas, chapters, levels or effects")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	return c
+}
+
+// targetPlan is the plan of one target.
+type targetPlan struct {
+	Target   string            `json:"target"`
+	Withheld map[string]string `json:"withheld"` // endpoints that are not called, and why
+	Rows     []run.Planned     `json:"rows"`
+}
+
+func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, asJSON bool) error {
+	var plans []targetPlan
+	for _, l := range all {
+		plan, err := planned(l, selected)
+		if err != nil {
+			return usage{err}
+		}
+		plans = append(plans, plan)
+	}
+	if asJSON {
+		return tellJSON(c, map[string]any{"targets": plans})
+	}
+	for i, plan := range plans {
+		if err := tell(c, plan.text(selected, all[i].Rails.Rate)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func planned(l config.Loaded, selected []harness.Expectation) (targetPlan, error) {
+	t, err := stack.Paper(l, "plan")
+	if err != nil {
+		return targetPlan{}, fmt.Errorf("planning for %s: %w", l.Target.Name, err)
+	}
+	plan := targetPlan{Target: t.Name, Withheld: t.Withheld, Rows: []run.Planned{}}
+	for _, x := range selected {
+		plan.Rows = append(plan.Rows, run.Plan(t, x))
+	}
+	return plan, nil
+}
+
+// text is a line for each expectation, and what it comes to.
+func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", p.Target)
+	runs, cannot, out, requests, writes, unknown := 0, 0, 0, 0, 0, 0
+	lacks := map[harness.Capability]int{}
+	for i, r := range p.Rows {
+		switch r.Verdict {
+		case harness.NotApplicable:
+			out++
+			fmt.Fprintf(&b, "%-9s not applicable  %s\n", r.ID, r.Reason)
+		case harness.NotExercised:
+			cannot++
+			for _, c := range r.Missing {
+				lacks[c]++
+			}
+			fmt.Fprintf(&b, "%-9s cannot          lacks %s\n", r.ID, join(r.Missing))
+		default:
+			runs++
+			writes += r.Writes
+			fmt.Fprintf(&b, "%-9s run             %s\n", r.ID, r.Amount(selected[i].Stimulus.Effect()))
+			if r.Requests < 0 {
+				unknown++
+				continue
+			}
+			requests += r.Requests
+		}
+	}
+	fmt.Fprintf(&b, "\n%d run, %d cannot, %d not applicable\n", runs, cannot, out)
+	fmt.Fprintf(&b, "%d requests, %d of which write where they are accepted; and those of %d expectations that turn on what is answered, and accepted calls around all of these\n", requests, writes, unknown)
+	if rate > 0 {
+		fmt.Fprintf(&b, "%v a second at most: %.0f s and more\n", rate, float64(requests)/rate)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Withheld)) {
+		fmt.Fprintf(&b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
+	}
+	for _, c := range slices.Sorted(maps.Keys(lacks)) {
+		fmt.Fprintf(&b, "%-20s would let %d more run, as far as they lack nothing else: %s\n", c, lacks[c], config.Gives(c))
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}

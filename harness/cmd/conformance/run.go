@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/report"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/signoff"
+	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/suites"
+)
+
+// session is one run of the command.
+type session struct {
+	runtime     stack.Runtime
+	ingresses   []string
+	ingress     string // the one of ingresses that is before the service now
+	service     stack.Service
+	config      *signoff.Config // that says what the service is
+	alertRules  string          // file of
+	rules       []byte          // nil means ours
+	out         string
+	only        []string
+	shard       string
+	done        string
+	dry         bool
+	verbose     bool
+	concurrency int
+	output      output
+	waiving     waiving
+	waivers     []signoff.Waiver
+	from        sources
+	allow       string
+	loaded      *config.Loaded // nil when the stack is ours
+
+	console console
+	record  signoff.Record // of the run that has ended
+}
+
+func runCommand() *cobra.Command {
+	var s session
+	c := &cobra.Command{
+		Use: "run", Short: "start a stack, judge every expectation and write a sign-off", Args: none,
+		Long: `run starts Vault, an IdP, an ingress and the reference service, holds them
+against every expectation of the runbook, and writes signoff.json and what is
+made from it: ` + artefacts() + `.
+
+In containers it is a self-test with the real Vault and nginx; embedded, in
+process, it is a rehearsal and no release evidence. auto takes containers when
+an engine answers and every image is there or can be pulled within seconds.
+
+With --service-image a team's own image takes the place of the reference
+service, once per AUTH_MODE, in containers. It is told where Vault and the IdP
+are by the environment variables that fixtures/aegis/process.go lists, and must
+listen on port 8080. What it does not declare is held to the usual bounds: a key
+that is withdrawn may be believed for an hour, so such a run may take one.
+
+With --config (or $CONFORMANCE_CONFIG) nothing is started: the deployment that
+the file describes is held against the runbook, with care. It must be declared
+staging or test; it is only read from unless --allow says otherwise, slowly, and
+what the run creates it removes. conformance plan shows beforehand what would
+run; conformance init writes a file to begin with.`,
+		Example: `  conformance run
+  conformance run --runtime embedded --only OIDC-005
+  conformance run --only identity,MTLS --out /tmp/signoff
+  conformance run --ingress nginx,haproxy,caddy
+  conformance run --waivers waivers.yaml
+  conformance run --service-image registry.example/aegis:1.4.2
+  conformance run --alert-rules deploy/aegis-rules.yml
+  conformance run --config staging.yaml --allow writes`,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if s.console, err = newConsole(c, s.output, s.verbose); err != nil {
+				return usage{err}
+			}
+			if s.waivers, err = s.waiving.read(); err != nil {
+				return usage{err}
+			}
+			if s.isLive(c) {
+				if s.alertRules != "" {
+					return usage{errors.New("--alert-rules: a live target is watched by its own Prometheus (grants.prometheus), with the rules that are loaded there")}
+				}
+				return s.live(c.Context())
+			}
+			if err := s.readRules(); err != nil {
+				return usage{err}
+			}
+			return s.each(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar((*string)(&s.runtime), "runtime", "auto", "where the stack is placed: auto, containers or embedded")
+	f.StringSliceVar(&s.ingresses, "ingress", stack.Flavours()[:1], "what stands before the service, one after the other: "+strings.Join(stack.Flavours(), ", "))
+	f.StringVar(&s.service.Image, "service-image", "", "image under test, in the place of the reference service")
+	f.StringVar(&s.alertRules, "alert-rules", "", "rule file of the team's own, for the stack's Prometheus to load in the place of ours; needs containers")
+	f.StringVar(&s.out, "out", "build/signoff", "directory of the sign-off")
+	f.StringSliceVar(&s.only, "only", nil, "judge only these: IDs, areas, chapters, levels or effects; the sign-off is then INVALID")
+	f.StringVar(&s.shard, "shard", "", "judge only this part, i/n, of the catalogue; conformance merge makes one sign-off of all")
+	f.StringVar(&s.done, "done", "", "file that is written last, with the path of junit.xml in it: Sonobuoy waits for one")
+	f.BoolVar(&s.dry, "dry-run", false, "start nothing, and show what would be judged; the sign-off is then INVALID")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "show the components' own output, and every finding")
+	f.IntVar(&s.concurrency, "concurrency", 8, "requests at once")
+	s.output.flag(c)
+	s.waiving.flags(f)
+	complete(c, map[string]completion{"only": labelled, "runtime": oneOf("auto", "containers", "embedded"), "ingress": oneOf(stack.Flavours()...)})
+	s.from.flags(c)
+	f.StringVar(&s.allow, "allow", "", "with --config: the strongest effect on the target: auth-failures (the default), writes or disruptive")
+	return c
+}
+
+// readRules reads the team's rule file. Only a stack in containers is watched.
+func (s *session) readRules() (err error) {
+	switch {
+	case s.alertRules == "":
+		return nil
+	case s.runtime == stack.Embedded:
+		return errors.New("--alert-rules: nothing watches the embedded stack: use --runtime containers")
+	case s.runtime == stack.Auto:
+		s.runtime = stack.Containers
+	}
+	if s.rules, err = os.ReadFile(s.alertRules); err != nil {
+		return fmt.Errorf("--alert-rules: %w", err)
+	}
+	return nil
+}
+
+func (s *session) run(ctx context.Context) error {
+	selected, err := choose(suites.All(), s.only)
+	if err != nil {
+		return usage{err}
+	}
+	if selected, err = s.part(selected); err != nil {
+		return usage{err}
+	}
+	if err := stack.Known(s.runtime); err != nil {
+		return usage{err}
+	}
+	if err := stack.KnownService(s.runtime, s.service); err != nil {
+		return usage{err}
+	}
+	if s.concurrency < 1 {
+		return usage{fmt.Errorf("--concurrency %d: want 1 or more", s.concurrency)}
+	}
+	if err := signoff.Writable(s.out); err != nil {
+		return usage{err}
+	}
+	in := suites.Input("", run.NewID(), time.Now())
+	in.Waivers = s.waivers
+	in.Filter, in.DryRun, in.Config = strings.Join(s.only, ","), s.dry, s.config
+	for _, x := range selected {
+		in.Selected = append(in.Selected, x.ID)
+	}
+	judge := s.judge
+	if s.loaded != nil {
+		judge = s.judgeLive
+	}
+	if !s.dry {
+		if err := judge(ctx, &in, selected); err != nil {
+			return err
+		}
+	}
+	return s.conclude(in)
+}
+
+// judge starts the stack and holds it against the expectations.
+func (s *session) judge(ctx context.Context, in *signoff.Input, selected []harness.Expectation) error {
+	started, err := stack.Start(ctx, stack.Spec{Runtime: s.runtime, Ingress: s.ingress, Service: s.service, Rules: s.rules, Run: in.Run, Progress: s.console.step, Log: s.log(), Met: secrets.Register})
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if err != nil {
+		in.Interrupted = cause(ctx)
+		return nil
+	}
+	defer s.stop(started)
+	in.Target = started.Target
+	suites.Register(&secrets, started.Target)
+	engine := run.New(started.Target, run.Options{Concurrency: s.concurrency, Met: secrets.Register})
+	defer engine.Close()
+	s.console.begin(selected)
+	in.Findings = engine.All(ctx, selected, s.console.finding)
+	if ctx.Err() != nil {
+		in.Interrupted = cause(ctx)
+	}
+	return nil
+}
+
+// stop ends the stack within a bound of its own: the run's context may have
+// ended.
+func (s *session) stop(started *stack.Stack) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := started.Stop(ctx); err != nil {
+		s.console.step("stopping the stack: " + err.Error() + " (conformance sweep removes what is left)")
+	}
+}
+
+// conclude writes the sign-off and says it.
+func (s *session) conclude(in signoff.Input) error {
+	in.Ended = time.Now()
+	return s.publish(signoff.Conclude(in))
+}
+
+// publish writes a record with all that is made of it, and says it.
+func (s *session) publish(record signoff.Record) error {
+	s.record = record
+	files, err := report.Files(s.record)
+	if err != nil {
+		return fmt.Errorf("rendering the sign-off: %w", err)
+	}
+	if err := signoff.Publish(s.out, files, &secrets); err != nil {
+		return err
+	}
+	if err := s.console.conclude(s.record, s.out); err != nil {
+		return err
+	}
+	if err := s.told(); err != nil {
+		return err
+	}
+	if code := s.record.ExitStatus(); code != exitPass {
+		return status(code)
+	}
+	return nil
+}
+
+func (s *session) log() io.Writer {
+	if s.verbose {
+		return secrets.Writer(os.Stderr)
+	}
+	return nil
+}
+
+// cause is what ended a context, in words.
+func cause(ctx context.Context) string {
+	if err := context.Cause(ctx); err != context.Canceled { // a signal wraps it, and says more
+		return err.Error()
+	}
+	return "cancelled"
+}

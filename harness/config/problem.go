@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	At   string // file:line:column, or the override that brought it
+	Path string // of the key: target.url; empty for the file as a whole
+	What string // what is wrong, without any value
+	Do   string // what to do
+}
+
+// String is one line.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.At + ": ")
+	if p.Path != "" {
+		b.WriteString(p.Path + ": ")
+	}
+	b.WriteString(p.What)
+	if p.Do != "" {
+		b.WriteString(": " + p.Do)
+	}
+	return b.String()
+}
+
+// Problems are all that is wrong with a configuration.
+type Problems []Problem
+
+// Error is one line for each.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, one := range p {
+		lines[i] = one.String()
+	}
+	if len(p) == 1 {
+		return "reading the configuration: " + lines[0]
+	}
+	return fmt.Sprintf("reading the configuration: %d problems\n  %s", len(p), strings.Join(lines, "\n  "))
+}
+
+// redacted stands for a value that is not shown: it could be a secret in the
+// wrong place.
+func redacted(text string) string {
+	return fmt.Sprintf("•••• (%d characters)", len([]rune(text)))
+}

@@ -1,0 +1,400 @@
+// Package harness is the vocabulary of the conformance harness: what is
+// required of an Aegis deployment (Expectation), what it is required of
+// (Target), what was seen (Trace, Observation) and what was concluded
+// (Finding). It names things and does nothing: the rooms below it read, start,
+// draft, act, judge, drive, conclude and tell.
+package harness
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Mode is the way a deployment authenticates callers: the runbook's AUTH_MODE.
+type Mode string
+
+// The two modes that enforce (runbook section 2).
+const (
+	OIDC Mode = "oidc"
+	MTLS Mode = "mtls"
+)
+
+// Level is the requirement level of an expectation (RFC 2119).
+type Level string
+
+// Requirement levels.
+const (
+	MUST   Level = "MUST"
+	SHOULD Level = "SHOULD"
+	MAY    Level = "MAY"
+)
+
+// Effect is what a stimulus does to the target, mildest first.
+type Effect string
+
+// Effects. AuthFailures reads only, and raises the count of auth failures.
+const (
+	ReadOnly     Effect = "read-only"
+	AuthFailures Effect = "auth-failures"
+	Writes       Effect = "writes"
+	Disruptive   Effect = "disruptive"
+)
+
+// Effects lists every effect, mildest first.
+var Effects = []Effect{ReadOnly, AuthFailures, Writes, Disruptive}
+
+// Within reports whether e is no stronger than limit.
+func (e Effect) Within(limit Effect) bool {
+	return slices.Index(Effects, e) <= slices.Index(Effects, limit)
+}
+
+// Capability is something a target grants to the harness.
+type Capability string
+
+// Capabilities, in the terms of the catalogue.
+const (
+	URL              Capability = "url"
+	GivenTokens      Capability = "given-tokens"
+	ExpiredToken     Capability = "expired-token"
+	MintTokens       Capability = "mint-tokens"
+	ControlJWKS      Capability = "control-jwks"
+	GivenClientCerts Capability = "given-client-certs"
+	ClientCAKey      Capability = "client-ca-key"
+	RestartService   Capability = "restart-service"
+	VaultRead        Capability = "vault-read"
+	VaultWrite       Capability = "vault-write"
+	RealVault        Capability = "real-vault"
+	VaultControlled  Capability = "vault-control" // to seal it, and to make tokens
+	VaultPKI         Capability = "vault-pki"     // the role that issues clients' certificates
+	VaultPKIClient   Capability = "vault-pki-client"
+	VaultKubernetes  Capability = "vault-kubernetes" // the role by which the service logs in
+	Metrics          Capability = "metrics"
+	Logs             Capability = "logs"
+	RollOut          Capability = "rollout"
+	PreviousRelease  Capability = "previous-release" // the one before the target's
+	ComponentLogs    Capability = "component-logs"   // what the ingress and the services write
+	AlertsAPI        Capability = "alerts-api"
+	RulesTested      Capability = "promtool"        // beside the rules that are loaded
+	WatchedReplica   Capability = "watched-replica" // one that is started, and that Prometheus scrapes
+	VaultAgent       Capability = "vault-agent"     // Vault Agent, to render secrets for a replica
+	DeploymentRead   Capability = "deployment-read" // images of the services, and what they are started with
+	BackendPath      Capability = "backend-path"
+	KubernetesRead   Capability = "kubernetes-read"
+	// IngressControlled is the catalogue's ingress-control.
+	IngressControlled Capability = "ingress-control"
+	// The rest are parts of what the catalogue takes for granted with "url".
+	OutOfBand   Capability = "out-of-band" // a listener of ours that the service could call
+	SecondHost  Capability = "second-host" // a virtual host without client certificates
+	ForeignHost Capability = "foreign-host"
+	PlainPort   Capability = "plain-port"
+	// IngressAddresses are addresses that are the ingress's and nobody else's.
+	IngressAddresses Capability = "ingress-addresses"
+	// AuthorizerControlled is control of the ingress's external authorizer.
+	AuthorizerControlled Capability = "authorizer-control"
+	// SiblingClient and PublicClient are certificates that are sound and must
+	// not be trusted.
+	SiblingClient Capability = "sibling-client"
+	PublicClient  Capability = "public-client"
+	// EarlyData is a client that sends data before its handshake has ended; there
+	// is none here.
+	EarlyData Capability = "early-data"
+	// KeyedCaller is a client with an API key, SignedModel a model to have loaded;
+	// there is none here.
+	KeyedCaller Capability = "api-key"
+	SignedModel Capability = "signed-model"
+	MintEC      Capability = "mint-ec-tokens" // mint-tokens, with a key of an ES algorithm
+	MintRSA     Capability = "mint-rsa-tokens"
+)
+
+// Rule is the sentence an expectation asserts; it knows the line it stands on.
+type Rule struct {
+	Text string `json:"text"`
+	File string `json:"file"` // slash-separated, from the module's root
+	Line int    `json:"line"`
+}
+
+// Says makes the Rule that stands at the caller's line.
+func Says(text string) Rule {
+	_, file, line, _ := runtime.Caller(1)
+	file = filepath.ToSlash(file)
+	if i := strings.LastIndex(file, "/suites/"); i >= 0 {
+		file = file[i+1:]
+	}
+	return Rule{Text: text, File: file, Line: line}
+}
+
+// Expectation is one literal: everything that is required, in one place.
+type Expectation struct {
+	ID      string   // area and number, as in the catalogue: OIDC-005
+	Title   string   // a few words
+	Clauses []string // runbook clauses it holds to, as listed in suites.Runbook: "4.3"
+	Source  string   // RFC section, CVE, or other origin
+	Level   Level
+	Rule    Rule
+	// Stimulus is what is done; it declares what it needs and what it effects.
+	Stimulus Stimulus
+	// Outcome is what must come of it.
+	Outcome Outcome
+	// Unless gives the reason the expectation is not applicable to a profile;
+	// nil, or an empty reason, means that it is applicable.
+	Unless func(Profile) string
+}
+
+// Area is the part of the ID before the number: OIDC.
+func (e Expectation) Area() string {
+	area, _, _ := strings.Cut(e.ID, "-")
+	return area
+}
+
+// Chapter is the suite package the expectation stands in: oidc.
+func (e Expectation) Chapter() string {
+	parts := strings.Split(e.Rule.File, "/")
+	if len(parts) < 3 || parts[0] != "suites" {
+		return "other"
+	}
+	return parts[1]
+}
+
+// Stimulus is something done to a target: inert until Act is called. It acts
+// and reports; it never judges.
+type Stimulus interface {
+	// Words says what is done.
+	Words() string
+	// Needs lists what the target must grant, beyond its address.
+	Needs() []Capability
+	// Effect is what it does to the target.
+	Effect() Effect
+	// Modes lists the faces of the target it addresses. A target that shows
+	// none of them makes the expectation not applicable.
+	Modes() []Mode
+	// Controlled says whether accepted requests must surround it. A stimulus
+	// that is itself the accepted request, or that brings its own controls,
+	// says no.
+	Controlled() bool
+	// Act does it. An error means that the harness could not act; what the
+	// target answered, or failed to answer, is in the Trace.
+	Act(ctx context.Context, hands Hands) (Trace, error)
+}
+
+// Hands is what a Stimulus acts with.
+type Hands interface {
+	// Target is the system under test.
+	Target() *Target
+	// Send sends one request, paced, and reports what was seen.
+	Send(ctx context.Context, request Request) Exchange
+	// SendAll sends requests concurrently, paced; exchanges come in order.
+	SendAll(ctx context.Context, requests []Request) []Exchange
+	// SendAtOnce sends requests all at once, however many they are, paced.
+	SendAtOnce(ctx context.Context, requests []Request) []Exchange
+	// SendTogether sends requests one after the other on one connection.
+	SendTogether(ctx context.Context, requests []Request) []Exchange
+	// Hold is a connection for requests like one, which stays open between them.
+	Hold(like Request) Held
+	// Scrape reads a metrics page.
+	Scrape(ctx context.Context, url string) (map[string]Family, error)
+}
+
+// Held is a connection that is kept open: to the face, with the certificate and
+// by the protocol of the request it was made for. The first request opens it. One
+// that is sent after its end was not sent.
+type Held interface {
+	// Send sends one request over it, paced, and reports what was seen.
+	Send(ctx context.Context, request Request) Exchange
+	Close()
+}
+
+// Outcome is what must come of a stimulus: it judges and never acts.
+type Outcome interface {
+	// Want says in words what is wanted under a profile.
+	Want(Profile) string
+	// Judge weighs all that a stimulus brought to light.
+	Judge(Profile, Trace) Judgement
+}
+
+// Judgement is an outcome's answer. No problem means pass.
+type Judgement struct {
+	Problems []Problem
+	Notes    []string // worth telling, and no reason to fail
+	// Timeline is the trace's, with what was right in it; nil where it has none.
+	Timeline *Timeline
+}
+
+// Problem is one reason why an expectation does not pass.
+type Problem struct {
+	Verdict  Verdict // Fail or Inconclusive
+	Bucket   Bucket  // of a Fail
+	Exchange int     // index into Trace.Exchanges, or -1
+	Got      string
+	Want     string
+}
+
+// Verdict is what a finding concludes of one expectation. Only Pass is green.
+type Verdict string
+
+// Verdicts.
+const (
+	Pass          Verdict = "pass"
+	Fail          Verdict = "fail"
+	Inconclusive  Verdict = "inconclusive"   // not seen well enough to tell
+	NotExercised  Verdict = "not-exercised"  // a capability is missing, or it was not run
+	NotApplicable Verdict = "not-applicable" // the declared profile says so
+	Error         Verdict = "error"          // the harness broke
+)
+
+// Verdicts lists every verdict, in the order reports show them.
+var Verdicts = []Verdict{Pass, Fail, Inconclusive, Error, NotExercised, NotApplicable}
+
+// Bucket says what kind of failure a Fail is.
+type Bucket string
+
+// Buckets, worst first (rulings 0.2).
+const (
+	Security Bucket = "security" // an unauthorised request was served
+	Contract Bucket = "contract" // denied, but not as documented
+	Protocol Bucket = "protocol" // a detail of an RFC
+)
+
+// Buckets lists every bucket, worst first.
+var Buckets = []Bucket{Security, Contract, Protocol}
+
+// Finding is the conclusion about one expectation on one target.
+type Finding struct {
+	ID       string       `json:"id"`
+	Verdict  Verdict      `json:"verdict"`
+	Bucket   Bucket       `json:"bucket,omitempty"`
+	Reason   string       `json:"reason,omitempty"` // empty only for a pass
+	Missing  []Capability `json:"missing,omitempty"`
+	Got      string       `json:"got,omitempty"`
+	Want     string       `json:"want,omitempty"`
+	Control  string       `json:"control,omitempty"` // what surrounded the stimulus
+	Notes    []string     `json:"notes,omitempty"`
+	Evidence []Evidence   `json:"evidence,omitempty"`
+	Requests int          `json:"requests"`  // sent by its stimulus
+	Millis   int64        `json:"millis"`    // wall time, milliseconds
+	Exchange int          `json:"exchanges"` // judged exchanges
+	// Timeline is of the change that was made under steady traffic; nil where
+	// none was.
+	Timeline *Timeline `json:"timeline,omitempty"`
+}
+
+// Evidence is one exchange as a report shows it: no credential in it.
+type Evidence struct {
+	ProbeID  string `json:"probe"`
+	Control  bool   `json:"control,omitempty"`
+	Variant  string `json:"variant,omitempty"`
+	Mode     Mode   `json:"mode,omitempty"`
+	Request  string `json:"request"`  // method, path, credential in words
+	Response string `json:"response"` // status, transport outcome, challenge
+	TLS      string `json:"tls,omitempty"`
+	Body     string `json:"body,omitempty"`    // an excerpt, made safe
+	Reached  string `json:"reached,omitempty"` // NotReached, or what the service made of it
+	Millis   int64  `json:"millis"`
+}
+
+// NotReached is the Evidence.Reached of a request that somebody else answered,
+// in front of the service.
+const NotReached = "not the service"
+
+// Alone reports whether nothing else may act on the target meanwhile: the
+// stimulus disrupts it, or counts what others would add to.
+func (e Expectation) Alone() bool {
+	counter, ok := e.Stimulus.(interface{ Counts() bool })
+	return e.Stimulus.Effect() == Disruptive || ok && counter.Counts()
+}
+
+// CallsEndpoint is the capability of calling an endpoint of that name; an empty
+// name is any at all.
+func CallsEndpoint(name string) Capability { return Capability(strings.TrimSpace("endpoint " + name)) }
+
+// Allows is the capability of having an effect on the target.
+func Allows(effect Effect) Capability { return Capability("allow " + string(effect)) }
+
+// Missing lists what the target lacks for the expectation, in order.
+func (e Expectation) Missing(t *Target) []Capability {
+	missing := e.uncalled(t)
+	if effect := e.Stimulus.Effect(); t.Limit != "" && !effect.Within(t.Limit) {
+		missing = append(missing, Allows(effect))
+	}
+	for _, c := range slices.Concat(e.Stimulus.Needs(), e.controls(t)) {
+		if !t.Grants(c) && !slices.Contains(missing, c) {
+			missing = append(missing, c)
+		}
+	}
+	return missing
+}
+
+// controls are the credentials that accepted requests around the stimulus need,
+// in every mode that it addresses: no refusal counts without them.
+func (e Expectation) controls(t *Target) []Capability {
+	var needs []Capability
+	for _, mode := range e.Stimulus.Modes() {
+		if e.Stimulus.Controlled() && t.Shows(mode) {
+			needs = append(needs, map[Mode]Capability{OIDC: GivenTokens, MTLS: GivenClientCerts}[mode])
+		}
+	}
+	return needs
+}
+
+// uncalled lists the endpoint that the stimulus is about, if the target has
+// none of those it names, or none at all.
+func (e Expectation) uncalled(t *Target) []Capability {
+	if len(t.Endpoints) == 0 && len(t.Withheld) > 0 {
+		return []Capability{CallsEndpoint("")}
+	}
+	calls, ok := e.Stimulus.(interface{ Named() []string })
+	if !ok || len(calls.Named()) == 0 {
+		return nil
+	}
+	for _, endpoint := range slices.Concat(t.Endpoints, t.Others) {
+		if slices.Contains(calls.Named(), endpoint.Name) {
+			return nil
+		}
+	}
+	return []Capability{CallsEndpoint(calls.Named()[0])}
+}
+
+// NotApplicable gives the reason the expectation does not apply to the target,
+// or "".
+func (e Expectation) NotApplicable(t *Target) string {
+	if e.Unless != nil {
+		if reason := e.Unless(t.Profile); reason != "" {
+			return reason
+		}
+	}
+	modes := e.Stimulus.Modes()
+	if len(modes) == 0 || slices.ContainsFunc(modes, t.Shows) {
+		return ""
+	}
+	return fmt.Sprintf("the target does not show mode %s", modes[0])
+}
+
+// Duration bounds used where a profile declares none.
+const (
+	// DefaultStartBound is how long a start without its secrets may take to
+	// end in an exit (rulings A-29).
+	DefaultStartBound = 60 * time.Second
+	// DefaultPropagation is how long a change of a secret may take to bite
+	// (expectation ENR-001).
+	DefaultPropagation = 60 * time.Second
+	// DefaultShortLived is how long a certificate may live that is not revoked
+	// (rulings A-37).
+	DefaultShortLived = 72 * time.Hour
+	// DefaultNewKey and DefaultRemovedKey are how long a change of the JWKS may
+	// take to bite (rulings A-16).
+	DefaultNewKey     = 60 * time.Second
+	DefaultRemovedKey = time.Hour
+	// DefaultAlertBound is how long an alert on a spike may take, and its end: a
+	// window of five minutes and a wait of five more (expectation MET-012).
+	DefaultAlertBound = 15 * time.Minute
+	// DefaultTokenLife is how long a token of Vault's may live that the service
+	// logs in with (expectation SEC-005).
+	DefaultTokenLife = 24 * time.Hour
+	// DefaultKeyFetches is how many fetches of the JWKS unknown kids may cause
+	// in a minute (expectation JWKS-007).
+	DefaultKeyFetches = 5
+)

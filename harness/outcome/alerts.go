@@ -1,0 +1,126 @@
+package outcome
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Wired wants an alerting rule on the metric that evaluates, series of the metric
+// to watch, every target answering, an Alertmanager, and a receiver (MET-011).
+type Wired struct{}
+
+// Want says what is wanted.
+func (Wired) Want(harness.Profile) string {
+	return "an alerting rule on the metric, series of it, every target up, an Alertmanager, and a receiver"
+}
+
+// Judge judges each link of the chain.
+func (w Wired) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	if len(t.Watching) == 0 {
+		return nothing()
+	}
+	var j harness.Judgement
+	for _, seen := range t.Watching {
+		for _, got := range broken(seen) {
+			problem := contract(got, w.Want(p))
+			problem.Exchange = -1
+			j.Problems = append(j.Problems, *problem)
+		}
+	}
+	return j
+}
+
+// broken are the links of the chain from the metric to a person that are not
+// there.
+func broken(seen harness.Watching) []string {
+	var links []string
+	if len(seen.Rules) == 0 {
+		links = append(links, "no alerting rule on "+seen.Metric)
+	}
+	for _, r := range seen.Rules {
+		if r.Trouble != "" {
+			links = append(links, fmt.Sprintf("rule %q does not evaluate: %s", r.Name, r.Trouble))
+		}
+	}
+	if len(seen.Targets) == 0 {
+		links = append(links, "Prometheus scrapes nothing: no target of its jobs is known")
+	}
+	for _, target := range seen.Targets {
+		if !target.Up {
+			links = append(links, fmt.Sprintf("the target %s is not up: %s", target.URL, target.Trouble))
+		}
+	}
+	if len(seen.Targets) > 0 && seen.Series == 0 {
+		links = append(links, "Prometheus holds no series of "+seen.Metric)
+	}
+	if len(seen.Managers) == 0 {
+		links = append(links, "Prometheus knows no Alertmanager")
+	}
+	if len(seen.Receivers) == 0 {
+		links = append(links, "Alertmanager has no receiver")
+	}
+	return links
+}
+
+// Alarms wants alerts to fire, or not to, by when they could. One that was firing
+// before anything was done makes the rest unseen.
+type Alarms struct {
+	Quiet string          // before anything is done
+	Fires map[string]bool // after that
+}
+
+// Want says what is wanted.
+func (a Alarms) Want(p harness.Profile) string {
+	words := []string{a.Quiet + " no alert"}
+	for _, when := range sortedKeys(a.Fires) {
+		if a.Fires[when] {
+			words = append(words, when+" an alert")
+		} else {
+			words = append(words, when+" none")
+		}
+	}
+	limit := p.AlertBound
+	if limit == 0 {
+		limit = harness.DefaultAlertBound
+	}
+	return fmt.Sprintf("%s, each within %s", strings.Join(words, ", "), limit)
+}
+
+// Judge judges each time at which an alert could have fired.
+func (a Alarms) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	if len(t.Alarms) == 0 {
+		return nothing()
+	}
+	var j harness.Judgement
+	seen := map[string]bool{}
+	for _, alarm := range t.Alarms {
+		seen[alarm.When] = true
+		if problem := a.one(alarm, a.Want(p)); problem != nil {
+			problem.Exchange = -1
+			j.Problems = append(j.Problems, *problem)
+		}
+	}
+	for _, when := range sortedKeys(a.Fires) {
+		if !seen[when] && len(j.Problems) == 0 {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was seen " + when, Want: a.Want(p)})
+		}
+	}
+	return j
+}
+
+func (a Alarms) one(alarm harness.Alarm, want string) *harness.Problem {
+	wanted := a.Fires[alarm.When]
+	switch {
+	case len(alarm.Rules) == 0:
+		return contract("no rule that could fire "+alarm.When, want)
+	case (len(alarm.Fired) > 0) == wanted:
+		return nil
+	case wanted:
+		return contract(fmt.Sprintf("none of %s had fired %s, after %s", strings.Join(alarm.Rules, ", "), alarm.When, alarm.Took.Round(time.Second)), want)
+	default:
+		return contract(fmt.Sprintf("%s fires %s, after %s", strings.Join(alarm.Fired, ", "), alarm.When, alarm.Took.Round(time.Second)), want)
+	}
+}

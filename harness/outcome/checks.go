@@ -1,0 +1,130 @@
+package outcome
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"aegis.test/conformance/harness"
+)
+
+// Challenged wants a Bearer challenge on every 401 of oidc mode (RFC 9110
+// section 15.5.2, RFC 6750 section 3; rulings A-05).
+func (a Answers) Challenged() Answers {
+	return a.with(check{"a Bearer challenge in WWW-Authenticate", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		if x.Request.Mode != harness.OIDC || x.Observation.Status != 401 || bearerChallenge(x) != "" {
+			return nil, ""
+		}
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol,
+			Got: "401 without a Bearer challenge", Want: "WWW-Authenticate: Bearer …"}, ""
+	}})
+}
+
+// NotingError notes, and does not fail, a challenge whose error attribute does
+// not fit: absent where no credential came, invalid_token where one did (RFC
+// 6750 section 3.1).
+func (a Answers) NotingError() Answers {
+	return a.with(check{"its error attribute fits", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		challenge := bearerChallenge(x)
+		switch {
+		case challenge == "":
+			return nil, ""
+		case x.Request.Get("Authorization") == "" && strings.Contains(challenge, "error="):
+			return nil, "the challenge carries error= although no credential was sent (RFC 6750 section 3.1: SHOULD NOT)"
+		case x.Request.Get("Authorization") != "" && !strings.Contains(challenge, `error="invalid_token"`):
+			return nil, `the challenge lacks error="invalid_token" (RFC 6750 section 3.1: SHOULD)`
+		}
+		return nil, ""
+	}})
+}
+
+func bearerChallenge(x harness.Exchange) string {
+	for _, value := range x.Observation.Header.Values("WWW-Authenticate") {
+		if scheme, _, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
+			return value
+		}
+	}
+	return ""
+}
+
+// leaks are texts that an opaque denial does not hold (OIDC-024, ASVS 16.5.1).
+var leaks = []struct {
+	what    string
+	pattern *regexp.Regexp
+}{
+	{"a stack trace", regexp.MustCompile(`Traceback \(most recent|goroutine \d+ \[|\.(go|py|java|rb|js):\d+|File "[^"]+", line \d+|\bat [\w$.]+\([\w$.]+:\d+\)`)},
+	{"key material", regexp.MustCompile(`-----BEGIN [A-Z ]+-----|"(n|x|d|k)"\s*:\s*"[A-Za-z0-9_-]{20,}"`)},
+	{"a token", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`)},
+	{"a JWKS address", regexp.MustCompile(`(?i)https?://[^\s"']*(jwks|\.well-known|/certs|/keys)`)},
+	{"an exception's text", regexp.MustCompile(`(?i)\b\w+(Error|Exception)\b\s*[:(]|signature verification failed|crypto/\w+:|go-jose|square/go|panic:|expected (audience|issuer|claim)`)},
+}
+
+// Opaque wants bodies of denials that tell a caller nothing of the inside, as
+// JSON or text.
+func (a Answers) Opaque() Answers {
+	return a.with(check{"a body that tells nothing of the inside", func(p harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		found := inside(p, x)
+		if found == "" {
+			return nil, ""
+		}
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract,
+			Got: "a body with " + found, Want: "an opaque body, JSON or text"}, ""
+	}})
+}
+
+// inside names what a body tells of the inside, or is empty.
+func inside(p harness.Profile, x harness.Exchange) string {
+	body := string(x.Observation.Body)
+	for _, l := range leaks {
+		if l.pattern.MatchString(body) {
+			return l.what
+		}
+	}
+	switch {
+	case p.Audience != "" && strings.Contains(body, p.Audience):
+		return "the expected audience"
+	case p.Issuer != "" && strings.Contains(body, p.Issuer):
+		return "the expected issuer"
+	}
+	kind := x.Observation.Header.Get("Content-Type")
+	if body != "" && strings.Contains(kind, "html") {
+		return "HTML"
+	}
+	return ""
+}
+
+// AsCertified wants the caller to have been served as the identity of his
+// certificate, by the service's own log (RFC 9440 section 2.4).
+func (a Answers) AsCertified() Answers {
+	return a.with(check{"served as the identity of the certificate", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		reached := x.Observation.Reached
+		if reached == nil || !reached.Complete || x.Request.Certificate == nil || x.Request.Certificate.Leaf == nil {
+			return &harness.Problem{Verdict: harness.Inconclusive, Got: "whom the service served was not seen", Want: "its request log"}, ""
+		}
+		want := x.Request.Certificate.Leaf.Subject.CommonName
+		for _, got := range reached.Identity {
+			if got != want {
+				return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Security,
+					Got: fmt.Sprintf("served as %q", got), Want: fmt.Sprintf("served as %q, the certificate's CN", want)}, ""
+			}
+		}
+		if len(reached.Identity) == 0 {
+			return &harness.Problem{Verdict: harness.Inconclusive, Got: "the request log names no identity", Want: fmt.Sprintf("%q", want)}, ""
+		}
+		return nil, ""
+	}})
+}
+
+// SameOrigin tolerates a redirect that stays with the origin (rulings A-22);
+// where it leads is judged as an exchange of its own.
+func (a Answers) SameOrigin(same func(harness.Request, string) bool) Answers {
+	a = a.Or(307, 308)
+	return a.with(check{"redirects only within the origin", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		location := x.Observation.Header.Get("Location")
+		if x.Observation.Status < 300 || x.Observation.Status > 399 || same(x.Request, location) {
+			return nil, ""
+		}
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract,
+			Got: fmt.Sprintf("a redirect to %q", location), Want: "a redirect within the origin, or none"}, ""
+	}})
+}

@@ -1,0 +1,90 @@
+package outcome
+
+import (
+	"crypto/tls"
+	"testing"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// called is one call of a class, in milliseconds from the first.
+type called struct {
+	at     int
+	class  string
+	status int // 0 is a connection that was refused, -1 one that ended, -2 no answer in time
+}
+
+func timeline(bound time.Duration, calls ...called) harness.Trace {
+	start := time.Now()
+	t := harness.Trace{Timeline: &harness.Timeline{Change: "it changes", Bound: bound, Marks: []harness.Mark{{AtMS: 100, Label: "it is made"}}}}
+	for _, c := range calls {
+		x := harness.Exchange{Observation: harness.Observation{At: start.Add(time.Duration(c.at) * time.Millisecond), Total: time.Millisecond, Status: max(c.status, 0)}}
+		x.Request.Variant, x.Request.Mode, x.Request.Certificate = c.class, harness.MTLS, &tls.Certificate{}
+		x.Observation.Transport = map[int]harness.Transport{0: harness.Refused, -1: harness.Broken, -2: harness.TimeOut}[c.status]
+		t.Exchanges = append(t.Exchanges, x)
+	}
+	return t
+}
+
+// TestGapless judges a class that must always be served, and one that is taken
+// away at 100 ms, within a second.
+func TestGapless(t *testing.T) {
+	g := Gapless{Classes: map[string][]Duty{
+		"stays": Always(Accepted()), "goes": Until("it is made", Accepted(), Forbidden()),
+	}}
+	first := called{0, "stays", 200}
+	for name, c := range map[string]struct {
+		calls    []called
+		replicas int
+		verdict  harness.Verdict
+		bucket   harness.Bucket
+		wrong    int
+	}{
+		"sound":                     {[]called{{10, "goes", 200}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
+		"late, within the bound":    {[]called{{10, "goes", 200}, {1050, "goes", 200}, {1090, "goes", 403}}, 1, harness.Pass, "", 0},
+		"past the bound":            {[]called{{10, "goes", 200}, {1150, "goes", 200}}, 1, harness.Fail, harness.Security, 1},
+		"before it was made":        {[]called{{10, "goes", 403}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
+		"meanwhile":                 {[]called{{99, "goes", 403}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
+		"never seen to come about":  {[]called{{10, "goes", 200}, {150, "goes", 200}}, 1, harness.Inconclusive, "", 0},
+		"falls back":                {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes", 200}, {190, "goes", 403}}, 1, harness.Fail, harness.Security, 1},
+		"falls back, on replicas":   {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes", 200}, {190, "goes", 403}}, 3, harness.Pass, "", 0},
+		"a gap":                     {[]called{{10, "goes", 200}, {120, "stays", 0}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
+		"a gap in the service":      {[]called{{10, "goes", 200}, {120, "stays", 502}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
+		"a call that got lost":      {[]called{{10, "goes", 200}, {120, "stays", -2}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
+		"an open connection ended":  {[]called{{10, "goes", 200}, {150, "goes", -1}}, 1, harness.Pass, "", 0},
+		"nobody who is to be taken": {[]called{{10, "stays", 200}}, 1, harness.Inconclusive, "", 0},
+		"somebody without duties":   {[]called{{10, "goes", 200}, {20, "who?", 200}, {150, "goes", 403}}, 1, harness.Error, "", 0},
+	} {
+		j := g.Judge(harness.Profile{Replicas: c.replicas}, timeline(time.Second, append([]called{first}, c.calls...)...))
+		verdict, bucket := harness.Pass, harness.Bucket("")
+		if len(j.Problems) > 0 {
+			verdict, bucket = j.Problems[0].Verdict, j.Problems[0].Bucket
+		}
+		wrong := 0
+		for _, s := range j.Timeline.Samples {
+			if !s.Right {
+				wrong++
+			}
+		}
+		if verdict != c.verdict || bucket != c.bucket || wrong != c.wrong {
+			t.Errorf("%s: %s %s, %d wrong: %v; want %s %s, %d wrong", name, verdict, bucket, wrong, j.Problems, c.verdict, c.bucket, c.wrong)
+		}
+	}
+}
+
+// TestGaplessOfWhatIsUndeclared judges a class whose change has no bound, and one
+// that need not call.
+func TestGaplessOfWhatIsUndeclared(t *testing.T) {
+	never := func(harness.Profile, time.Duration) time.Duration { return -1 }
+	g := Gapless{Classes: map[string][]Duty{
+		"held":  {{Want: Accepted()}, {From: "it is made", Want: Forbidden(), Within: never}},
+		"other": Always(Accepted()),
+	}, Optional: []string{"other"}}
+	if j := g.Judge(harness.Profile{Replicas: 1}, timeline(0, called{0, "held", 200}, called{5000, "held", 200})); len(j.Problems) > 0 {
+		t.Errorf("got %v, want no problem", j.Problems)
+	}
+	if j := g.Judge(harness.Profile{}, harness.Trace{}); len(j.Problems) != 1 || j.Problems[0].Verdict != harness.Inconclusive {
+		t.Errorf("of nothing: got %v, want inconclusive", j.Problems)
+	}
+}

@@ -1,0 +1,177 @@
+package outcome
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Unauthorized wants 401 of whoever answers, whatever the ingress would say.
+func Unauthorized() Answers {
+	return Answers{
+		words:   func(harness.Profile) string { return "401" },
+		allowed: func(harness.Profile, harness.Exchange) classes { return classes{statuses: []int{401}} },
+	}
+}
+
+// InTLS wants a refusal before any byte of HTTP.
+func InTLS() Answers {
+	return Answers{
+		words:   func(harness.Profile) string { return classes{tls: true}.String() },
+		allowed: func(harness.Profile, harness.Exchange) classes { return classes{tls: true} },
+	}
+}
+
+// OrInTLS tolerates a refusal before any byte of HTTP.
+func (a Answers) OrInTLS() Answers {
+	words, allowed := a.words, a.allowed
+	a.words = func(p harness.Profile) string { return words(p) + ", or a refusal in TLS" }
+	a.allowed = func(p harness.Profile, x harness.Exchange) classes {
+		c := allowed(p, x)
+		c.tls = true
+		return c
+	}
+	return a
+}
+
+// Within wants the answer soon.
+func (a Answers) Within(bound time.Duration) Answers {
+	return a.with(check{"within " + bound.String(), func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		if x.Observation.Total <= bound {
+			return nil, ""
+		}
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract,
+			Got: fmt.Sprintf("%s after %s", Answer(x.Observation), x.Observation.Total.Round(time.Millisecond)), Want: "within " + bound.String()}, ""
+	}})
+}
+
+// Rejected wants a refusal of any kind, one without HTTP and one by bytes that
+// are no TLS included: what was sent was no sound beginning.
+func Rejected() Answers {
+	return Unauthenticated().Or(400, 401, 403).OrInTLS().tolerating(harness.Malformed)
+}
+
+// tolerating takes a transport outcome for a refusal.
+func (a Answers) tolerating(kind harness.Transport) Answers {
+	allowed := a.allowed
+	a.allowed = func(p harness.Profile, x harness.Exchange) classes {
+		c := allowed(p, x)
+		c.kinds = append(slices.Clip(c.kinds), kind)
+		return c
+	}
+	return a
+}
+
+// WhereOffered judges the exchanges of protocols that the server offers: what it
+// does not offer cannot be called by. One that it announces and that cannot be
+// called from here was not seen.
+type WhereOffered struct{ Outcome harness.Outcome }
+
+// Want says what is wanted.
+func (w WhereOffered) Want(p harness.Profile) string {
+	return "by every protocol that is offered: " + w.Outcome.Want(p)
+}
+
+// Judge judges.
+func (w WhereOffered) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	offered := t
+	offered.Exchanges = nil
+	var j harness.Judgement
+	announced := ""
+	for _, x := range t.Exchanges {
+		if x.Observation.Transport == harness.Unoffered {
+			j.Notes = add(j.Notes, x.Request.Protocol+" is not offered")
+			continue
+		}
+		offered.Exchanges = append(offered.Exchanges, x)
+		if service := x.Observation.Header.Get("Alt-Svc"); strings.Contains(service, "h3") {
+			announced = service
+		}
+	}
+	judged := w.Outcome.Judge(p, offered)
+	j.Problems, j.Notes = judged.Problems, append(j.Notes, judged.Notes...)
+	if announced != "" {
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
+			Got: fmt.Sprintf("Alt-Svc: %q, and HTTP/3 cannot be called from here", announced), Want: "no HTTP/3, or the same answers by it"})
+	}
+	return j
+}
+
+func add(notes []string, note string) []string {
+	if slices.Contains(notes, note) {
+		return notes
+	}
+	return append(notes, note)
+}
+
+// LegacyRefused wants a TLS version that is not to be spoken to be refused in
+// the handshake (RFC 8996). Which alert it is is noted, no more (rulings A-03).
+type LegacyRefused struct{}
+
+// Want says what is wanted.
+func (LegacyRefused) Want(harness.Profile) string {
+	return "a refusal in TLS, by the alert protocol_version"
+}
+
+// Judge judges.
+func (l LegacyRefused) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	if len(t.Exchanges) == 0 {
+		return nothing()
+	}
+	for i, x := range t.Exchanges {
+		o := x.Observation
+		switch {
+		case o.Status != 0 || o.TLSVersion != 0:
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i,
+				Got: Answer(o) + ": the version is spoken", Want: l.Want(p)})
+		case o.Transport == harness.Alert && o.AlertCode == protocolVersion:
+		case inTLS(o):
+			j.Notes = add(j.Notes, "refused by "+Answer(o)+", not by the alert protocol_version")
+		default:
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: Answer(o), Want: l.Want(p)})
+		}
+	}
+	return j
+}
+
+// ShortLived wants certificates to live no longer than the declared bound where
+// revocation is not declared (rulings A-37).
+type ShortLived struct{}
+
+// Want says what is wanted.
+func (ShortLived) Want(p harness.Profile) string {
+	if p.Revocation {
+		return "revocation, which is declared"
+	}
+	return "no certificate that lives longer than " + shortLived(p).String()
+}
+
+func shortLived(p harness.Profile) time.Duration {
+	if p.ShortLived != 0 {
+		return p.ShortLived
+	}
+	return harness.DefaultShortLived
+}
+
+// Judge judges.
+func (s ShortLived) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	if len(t.Facts) == 0 {
+		return nothing()
+	}
+	for _, f := range t.Facts {
+		life, err := time.ParseDuration(strings.Join(f.Values, ""))
+		if err != nil {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: -1, Got: err.Error(), Want: "a lifetime"})
+		} else if life > shortLived(p) {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
+				Got: fmt.Sprintf("no revocation is declared, and the %s lives %s", f.Name, life), Want: s.Want(p)})
+		}
+	}
+	j.Notes = append(j.Notes, "revocation is not declared: certificates are to be short-lived instead")
+	return j
+}

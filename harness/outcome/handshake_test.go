@@ -1,0 +1,66 @@
+package outcome_test
+
+import (
+	"testing"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outcome"
+)
+
+func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
+	p := harness.Profile{}
+	trace := func(o harness.Observation) harness.Trace {
+		r := harness.Request{Mode: harness.MTLS, Variant: "v", Protocol: "h2"}
+		return harness.Trace{Exchanges: []harness.Exchange{{Request: r, Observation: o}}}
+	}
+	facts := func(life string) harness.Trace {
+		return harness.Trace{Facts: []harness.Fact{{Name: "certificate", Values: []string{life}}}}
+	}
+	alert := func(code uint8) harness.Observation {
+		return harness.Observation{Transport: harness.Alert, AlertCode: code}
+	}
+	for name, c := range map[string]struct {
+		judge harness.Outcome
+		trace harness.Trace
+		want  harness.Verdict
+	}{
+		"alert is in TLS":           {outcome.InTLS(), trace(alert(51)), harness.Pass},
+		"401 is not in TLS":         {outcome.InTLS(), trace(harness.Observation{Status: 401}), harness.Fail},
+		"or in TLS":                 {outcome.Unauthorized().OrInTLS(), trace(alert(51)), harness.Pass},
+		"rejected as no TLS":        {outcome.Rejected(), trace(harness.Observation{Transport: harness.Malformed}), harness.Pass},
+		"rejected by nobody there":  {outcome.Rejected(), trace(harness.Observation{Transport: harness.Refused}), harness.Inconclusive},
+		"served is not rejected":    {outcome.Rejected(), trace(harness.Observation{Status: 200}), harness.Fail},
+		"soon":                      {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401, Total: time.Millisecond}), harness.Pass},
+		"late":                      {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401, Total: time.Minute}), harness.Fail},
+		"legacy by its alert":       {outcome.LegacyRefused{}, trace(alert(70)), harness.Pass},
+		"legacy by another alert":   {outcome.LegacyRefused{}, trace(alert(40)), harness.Pass},
+		"legacy spoken":             {outcome.LegacyRefused{}, trace(harness.Observation{Status: 401, TLSVersion: 0x301}), harness.Fail},
+		"legacy unseen":             {outcome.LegacyRefused{}, trace(harness.Observation{Transport: harness.TimeOut}), harness.Inconclusive},
+		"short life":                {outcome.ShortLived{}, facts("24h10m0s"), harness.Pass},
+		"long life":                 {outcome.ShortLived{}, facts("720h0m0s"), harness.Fail},
+		"no life":                   {outcome.ShortLived{}, harness.Trace{}, harness.Inconclusive},
+		"offered and wrong":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 401}), harness.Fail},
+		"offered and right":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
+		"announced and not offered": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := harness.Pass
+			if problems := c.judge.Judge(p, c.trace).Problems; len(problems) > 0 {
+				got = problems[0].Verdict
+			}
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotOfferedIsNoted(t *testing.T) {
+	offered := harness.Exchange{Request: harness.Request{Mode: harness.MTLS}, Observation: harness.Observation{Status: 403}}
+	not := harness.Exchange{Request: harness.Request{Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}}
+	j := outcome.WhereOffered{Outcome: outcome.Forbidden()}.Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{offered, not}})
+	if len(j.Problems) != 0 || len(j.Notes) != 1 {
+		t.Errorf("got problems %v and notes %q, want none and one", j.Problems, j.Notes)
+	}
+}

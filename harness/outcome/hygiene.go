@@ -1,0 +1,202 @@
+package outcome
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Search says by which facts a search tells where it looked, what showed that
+// must not, and where it could not look.
+type Search struct{ Searched, Shown, Unheard string }
+
+// Hidden wants nothing that was sought to show, wherever was searched; what shows
+// is a failure of a bucket.
+func (s Search) Hidden(words string, bucket harness.Bucket) Hidden {
+	return Hidden{words: words, search: s, bucket: bucket}
+}
+
+// Hidden is a search that must find nothing.
+type Hidden struct {
+	words  string
+	search Search
+	bucket harness.Bucket
+	inside bool
+	// lenient asks of the controls only that they are answered.
+	lenient bool
+}
+
+// Whatever lets the calls end in any way: only the controls must be answered.
+func (h Hidden) Whatever() Hidden {
+	h.lenient = true
+	return h
+}
+
+// Mute wants errors, too, to tell nothing of the inside: no stack trace, no text
+// of an exception, no key (ASVS 16.5.1).
+func (h Hidden) Mute() Hidden {
+	h.inside = true
+	return h
+}
+
+// Want says what is wanted.
+func (h Hidden) Want(harness.Profile) string { return h.words }
+
+// Judge judges what was found. Without a place that was searched, or with one that
+// could not be, nothing found is no pass.
+func (h Hidden) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	fail := func(exchange int, got string) {
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: h.bucket, Exchange: exchange, Got: got, Want: h.words})
+	}
+	searched := false
+	for _, f := range t.Facts {
+		switch f.Name {
+		case h.search.Shown:
+			fail(-1, strings.Join(f.Values, ", "))
+		case h.search.Searched:
+			searched = true
+		}
+	}
+	for i, x := range t.Exchanges {
+		if what := within(x.Observation); h.inside && what != "" {
+			fail(i, Answer(x.Observation)+" with "+what)
+		}
+	}
+	if len(j.Problems) > 0 {
+		return j
+	}
+	unsure := func(exchange int, got, want string) {
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: exchange, Got: got, Want: want})
+	}
+	for _, f := range t.Facts {
+		if f.Name == h.search.Unheard {
+			unsure(-1, strings.Join(f.Values, ", ")+" "+h.search.Unheard, "a log that tells of the calls")
+		}
+	}
+	if !searched {
+		return nothing()
+	}
+	for i, x := range t.Exchanges {
+		if unseen(x.Observation) && (x.Request.Control || !h.lenient) {
+			unsure(i, Answer(x.Observation), "an answer")
+		}
+	}
+	return j
+}
+
+// within names what an error tells of the inside.
+func within(o harness.Observation) string {
+	if o.Status < 400 {
+		return ""
+	}
+	for _, l := range leaks {
+		if l.pattern.Match(o.Body) {
+			return l.what
+		}
+	}
+	return ""
+}
+
+// LoggedIn wants the service's token of Vault to come of a login, to be no root's,
+// and to end of itself within a time.
+type LoggedIn struct{ Life time.Duration }
+
+// Want says what is wanted.
+func (l LoggedIn) Want(harness.Profile) string {
+	return fmt.Sprintf("a token by a login of the service's own, not root's, whose life ends within %s", l.Life)
+}
+
+// Judge judges the token.
+func (l LoggedIn) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	if len(t.Tokens) == 0 {
+		return nothing()
+	}
+	var j harness.Judgement
+	for _, token := range t.Tokens {
+		j.Notes = append(j.Notes, fmt.Sprintf("the service's token came by %s, with policies %s, and was made for %s", token.Path, strings.Join(token.Policies, ", "), token.Made))
+		for _, wrong := range l.wrong(token) {
+			problem := contract(wrong, l.Want(p))
+			problem.Exchange = -1
+			j.Problems = append(j.Problems, *problem)
+		}
+	}
+	return j
+}
+
+// wrong says what is wrong with a token. One that a token has made for the service
+// is handed over, and by whom nobody knows.
+func (l LoggedIn) wrong(token harness.VaultToken) (all []string) {
+	if slices.Contains(token.Policies, "root") {
+		all = append(all, "a token of root")
+	}
+	if token.Path == "" || strings.HasPrefix(token.Path, "auth/token/") {
+		all = append(all, "a token by "+token.Path+", which is no login")
+	}
+	switch {
+	case token.Made == 0:
+		all = append(all, "a token without an end")
+	case token.Made > l.Life:
+		all = append(all, fmt.Sprintf("a token that was made for %s", token.Made))
+	}
+	return all
+}
+
+// Rendered wants the files that secrets are rendered to to be read by the service
+// alone, held in memory, and rendered anew on a rotation, which the service takes
+// up.
+type Rendered struct{}
+
+// Want says what is wanted.
+func (Rendered) Want(harness.Profile) string {
+	return "files of the service's own user, 0440 at most, in memory; service by what they hold, and by what they hold once it is rotated"
+}
+
+// Judge judges calls and files.
+func (r Rendered) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	if len(t.Rendered) == 0 || len(t.Exchanges) == 0 {
+		return nothing()
+	}
+	for i, x := range t.Exchanges {
+		problem := answered(x, classes{statuses: []int{401}}, false)
+		if x.Request.Credential != "no credential" {
+			problem = answered(x, Accepted().allowed(p, x), true)
+		}
+		if problem != nil {
+			problem.Exchange = i
+			j.Problems = append(j.Problems, *problem)
+		}
+	}
+	for _, rendering := range t.Rendered {
+		if len(rendering.Files) == 0 {
+			return nothing()
+		}
+		for _, f := range rendering.Files {
+			if wrong := exposed(f, rendering.User); wrong != "" {
+				problem := contract(fmt.Sprintf("%s, %s: %s", f.Path, rendering.When, wrong), r.Want(p))
+				problem.Exchange = -1
+				j.Problems = append(j.Problems, *problem)
+			}
+		}
+	}
+	return j
+}
+
+// exposed says how a file is not protected, or is empty.
+func exposed(f harness.File, user int) string {
+	switch {
+	case f.Perm&0o007 != 0:
+		return fmt.Sprintf("permissions %04o, for everybody", f.Perm)
+	case f.Perm&^0o440 != 0:
+		return fmt.Sprintf("permissions %04o", f.Perm)
+	case f.Owner != user && f.Owner != 0:
+		return fmt.Sprintf("a file of user %d, and not of the service's, %d", f.Owner, user)
+	case !f.InMemory:
+		return "a file on a disk"
+	}
+	return ""
+}

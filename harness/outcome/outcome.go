@@ -1,0 +1,339 @@
+// Package outcome judges: it accepts or refuses what was observed, and never
+// acts. A 401, a 403, an ingress's 400, a TLS alert and a closed port are five
+// different answers; "some error" is none (rulings 0.2).
+package outcome
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"aegis.test/conformance/harness"
+)
+
+// Answers is what every exchange of a stimulus must be answered with.
+type Answers struct {
+	words   func(harness.Profile) string
+	allowed func(harness.Profile, harness.Exchange) classes
+	accepts bool // a success is wanted: nothing else is a denial
+	checks  []check
+}
+
+// check looks at one exchange that was answered as wanted.
+type check struct {
+	words string
+	judge func(harness.Profile, harness.Exchange) (problem *harness.Problem, note string)
+}
+
+// classes are the answers that are as documented.
+type classes struct {
+	statuses []int
+	tls      bool // an alert, or a close before any byte of HTTP
+	kinds    []harness.Transport
+}
+
+func (c classes) String() string {
+	var names []string
+	for _, s := range c.statuses {
+		names = append(names, strconv.Itoa(s))
+	}
+	if c.tls {
+		names = append(names, "a refusal in TLS")
+	}
+	return strings.Join(names, " or ")
+}
+
+// Accepted wants a documented success: 200 unless declared.
+func Accepted() Answers {
+	success := func(p harness.Profile) classes {
+		if len(p.Success) == 0 {
+			return classes{statuses: []int{200}}
+		}
+		return classes{statuses: p.Success}
+	}
+	return Answers{
+		accepts: true,
+		words:   func(p harness.Profile) string { return success(p).String() },
+		allowed: func(p harness.Profile, _ harness.Exchange) classes { return success(p) },
+	}
+}
+
+// Unauthenticated wants the documented answer to a caller who did not prove who
+// he is: 401; in mtls mode the declared class for a certificate that is missing
+// (rulings A-01) or does not verify.
+func Unauthenticated() Answers {
+	return Answers{
+		words: func(p harness.Profile) string {
+			return fmt.Sprintf("401; without a certificate %s, with one that does not verify %s", refusal(p.NoCertificate), refusal(p.BadCertificate))
+		},
+		allowed: unauthenticated,
+	}
+}
+
+func unauthenticated(p harness.Profile, x harness.Exchange) classes {
+	switch {
+	case x.Request.Mode != harness.MTLS:
+		return classes{statuses: []int{401}}
+	case x.Request.Certificate == nil:
+		return refusal(p.NoCertificate)
+	default:
+		return refusal(p.BadCertificate)
+	}
+}
+
+func refusal(r harness.Refusal) classes {
+	switch r {
+	case harness.HTTP400:
+		return classes{statuses: []int{400, 495, 496}}
+	case harness.TLSAlert:
+		return classes{tls: true}
+	case harness.HTTP403:
+		return classes{statuses: []int{403}}
+	case harness.HTTP421:
+		return classes{statuses: []int{421}}
+	default:
+		return classes{statuses: []int{401}}
+	}
+}
+
+// Forbidden wants 403: the caller is known, and not allowed.
+func Forbidden() Answers {
+	return Answers{
+		words:   func(harness.Profile) string { return "403" },
+		allowed: func(harness.Profile, harness.Exchange) classes { return classes{statuses: []int{403}} },
+	}
+}
+
+// Malformed wants a message that is none to be refused as such: 400, or a stream or
+// connection that ends (RFC 9113 section 8.1.1).
+func Malformed() Answers {
+	refused := classes{statuses: []int{400}, tls: true}
+	return Answers{
+		words:   func(harness.Profile) string { return refused.String() },
+		allowed: func(harness.Profile, harness.Exchange) classes { return refused },
+	}
+}
+
+// InHTTP2 wants another answer to what goes by HTTP/2.
+func (a Answers) InHTTP2(other Answers) Answers {
+	words, allowed := a.words, a.allowed
+	a.words = func(p harness.Profile) string { return words(p) + "; in HTTP/2 " + other.words(p) }
+	a.allowed = func(p harness.Profile, x harness.Exchange) classes {
+		if x.Request.Protocol == "h2" {
+			return other.allowed(p, x)
+		}
+		return allowed(p, x)
+	}
+	return a
+}
+
+// Denied wants any documented denial, a router's own included (rulings A-21).
+func Denied() Answers {
+	return Unauthenticated().Or(401, 403, 404, 405, 501)
+}
+
+// Mistaken wants an answer to a caller who is known and allowed, and asks for
+// what is not there, or in no proper way.
+func Mistaken() Answers {
+	answers := classes{statuses: []int{400, 404, 405, 411, 413, 414, 415, 422, 500, 501}}
+	return Answers{
+		accepts: true, // it may come from the handler
+		words:   func(harness.Profile) string { return answers.String() },
+		allowed: func(harness.Profile, harness.Exchange) classes { return answers },
+	}
+}
+
+// Or tolerates further statuses.
+func (a Answers) Or(statuses ...int) Answers {
+	words, allowed := a.words, a.allowed
+	a.words = func(p harness.Profile) string {
+		return words(p) + ", or " + classes{statuses: statuses}.String()
+	}
+	a.allowed = func(p harness.Profile, x harness.Exchange) classes {
+		c := allowed(p, x)
+		c.statuses = append(slices.Clip(c.statuses), statuses...)
+		return c
+	}
+	return a
+}
+
+func (a Answers) with(c check) Answers {
+	a.checks = append(slices.Clip(a.checks), c)
+	return a
+}
+
+// Want says what is wanted.
+func (a Answers) Want(p harness.Profile) string {
+	words := []string{a.words(p)}
+	for _, c := range a.checks {
+		words = append(words, c.words)
+	}
+	return strings.Join(words, "; ")
+}
+
+// Judge judges every exchange.
+func (a Answers) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	if len(t.Exchanges) == 0 {
+		return nothing()
+	}
+	for i, x := range t.Exchanges {
+		a.judge(p, i, x, &j)
+	}
+	return j
+}
+
+// nothing is the judgement on a stimulus that left nothing to judge.
+func nothing() harness.Judgement {
+	return harness.Judgement{Problems: []harness.Problem{{
+		Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was observed", Want: "an answer",
+	}}}
+}
+
+func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.Judgement) {
+	allowed := a.allowed(p, x)
+	if problem := answered(x, allowed, a.accepts); problem != nil {
+		problem.Exchange = i
+		j.Problems = append(j.Problems, *problem)
+		return
+	}
+	for _, c := range a.checks {
+		problem, note := c.judge(p, x)
+		if problem != nil {
+			problem.Exchange = i
+			j.Problems = append(j.Problems, *problem)
+		}
+		if note != "" && !slices.Contains(j.Notes, note) {
+			j.Notes = append(j.Notes, note)
+		}
+	}
+}
+
+// answered judges one answer against the documented ones.
+func answered(x harness.Exchange, allowed classes, accepts bool) *harness.Problem {
+	o := x.Observation
+	got, want := Answer(o), allowed.String()
+	fail := func(b harness.Bucket, got string) *harness.Problem {
+		return &harness.Problem{Verdict: harness.Fail, Bucket: b, Got: got, Want: want}
+	}
+	if !accepts && o.Reached != nil && o.Reached.Handled > 0 {
+		return fail(harness.Security, got+", and the request reached the handler")
+	}
+	if !accepts && o.Status >= 200 && o.Status < 300 {
+		return fail(harness.Security, got+": the request was served")
+	}
+	switch {
+	case slices.Contains(allowed.statuses, o.Status):
+		return nil
+	case inTLS(o) && allowed.tls, o.Transport != harness.Answered && slices.Contains(allowed.kinds, o.Transport):
+		return nil
+	case unseen(o):
+		return &harness.Problem{Verdict: harness.Inconclusive, Got: got, Want: want}
+	case o.Status >= 500:
+		return fail(harness.Contract, got+": the service broke")
+	default:
+		return fail(harness.Contract, got)
+	}
+}
+
+// protocolVersion is the alert of a server that does not speak the TLS version:
+// it has not looked at a credential (RFC 8446 section 6.2).
+const protocolVersion = 70
+
+// inTLS reports a refusal before any byte of HTTP (rulings A-02). Which alert
+// it is says nothing, but for the one of a version not spoken.
+func inTLS(o harness.Observation) bool {
+	return o.Transport == harness.Alert && o.AlertCode != protocolVersion || o.Transport == harness.EOF || o.Transport == harness.Reset
+}
+
+// unseen reports an answer that tells nothing about the target's verdict:
+// nobody there, too busy, or a component behind it gone (rulings 0.2).
+func unseen(o harness.Observation) bool {
+	switch o.Transport {
+	case harness.Answered:
+		return o.Status == 429 || o.Status == 502 || o.Status == 503 || o.Status == 504
+	case harness.Alert:
+		return o.AlertCode == protocolVersion
+	case harness.EOF, harness.Reset, harness.Malformed:
+		return false
+	default:
+		return true
+	}
+}
+
+// Answer says in words how a request was answered.
+func Answer(o harness.Observation) string {
+	switch o.Transport {
+	case harness.Answered:
+		return strconv.Itoa(o.Status)
+	case harness.Alert:
+		return fmt.Sprintf("TLS alert %d", o.AlertCode)
+	case harness.EOF:
+		return "connection closed before any byte of HTTP"
+	case harness.Reset:
+		return "connection reset"
+	case harness.Refused:
+		return "connection refused"
+	case harness.DNS:
+		return "name not resolved"
+	case harness.TimeOut:
+		return "no answer in time"
+	case harness.Untrusted:
+		return "server certificate not trusted: " + o.Detail
+	case harness.Malformed:
+		return "bytes that are no HTTP"
+	default:
+		return "no answer: " + o.Detail
+	}
+}
+
+// PerVariant wants another outcome of each variant, by its name. A variant
+// without an outcome is a defect of the expectation, and says so.
+type PerVariant map[string]harness.Outcome
+
+// Want says what is wanted of each.
+func (v PerVariant) Want(p harness.Profile) string {
+	var words []string
+	for _, name := range sortedKeys(v) {
+		words = append(words, name+": "+v[name].Want(p))
+	}
+	return strings.Join(words, "; ")
+}
+
+// Judge judges each variant by its own outcome.
+func (v PerVariant) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	var j harness.Judgement
+	seen := map[string]bool{}
+	for i, x := range t.Exchanges {
+		want, ok := v[x.Request.Variant]
+		if !ok {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: i,
+				Got: fmt.Sprintf("variant %q", x.Request.Variant), Want: "a variant with an outcome of its own"})
+			continue
+		}
+		seen[x.Request.Variant] = true
+		one := want.Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})
+		for _, problem := range one.Problems {
+			problem.Exchange = i
+			j.Problems = append(j.Problems, problem)
+		}
+		j.Notes = append(j.Notes, one.Notes...)
+	}
+	for _, name := range sortedKeys(v) {
+		if !seen[name] {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
+				Got: fmt.Sprintf("variant %q was not sent", name), Want: v[name].Want(p)})
+		}
+	}
+	return j
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

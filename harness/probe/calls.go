@@ -1,0 +1,408 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Variant is one way to change the sound request of a mode and an endpoint.
+type Variant struct {
+	Name  string
+	Mode  harness.Mode
+	Needs []harness.Capability
+	// Prepare makes what the variant presents, once for all endpoints, and
+	// gives the change to each request, which comes without a credential.
+	Prepare func(t *harness.Target) (Change, error)
+	// First says that it is sent to the first endpoint only: it is about
+	// something that is not an endpoint's.
+	First bool
+}
+
+// Change changes a request.
+type Change func(r *harness.Request)
+
+// shaped is a Prepare that makes nothing.
+func shaped(change func(t *harness.Target, r *harness.Request)) func(*harness.Target) (Change, error) {
+	return func(t *harness.Target) (Change, error) {
+		return func(r *harness.Request) { change(t, r) }, nil
+	}
+}
+
+// then applies a further change after the variant's own.
+func (v Variant) then(change func(t *harness.Target, r *harness.Request)) Variant {
+	prepare := v.Prepare
+	v.Prepare = func(t *harness.Target) (Change, error) {
+		first, err := prepare(t)
+		if err != nil {
+			return nil, err
+		}
+		return func(r *harness.Request) {
+			first(r)
+			change(t, r)
+		}, nil
+	}
+	return v
+}
+
+// Calls sends every variant to every critical endpoint, one request each.
+type Calls struct {
+	words     string
+	variants  []Variant
+	endpoints []string // names; none means all
+	// everywhere calls also the endpoints that only those call that name them.
+	everywhere bool
+	positive   bool // the calls are themselves accepted ones
+	effect     harness.Effect
+	follow     bool
+	together   bool
+	atOnce     bool
+}
+
+// Call makes the stimulus of some variants.
+func Call(words string, variants ...Variant) Calls {
+	return Calls{words: words, variants: variants, effect: harness.AuthFailures}
+}
+
+// On narrows the stimulus to the named endpoints.
+func (c Calls) On(endpoints ...string) Calls {
+	c.endpoints = endpoints
+	return c
+}
+
+// Everywhere calls also the critical endpoints that others call only by name.
+func (c Calls) Everywhere() Calls {
+	c.everywhere = true
+	return c
+}
+
+// Named are the endpoints it is narrowed to; none means all.
+func (c Calls) Named() []string { return c.endpoints }
+
+// Accepted says that the calls are the ones a target must accept: no control
+// surrounds them, and they may write what a positive call writes.
+func (c Calls) Accepted() Calls {
+	c.positive = true
+	c.effect = harness.ReadOnly
+	if len(c.endpoints) == 0 || slices.Contains(c.endpoints, "enrollment") {
+		c.effect = harness.Writes
+	}
+	return c
+}
+
+// Following sends one further request where an answer redirects within the
+// same origin.
+func (c Calls) Following() Calls {
+	c.follow = true
+	c.words += ", redirects within the origin followed once"
+	return c
+}
+
+// Together sends the variants in their order on one connection per endpoint.
+func (c Calls) Together() Calls {
+	c.together = true
+	c.words += ", one after the other on one connection"
+	return c
+}
+
+// With sets a header field in every variant.
+func (c Calls) With(name, value string) Calls {
+	c.variants = slices.Clone(c.variants)
+	for i, v := range c.variants {
+		c.variants[i] = v.then(func(_ *harness.Target, r *harness.Request) { r.Set(name, value) })
+	}
+	c.words += fmt.Sprintf(", with %s: %s", name, value)
+	return c
+}
+
+// Over repeats every variant for each of some TLS versions, and no other.
+func (c Calls) Over(versions map[string]uint16) Calls {
+	var all []Variant
+	for _, name := range sortedKeys(versions) {
+		for _, v := range c.variants {
+			over := v.then(func(_ *harness.Target, r *harness.Request) {
+				r.MinTLS, r.MaxTLS = versions[name], versions[name]
+			})
+			over.Name += " over " + name
+			all = append(all, over)
+		}
+	}
+	c.variants = all
+	c.words += ", over " + strings.Join(sortedKeys(versions), " and ")
+	return c
+}
+
+// Words says what is done.
+func (c Calls) Words() string {
+	where := "every critical endpoint"
+	if len(c.endpoints) > 0 {
+		where = strings.Join(c.endpoints, ", ")
+	}
+	return fmt.Sprintf("call %s with %s", where, c.words)
+}
+
+// Needs is what the variants need.
+func (c Calls) Needs() []harness.Capability {
+	var needs []harness.Capability
+	for _, v := range c.variants {
+		needs = union(needs, v.Needs)
+	}
+	return needs
+}
+
+// Effect is what a call does.
+func (c Calls) Effect() harness.Effect { return c.effect }
+
+// Modes are the modes of the variants.
+func (c Calls) Modes() []harness.Mode {
+	var modes []harness.Mode
+	for _, v := range c.variants {
+		modes = union(modes, []harness.Mode{v.Mode})
+	}
+	return modes
+}
+
+// Controlled says whether accepted calls must surround these.
+func (c Calls) Controlled() bool { return !c.positive }
+
+// Requests are the calls that Act sends, where that does not turn on what is
+// answered.
+func (c Calls) Requests(t *harness.Target) ([]harness.Request, bool) {
+	requests, err := c.requests(t, c.pick(t))
+	return requests, err == nil && !c.follow
+}
+
+// Act sends the calls.
+func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	var trace harness.Trace
+	if c.together {
+		for _, endpoint := range c.pick(hands.Target()) {
+			requests, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
+			if err != nil {
+				return trace, err
+			}
+			trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
+		}
+		return trace, nil
+	}
+	requests, err := c.requests(hands.Target(), c.pick(hands.Target()))
+	if err != nil {
+		return trace, err
+	}
+	send := hands.SendAll
+	if c.atOnce {
+		send = hands.SendAtOnce
+	}
+	trace.Exchanges = send(ctx, requests)
+	if c.follow {
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, followUps(trace.Exchanges))...)
+	}
+	return trace, nil
+}
+
+func (c Calls) pick(t *harness.Target) []harness.Endpoint {
+	if c.everywhere {
+		return slices.Concat(t.Endpoints, t.Others)
+	}
+	if len(c.endpoints) == 0 {
+		return t.Endpoints
+	}
+	var picked []harness.Endpoint
+	for _, e := range slices.Concat(t.Endpoints, t.Others) {
+		if slices.Contains(c.endpoints, e.Name) {
+			picked = append(picked, e)
+		}
+	}
+	return picked
+}
+
+// requests builds one request per variant and endpoint, leaving out the modes
+// the target does not show.
+func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) ([]harness.Request, error) {
+	var requests []harness.Request
+	for _, v := range c.variants {
+		if !t.Shows(v.Mode) {
+			continue
+		}
+		change, err := v.Prepare(t)
+		if err != nil {
+			return nil, fmt.Errorf("preparing %q: %w", v.Name, err)
+		}
+		for i, endpoint := range endpoints {
+			if v.First && i > 0 {
+				break
+			}
+			r := plain(t, v.Mode, endpoint)
+			r.Variant = v.Name
+			change(&r)
+			requests = append(requests, r)
+		}
+	}
+	return requests, nil
+}
+
+// followUps are the requests that follow redirects within the origin; the
+// credential, if there was one, is not forwarded.
+func followUps(exchanges []harness.Exchange) []harness.Request {
+	var requests []harness.Request
+	for _, x := range exchanges {
+		location := x.Observation.Header.Get("Location")
+		if x.Observation.Status < 300 || x.Observation.Status > 399 || !SameOrigin(x.Request, location) {
+			continue
+		}
+		r := x.Request
+		r.Fields = slices.Clone(r.Fields)
+		r.Remove("Authorization")
+		r.Certificate, r.Credential = nil, "no credential"
+		r.Set(Header, x.Request.Get(Header)+"-followed")
+		r.Path = destination(x.Request, location).RequestURI()
+		r.Variant += ", redirect followed"
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// SameOrigin reports whether a Location stays with the request's origin. One
+// that user agents read in different ways, by a backslash or user information,
+// does not.
+func SameOrigin(r harness.Request, location string) bool {
+	u := destination(r, location)
+	return u != nil && u.User == nil && u.Opaque == "" && !strings.Contains(location, `\`) &&
+		u.Scheme == "https" && strings.EqualFold(standardPort(u.Host), standardPort(r.Get("Host")))
+}
+
+// standardPort leaves out the port of https where it is the scheme's own.
+func standardPort(host string) string { return strings.TrimSuffix(host, ":443") }
+
+// destination is where a Location leads from a request (RFC 9110 section
+// 10.2.2), or nil when that cannot be told.
+func destination(r harness.Request, location string) *url.URL {
+	base, err := url.ParseRequestURI(r.Path)
+	if err != nil || location == "" {
+		return nil
+	}
+	base.Scheme, base.Host = "https", r.Get("Host")
+	u, err := base.Parse(location)
+	if err != nil {
+		return nil
+	}
+	return u
+}
+
+// Bearer presents tokens.
+func Bearer(recipes ...token.Recipe) Calls {
+	return Call(recipeNames(recipes), bearers(recipes)...)
+}
+
+func bearers(recipes []token.Recipe) []Variant {
+	var variants []Variant
+	for _, recipe := range recipes {
+		variants = append(variants, Variant{Name: recipe.Name, Mode: harness.OIDC, Needs: recipe.Needs,
+			Prepare: func(t *harness.Target) (Change, error) {
+				value, err := recipe.Make(token.From(t))
+				return func(r *harness.Request) { bearer(r, recipe.Name, value) }, err
+			}})
+	}
+	return variants
+}
+
+// ValidToken presents the token of a control.
+func ValidToken() Calls { return Bearer(token.Sound()).Accepted() }
+
+// Authorization presents a valid token in another way than as a bearer.
+func Authorization(forms map[string]func(token string) string) Calls {
+	var variants []Variant
+	for _, name := range sortedKeys(forms) {
+		variants = append(variants, Variant{Name: name, Mode: harness.OIDC, Needs: token.Sound().Needs,
+			Prepare: func(t *harness.Target) (Change, error) {
+				value, err := token.Sound().Make(token.From(t))
+				return func(r *harness.Request) {
+					r.Credential = name
+					r.Set("Authorization", forms[name](value))
+				}, err
+			}})
+	}
+	return Call(strings.Join(sortedKeys(forms), "; "), variants...)
+}
+
+// NoCredential presents none, in the modes given.
+func NoCredential(modes ...harness.Mode) Calls {
+	var variants []Variant
+	for _, mode := range modes {
+		variants = append(variants, bare(mode))
+	}
+	return Call("no credential", variants...)
+}
+
+func bare(mode harness.Mode) Variant {
+	return Variant{Name: "no credential", Mode: mode,
+		Prepare: shaped(func(*harness.Target, *harness.Request) {})}
+}
+
+// And adds the variants of further calls.
+func (c Calls) And(others ...Calls) Calls {
+	c.variants = slices.Clone(c.variants)
+	for _, o := range others {
+		c.variants = append(c.variants, o.variants...)
+		c.words += "; " + o.words
+	}
+	return c
+}
+
+// Methods calls without a credential by other methods than the endpoint's.
+func Methods(mode harness.Mode, methods ...string) Calls {
+	var variants []Variant
+	for _, method := range methods {
+		variants = append(variants, Variant{Name: method, Mode: mode,
+			Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
+				r.Method = method
+				if method == http.MethodGet || method == http.MethodHead || method == http.MethodTrace {
+					r.Body = nil
+					r.Remove("Content-Type")
+				}
+			})})
+	}
+	return Call("no credential by "+strings.Join(methods, ", "), variants...)
+}
+
+// Paths calls without a credential at another path than the endpoint's.
+func Paths(mode harness.Mode, forms map[string]func(path string) string) Calls {
+	var variants []Variant
+	for _, name := range sortedKeys(forms) {
+		variants = append(variants, Variant{Name: name, Mode: mode,
+			Prepare: shaped(func(_ *harness.Target, r *harness.Request) { r.Path = forms[name](r.Path) })})
+	}
+	return Call("no credential at "+strings.Join(sortedKeys(forms), ", "), variants...)
+}
+
+func recipeNames(recipes []token.Recipe) string {
+	var names []string
+	for _, r := range recipes {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, "; ")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func union[T comparable](a, b []T) []T {
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			a = append(slices.Clip(a), x)
+		}
+	}
+	return a
+}

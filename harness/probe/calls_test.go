@@ -1,0 +1,296 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+func TestSameOrigin(t *testing.T) {
+	r := post("/predict/")
+	r.Set("Host", "aegis.test:8443")
+	for location, want := range map[string]bool{
+		"/predict": true, "predict": true, "?x=1": true, "/a%2fb": true,
+		"https://aegis.test:8443/predict": true, "HTTPS://AEGIS.test:8443/": true, "//aegis.test:8443/predict": true,
+		"": false, "//evil.test/predict": false, "///evil.test": true, `/\evil.test`: false, `https:\\evil.test`: false,
+		"http://aegis.test:8443/predict": false, "https://aegis.test/predict": false, "https://aegis.test:443/": false,
+		"https://aegis.test:8443@evil.test/": false, "https://evil.test@aegis.test:8443/": false, "https://u:p@aegis.test:8443/": false,
+		"https://aegis.test.evil.test:8443/": false, "https://evil.test/?aegis.test:8443": false,
+		"javascript:alert(1)": false, "https:predict": false, "https:/predict": false, "https:///predict": false, "\x00": false, "%zz": false,
+	} {
+		if got := SameOrigin(r, location); got != want {
+			t.Errorf("%q: %v, want %v", location, got, want)
+		}
+	}
+	r.Set("Host", "aegis.test")
+	if !SameOrigin(r, "https://aegis.test:443/predict") {
+		t.Error("the scheme's own port is another origin")
+	}
+}
+
+// redirecting answers 307 to /predict/ and 401 otherwise; requests are kept.
+func redirecting(t *testing.T, location string) (*harness.Target, func() []*http.Request) {
+	var mu sync.Mutex
+	var seen []*http.Request
+	target := httpsFace(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		seen = append(seen, r)
+		mu.Unlock()
+		if r.URL.Path == "/predict/" {
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", ContentType: "application/json", Body: []byte(`{"id":"{{unique}}"}`)}}
+	return target, func() []*http.Request {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}
+
+// redirected calls /predict/ with a token and a certificate.
+func redirected(t *testing.T) Calls {
+	pair := leaf(t, authority(t), "caller").TLS()
+	return Call("a credential", Variant{Name: "credential", Mode: harness.OIDC, Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
+		r.Path += "/"
+		bearer(r, "token", "credential-of-the-caller")
+		r.Certificate = &pair
+	})})
+}
+
+func TestRedirects(t *testing.T) {
+	var strangers sync.Map
+	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { strangers.Store(r.RequestURI, true) }))
+	t.Cleanup(stranger.Close)
+	for name, row := range map[string]struct {
+		location string
+		follow   bool
+		paths    []string
+	}{
+		"not asked for":  {"/elsewhere", false, []string{"/predict/"}},
+		"absolute path":  {"/elsewhere?x=1", true, []string{"/predict/", "/elsewhere?x=1"}},
+		"relative path":  {"../elsewhere", true, []string{"/predict/", "/elsewhere"}},
+		"query only":     {"?x=1", true, []string{"/predict/", "/predict/?x=1"}},
+		"another origin": {stranger.URL + "/stolen", true, []string{"/predict/"}},
+		"no scheme":      {strings.TrimPrefix(stranger.URL, "http:") + "/stolen", true, []string{"/predict/"}},
+		"none":           {"", true, []string{"/predict/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target, seen := redirecting(t, row.location)
+			calls := redirected(t)
+			if row.follow {
+				calls = calls.Following()
+			}
+			trace, err := calls.Act(within(t, 20*time.Second), hands{target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var paths []string
+			for i, r := range seen() {
+				paths = append(paths, r.RequestURI)
+				if i > 0 && r.Header.Get("Authorization") != "" {
+					t.Error("the credential was forwarded")
+				}
+				if i > 0 && r.Header.Get(Header) == seen()[0].Header.Get(Header) {
+					t.Error("two requests carry one probe ID")
+				}
+			}
+			if !slices.Equal(paths, row.paths) || len(trace.Exchanges) != len(row.paths) {
+				t.Errorf("called %q with %d exchanges, want %q", paths, len(trace.Exchanges), row.paths)
+			}
+			for _, x := range trace.Exchanges[1:] {
+				if x.Request.Certificate != nil || x.Request.Credential != "no credential" {
+					t.Errorf("followed with %s", x.Request.Credential)
+				}
+			}
+		})
+	}
+	strangers.Range(func(uri, _ any) bool {
+		t.Errorf("another origin was asked for %v", uri)
+		return true
+	})
+}
+
+// TestVariantsDifferInOneProperty: each call is the sound one but for what its
+// variant says.
+func TestVariantsDifferInOneProperty(t *testing.T) {
+	target, _ := redirecting(t, "")
+	target.Tokens.Valid = "header.payload.signature"
+	sound, err := Sound(target, harness.OIDC, target.Endpoints[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		calls   Calls
+		differs []string
+	}{
+		"no credential": {NoCredential(harness.OIDC), []string{"Authorization"}},
+		"bearer":        {Bearer(token.Literal("abc", "abc")), []string{"Authorization"}},
+		"scheme":        {Schemes("Token"), []string{"Authorization"}},
+		"valid":         {ValidToken(), nil},
+		"with a field":  {ValidToken().With("X-Original-URL", "/healthz"), []string{"X-Original-URL"}},
+		"method":        {Methods(harness.OIDC, "PUT"), []string{"Authorization", "method"}},
+		"bodiless":      {Methods(harness.OIDC, "GET"), []string{"Authorization", "Content-Type", "body", "method"}},
+		"path": {Paths(harness.OIDC, map[string]func(string) string{"slash": func(p string) string { return p + "/" }}),
+			[]string{"Authorization", "path"}},
+	} {
+		requests, err := row.calls.requests(target, target.Endpoints)
+		if err != nil || len(requests) != 1 {
+			t.Fatalf("%s: %d requests, %v", name, len(requests), err)
+		}
+		if got := differing(sound, requests[0]); !slices.Equal(got, row.differs) {
+			t.Errorf("%s: differs in %q, want %q", name, got, row.differs)
+		}
+	}
+}
+
+// differing names what two requests differ in; every probe has its own ID and
+// a body of its own.
+func differing(a, b harness.Request) []string {
+	fields := func(r harness.Request) map[string]string {
+		r.Remove(Header)
+		all := map[string]string{}
+		for _, f := range r.Fields {
+			all[f.Name] += "\n" + f.Value
+		}
+		return all
+	}
+	x, y := fields(a), fields(b)
+	var names []string
+	for name := range maps.All(x) {
+		if x[name] != y[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range y {
+		if _, ok := x[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	for name, differs := range map[string]bool{
+		"method": a.Method != b.Method, "path": a.Path != b.Path, "body": len(a.Body) != len(b.Body), "mode": a.Mode != b.Mode,
+	} {
+		if differs {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
+	target := &harness.Target{
+		Faces:     map[harness.Mode]harness.Face{harness.OIDC: {URL: "https://oidc.test"}, harness.MTLS: {URL: "https://mtls.test"}},
+		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "enrollment", Path: "/enroll"}, {Name: "review", Path: "/review"}},
+	}
+	calls := NoCredential(harness.OIDC, harness.MTLS).Over(map[string]uint16{"TLS 1.2": 0x303, "TLS 1.3": 0x304})
+	requests, err := calls.requests(target, calls.pick(target))
+	if err != nil || len(requests) != 2*2*3 {
+		t.Fatalf("%d requests, %v; want 12", len(requests), err)
+	}
+	seen := map[string]bool{}
+	for _, r := range requests {
+		if r.MinTLS != r.MaxTLS || r.MinTLS == 0 {
+			t.Errorf("%s goes from %x to %x", r.Variant, r.MinTLS, r.MaxTLS)
+		}
+		seen[string(r.Mode)+r.Variant+r.Path] = true
+	}
+	if len(seen) != 12 {
+		t.Errorf("%d different requests, want 12", len(seen))
+	}
+	delete(target.Faces, harness.MTLS)
+	if requests, _ = calls.requests(target, calls.pick(target)); len(requests) != 6 {
+		t.Errorf("%d requests to a target of one mode, want 6", len(requests))
+	}
+	only := calls.On("review")
+	if requests, _ = only.requests(target, only.pick(target)); len(requests) != 2 {
+		t.Errorf("%d requests to one endpoint, want 2", len(requests))
+	}
+}
+
+// shelf is a secret store in memory.
+type shelf struct {
+	fields map[string]string
+	writes int
+	broken error
+}
+
+func (s *shelf) Read(context.Context) (map[string]string, error) { return maps.Clone(s.fields), nil }
+
+func (s *shelf) Write(ctx context.Context, fields map[string]string) error {
+	s.writes++
+	if err := errors.Join(s.broken, ctx.Err()); err != nil {
+		return err
+	}
+	s.fields = maps.Clone(fields)
+	return nil
+}
+
+func (s *shelf) Remove(context.Context) error { s.fields = nil; return nil }
+
+func (s *shelf) Delete(context.Context) error                                      { return nil }
+func (s *shelf) Destroy(context.Context) error                                     { return nil }
+func (s *shelf) ServiceCan(context.Context, []string) (map[string][]string, error) { return nil, nil }
+func (s *shelf) ServiceToken(context.Context) (harness.VaultToken, error) {
+	return harness.VaultToken{}, nil
+}
+
+// noLauncher starts nothing, and interrupts.
+type noLauncher struct{ interrupt func() }
+
+func (n noLauncher) Launch(context.Context, harness.Launch) (harness.Replica, error) {
+	n.interrupt()
+	return nil, errors.New("no replica today")
+}
+
+// TestSecretsArePutBack: whatever becomes of the stimulus, an interrupt
+// included, the secret is as it was.
+func TestSecretsArePutBack(t *testing.T) {
+	a := authority(t)
+	key, err := a.Pair().KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := map[string]string{"oidc_jwks_uri": "https://idp.test/jwks", ListField: `["caller"]`}
+	for name, stimulus := range map[string]harness.Stimulus{
+		"removal of a client": RemoveClient(), "empty list": EmptyList(), "list in JSON": JSONList(),
+		"field missing": Replica(harness.OIDC).WithoutField("oidc_jwks_uri"), "field changed": Replica(harness.OIDC).WithField("oidc_jwks_uri", ""),
+		"secret missing": Replica(harness.OIDC).WithoutSecret(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) { interrupt(); w.WriteHeader(http.StatusForbidden) })
+			target.Faces[harness.MTLS] = target.Faces[harness.OIDC]
+			target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
+			target.Certs = harness.CertGrant{Authority: harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)}, EnrolledCN: "caller", UnenrolledCN: "other"}
+			store := &shelf{fields: maps.Clone(original)}
+			target.Control = &harness.Control{Launcher: noLauncher{interrupt}, Secrets: store}
+			_, _ = stimulus.Act(ctx, hands{target})
+			if !maps.Equal(store.fields, original) || store.writes == 0 {
+				t.Errorf("%v after %d writes, want the original", store.fields, store.writes)
+			}
+		})
+	}
+}
+
+// TestSecretsThatCannotBePutBack are told: the target is not as it was.
+func TestSecretsThatCannotBePutBack(t *testing.T) {
+	broken := errors.New("vault is sealed")
+	target := &harness.Target{Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
+	if _, err := Replica(harness.OIDC).WithoutSecret().Act(t.Context(), hands{target}); !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+}

@@ -1,0 +1,314 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Carriage is one way to carry a token; it is given a request without a
+// credential, and the token.
+type Carriage struct {
+	Name   string
+	Recipe token.Recipe
+	Carry  func(t *harness.Target, r *harness.Request, token string)
+}
+
+// Carried presents tokens in other ways than as a bearer.
+func Carried(carriages ...Carriage) Calls {
+	var variants []Variant
+	var names []string
+	for _, c := range carriages {
+		names = append(names, c.Name)
+		variants = append(variants, Variant{Name: c.Name, Mode: harness.OIDC, Needs: c.Recipe.Needs,
+			Prepare: func(t *harness.Target) (Change, error) {
+				value, err := c.Recipe.Make(token.From(t))
+				return func(r *harness.Request) {
+					r.Credential = c.Name
+					c.Carry(t, r, value)
+				}, err
+			}})
+	}
+	return Call(strings.Join(names, "; "), variants...)
+}
+
+// Writing says that some of the calls may be accepted, and write what a
+// positive call writes.
+func (c Calls) Writing() Calls {
+	c.effect = harness.Writes
+	return c
+}
+
+func valid(name string, carry func(t *harness.Target, r *harness.Request, token string)) Carriage {
+	return Carriage{Name: name, Recipe: token.Sound(), Carry: carry}
+}
+
+func tampered(name string, carry func(t *harness.Target, r *harness.Request, token string)) Carriage {
+	return Carriage{Name: name, Recipe: token.OtherPayload(), Carry: carry}
+}
+
+// inHeader carries a token in a header field, in a form with %s for it.
+func inHeader(name, form string) func(*harness.Target, *harness.Request, string) {
+	return func(_ *harness.Target, r *harness.Request, token string) {
+		r.Add(name, strings.Replace(form, "%s", token, 1))
+	}
+}
+
+// EmptyBearers are the scheme with nothing after it (BRR-004).
+func EmptyBearers() []Carriage {
+	var all []Carriage
+	for i, form := range []string{"Bearer", "Bearer ", "Bearer  "} {
+		all = append(all, Carriage{Name: fmt.Sprintf("Bearer with %d spaces and no token", i),
+			Recipe: token.Literal("no token", ""), Carry: inHeader("Authorization", form)})
+	}
+	return all
+}
+
+// Junk are valid tokens with something around them (BRR-005).
+func Junk() []Carriage {
+	return []Carriage{
+		valid("valid token, a space and more", inHeader("Authorization", "Bearer %s x")),
+		valid("valid token, a comma and more", inHeader("Authorization", "Bearer %s,x")),
+		valid("valid token in quotes", inHeader("Authorization", `Bearer "%s"`)),
+		valid("valid token after another word", inHeader("Authorization", "Bearer x %s")),
+	}
+}
+
+// The orders of two lines of Authorization.
+const (
+	InvalidFirst = "an invalid token, then a valid one"
+	ValidFirst   = "a valid token, then an invalid one"
+)
+
+// TwoLines are two lines of Authorization in both orders (BRR-006).
+func TwoLines() []Carriage {
+	both := func(first, second string) func(*harness.Target, *harness.Request, string) {
+		return func(_ *harness.Target, r *harness.Request, token string) {
+			for _, form := range []string{first, second} {
+				inHeader("Authorization", "Bearer "+form)(nil, r, token)
+			}
+		}
+	}
+	return []Carriage{valid(InvalidFirst, both("conformance", "%s")), valid(ValidFirst, both("%s", "conformance"))}
+}
+
+// inQuery carries a token in the query.
+func inQuery(_ *harness.Target, r *harness.Request, token string) {
+	r.Path += "?access_token=" + token
+}
+
+// InQuery is a valid token in the query alone (BRR-007).
+func InQuery() []Carriage { return []Carriage{valid("valid token in the query", inQuery)} }
+
+// inForm carries a token in a form that is the body.
+func inForm(_ *harness.Target, r *harness.Request, token string) {
+	r.Body = []byte("access_token=" + token)
+	r.Set("Content-Type", "application/x-www-form-urlencoded")
+}
+
+// inJSON carries a token in a JSON body, beside what is there.
+func inJSON(_ *harness.Target, r *harness.Request, token string) {
+	members := map[string]any{}
+	_ = json.Unmarshal(r.Body, &members) // what is no object is replaced by one
+	members["access_token"] = token
+	r.Body, _ = json.Marshal(members) // of JSON and a text
+	r.Set("Content-Type", "application/json")
+}
+
+// InBody is a valid token in the body alone (BRR-008).
+func InBody() []Carriage {
+	return []Carriage{valid("valid token in a form", inForm), valid("valid token in JSON", inJSON)}
+}
+
+// Userinfo is the carrier that a server may refuse as such (RFC 9110 section
+// 4.2.4).
+const Userinfo = "valid token in the URI's user information"
+
+// OtherCarriers are valid tokens where RFC 6750 knows of none (BRR-009).
+func OtherCarriers() []Carriage {
+	var all []Carriage
+	for _, name := range []string{"access_token", "token", "jwt", "Authorization"} {
+		all = append(all, valid("valid token in the cookie "+name, inHeader("Cookie", name+"=%s")))
+	}
+	for _, name := range []string{"X-Auth-Token", "X-Access-Token", "X-Forwarded-Access-Token"} {
+		all = append(all, valid("valid token in "+name, inHeader(name, "%s")))
+	}
+	return append(all,
+		valid("valid token in Proxy-Authorization", inHeader("Proxy-Authorization", "Bearer %s")),
+		valid(Userinfo, func(t *harness.Target, r *harness.Request, token string) {
+			r.Path = "https://bearer:" + token + "@" + r.Get("Host") + r.Path
+		}),
+	)
+}
+
+// Two methods at once (BRR-010).
+const (
+	BesideQuery = "valid token in Authorization, an invalid one in the query"
+	BesideBody  = "valid token in Authorization, an invalid one in the body"
+	WorseQuery  = "invalid token in Authorization, a valid one in the query"
+)
+
+// TwoMethods are two tokens, one valid and one not, by two methods.
+func TwoMethods() []Carriage {
+	good := inHeader("Authorization", "Bearer %s")
+	return []Carriage{
+		valid(BesideQuery, func(t *harness.Target, r *harness.Request, token string) {
+			good(t, r, token)
+			inQuery(t, r, "conformance")
+		}),
+		valid(BesideBody, func(t *harness.Target, r *harness.Request, token string) {
+			good(t, r, token)
+			if len(r.Body) > 0 {
+				inJSON(t, r, "conformance")
+			}
+		}),
+		valid(WorseQuery, func(t *harness.Target, r *harness.Request, token string) {
+			good(t, r, "conformance")
+			inQuery(t, r, token)
+		}),
+	}
+}
+
+// whitespace are ways to write spaces around a token (BRR-011).
+var whitespace = []struct{ name, form string }{
+	{"after three spaces", "Bearer   %s"},
+	{"after a tab", "Bearer\t%s"},
+	{"with spaces before the scheme", "   Bearer %s"},
+	{"with spaces and a tab behind", "Bearer %s \t "},
+}
+
+// Whitespace names the ways in which a valid and an invalid token are written.
+func Whitespace() (all []Carriage, accepted, refused []string) {
+	for _, w := range whitespace {
+		good, bad := "valid token "+w.name, "tampered token "+w.name
+		all = append(all, valid(good, inHeader("Authorization", w.form)), tampered(bad, inHeader("Authorization", w.form)))
+		accepted, refused = append(accepted, good), append(refused, bad)
+	}
+	return all, accepted, refused
+}
+
+// ControlBytes are valid tokens with a byte that no field may hold, or that no
+// token does (BRR-016).
+func ControlBytes() []Carriage {
+	var all []Carriage
+	for _, b := range []struct{ name, text string }{{"CR", "\r"}, {"LF", "\n"}, {"NUL", "\x00"}, {"0x80", "\x80"}, {"0xFF", "\xff"}} {
+		if b.text != "\n" { // alone it may end the line (RFC 9112 section 2.2): the token would be sound
+			all = append(all, valid("valid token with "+b.name+" behind", inHeader("Authorization", "Bearer %s"+b.text+"x")))
+		}
+		all = append(all,
+			valid("valid token with "+b.name+" in it", func(t *harness.Target, r *harness.Request, token string) {
+				half := len(token) / 2
+				inHeader("Authorization", "Bearer %s")(t, r, token[:half]+b.text+token[half:])
+			}))
+	}
+	return all
+}
+
+// Oversize are valid tokens made longer (BRR-017).
+func Oversize() []Carriage {
+	var all []Carriage
+	for _, kB := range []int{16, 64} {
+		all = append(all, valid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request, token string) {
+			inHeader("Authorization", "Bearer %s")(t, r, token+strings.Repeat("A", kB<<10))
+		}))
+	}
+	return all
+}
+
+// Expecting announces a body of a megabyte with Expect: 100-continue, without
+// a credential, and holds it back (BRR-018).
+type Expecting struct{ Calls }
+
+// Withheld makes it.
+func Withheld() Expecting {
+	announce := Variant{Name: "no credential, a body of 1 MB announced and held back", Mode: harness.OIDC,
+		Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
+			r.Method, r.Body = "POST", nil
+			r.Set("Content-Type", "application/json")
+			r.Set("Content-Length", fmt.Sprint(1<<20))
+			r.Set("Expect", "100-continue")
+		})}
+	return Expecting{Call("no credential and Expect: 100-continue, the body of 1 MB held back", announce)}
+}
+
+// Requests are more than its calls.
+func (Expecting) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
+
+// Act waits for each answer no longer than an answer needs that needs no body.
+func (e Expecting) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	ctx, cancel := context.WithTimeout(ctx, promptness)
+	defer cancel()
+	return e.Calls.Act(ctx, hands)
+}
+
+// OverTLS is the control of Uncovered.
+const OverTLS = "valid token over TLS"
+
+// InClear is a valid token over plain HTTP.
+const InClear = "valid token over plain HTTP"
+
+// Uncovered presents a valid token at the plain-HTTP port (BRR-014).
+func Uncovered() Calls {
+	inClear := valid(InClear, func(t *harness.Target, r *harness.Request, token string) {
+		face := harness.Face{URL: t.Plain, Host: t.Faces[harness.OIDC].Host}
+		r.Face = &face
+		r.Set("Host", Authority(face))
+		inHeader("Authorization", "Bearer %s")(t, r, token)
+	})
+	return Carried(inClear, valid(OverTLS, inHeader("Authorization", "Bearer %s"))).Needing(harness.PlainPort).Writing()
+}
+
+// Stored asks for one URL with a token, and then without: what was answered to
+// the first must not answer the second (BRR-015).
+type Stored struct{ Calls }
+
+// The calls of Stored.
+const (
+	First  = "valid token, a URL of its own"
+	Second = "the same URL without a token"
+	Third  = "the same URL without a token, for other media types"
+	Fourth = "the same URL without a token, the host in capitals"
+)
+
+// Again makes it.
+func Again() Stored {
+	bare := func(name string, change func(r *harness.Request)) Carriage {
+		return Carriage{Name: name, Recipe: token.Literal("no token", ""), Carry: func(_ *harness.Target, r *harness.Request, _ string) { change(r) }}
+	}
+	return Stored{Carried(
+		valid(First, inHeader("Authorization", "Bearer %s")),
+		bare(Second, func(*harness.Request) {}),
+		bare(Third, func(r *harness.Request) { r.Set("Accept", "text/html, */*;q=0.1") }),
+		bare(Fourth, func(r *harness.Request) { r.Set("Host", strings.ToUpper(r.Get("Host"))) }),
+	).On("review item")}
+}
+
+// Words says what is done.
+func (s Stored) Words() string { return s.Calls.Words() + ", by GET, one after the other" }
+
+// Requests are more than its calls.
+func (Stored) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
+
+// Act calls, with an identifier of its own in the query.
+func (s Stored) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	var trace harness.Trace
+	for _, endpoint := range s.pick(hands.Target()) {
+		if endpoint.Method != "GET" {
+			continue
+		}
+		endpoint.Path += "?conformance=" + token.Random(8)
+		requests, err := s.requests(hands.Target(), []harness.Endpoint{endpoint})
+		if err != nil {
+			return trace, err
+		}
+		for _, r := range requests {
+			r.Endpoint.Path, _, _ = strings.Cut(endpoint.Path, "?") // whose control it stands beside
+			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
+		}
+	}
+	return trace, nil
+}

@@ -1,0 +1,194 @@
+package probe
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
+)
+
+// Certificate says how one client certificate is had from what a target grants.
+type Certificate struct {
+	Name  string // in words, for reports
+	Needs []harness.Capability
+	Make  func(t *harness.Target) (tls.Certificate, error)
+}
+
+// Enrolled is the certificate of a control.
+func Enrolled() Certificate {
+	return given("enrolled certificate", func(g harness.CertGrant) harness.CertPair { return g.Enrolled })
+}
+
+// Unenrolled verifies, and its identity is not in the list.
+func Unenrolled() Certificate {
+	return given("unenrolled certificate", func(g harness.CertGrant) harness.CertPair { return g.Unenrolled })
+}
+
+func given(name string, pick func(harness.CertGrant) harness.CertPair) Certificate {
+	return Certificate{Name: name, Needs: []harness.Capability{harness.GivenClientCerts},
+		Make: func(t *harness.Target) (tls.Certificate, error) {
+			pair := pick(t.Certs)
+			return tls.X509KeyPair(pair.Chain, []byte(pair.Key.Reveal()))
+		}}
+}
+
+// CertificateFor is a sound certificate of the trusted authority for a name.
+func CertificateFor(name string, cn func(*harness.Target) string) Certificate {
+	return issued(name, func(t *harness.Target, leaf *certs.Leaf) { leaf.CommonName = cn(t) })
+}
+
+// issued is a certificate for the enrolled client, signed by the trusted
+// authority, with one change.
+func issued(name string, change func(*harness.Target, *certs.Leaf)) Certificate {
+	return Certificate{Name: name, Needs: []harness.Capability{harness.ClientCAKey},
+		Make: func(t *harness.Target) (tls.Certificate, error) {
+			grant := t.Certs.Authority
+			authority, err := certs.ParseAuthority(grant.Chain, []byte(grant.Key.Reveal()))
+			if err != nil {
+				return tls.Certificate{}, fmt.Errorf("taking the client authority: %w", err)
+			}
+			return issue1(t, authority, change)
+		}}
+}
+
+// foreign is a certificate for the enrolled client that the trusted authority
+// did not sign.
+func foreign(name string, authority func(*harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Certificate {
+	return Certificate{Name: name, Needs: []harness.Capability{harness.GivenClientCerts},
+		Make: func(t *harness.Target) (tls.Certificate, error) {
+			a, err := authority(t)
+			if err != nil {
+				return tls.Certificate{}, fmt.Errorf("making an authority nobody trusts: %w", err)
+			}
+			return issue1(t, a, change)
+		}}
+}
+
+func issue1(t *harness.Target, authority *certs.Authority, change func(*harness.Target, *certs.Leaf)) (tls.Certificate, error) {
+	leaf := certs.Leaf{CommonName: t.Certs.EnrolledCN}
+	if change != nil {
+		change(t, &leaf)
+	}
+	pair, err := authority.Issue(leaf)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return pair.TLS(), nil
+}
+
+func stranger(*harness.Target) (*certs.Authority, error) {
+	return certs.NewAuthority("Authority nobody trusts")
+}
+
+// Untrusted is signed by an authority the ingress does not know (CHN-001).
+func Untrusted() Certificate {
+	return foreign("certificate of an untrusted authority", stranger, nil)
+}
+
+// SelfSigned is signed by its own key (CHN-002).
+func SelfSigned() Certificate {
+	return foreign("self-signed certificate", stranger, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Issuer = certs.IssuerSelf })
+}
+
+// LookAlike is signed by an authority of the trusted one's name and key
+// identifier, with another key (CHN-003). It needs the trusted certificate
+// only, which is public.
+func LookAlike() Certificate {
+	c := foreign("certificate of a look-alike authority", func(t *harness.Target) (*certs.Authority, error) {
+		trusted, err := certs.ParsePair(t.Certs.Authority.Chain, []byte(t.Certs.Authority.Key.Reveal()))
+		if err != nil {
+			return nil, err
+		}
+		return certs.LookAlike(trusted.Certificate)
+	}, nil)
+	c.Needs = []harness.Capability{harness.ClientCAKey}
+	return c
+}
+
+// ExpiredCertificate was valid until an hour ago (CHN-004).
+func ExpiredCertificate() Certificate {
+	return issued("certificate expired an hour ago", func(_ *harness.Target, leaf *certs.Leaf) {
+		leaf.NotBefore, leaf.NotAfter = time.Now().Add(-24*time.Hour), time.Now().Add(-time.Hour)
+	})
+}
+
+// FutureCertificate is valid in an hour (CHN-005).
+func FutureCertificate() Certificate {
+	return issued("certificate valid only in an hour", func(_ *harness.Target, leaf *certs.Leaf) { leaf.NotBefore = time.Now().Add(time.Hour) })
+}
+
+// ServerCertificate has the extended key usage serverAuth only (CHN-006).
+func ServerCertificate() Certificate {
+	return issued("certificate for serverAuth only", func(_ *harness.Target, leaf *certs.Leaf) {
+		leaf.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
+}
+
+// Presenting calls with client certificates.
+func Presenting(recipes ...Certificate) Calls {
+	var variants []Variant
+	var names []string
+	for _, c := range recipes {
+		names = append(names, c.Name)
+		variants = append(variants, Variant{Name: c.Name, Mode: harness.MTLS, Needs: c.Needs,
+			Prepare: func(t *harness.Target) (Change, error) {
+				certificate, err := c.Make(t)
+				return func(r *harness.Request) { present(r, c.Name, certificate) }, err
+			}})
+	}
+	return Call(strings.Join(names, "; "), variants...)
+}
+
+// EnrolledCertificate calls with the certificate of a control.
+func EnrolledCertificate() Calls { return Presenting(Enrolled()).Accepted() }
+
+// Claim is a way to claim an identity by header; the values are the lines sent.
+type Claim struct {
+	Name  string
+	Lines func(t *harness.Target) []string
+}
+
+// ClaimEnrolled claims to be the enrolled client.
+func ClaimEnrolled() Claim {
+	return Claim{"identity header of the enrolled client", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN} }}
+}
+
+// ClaimUnenrolled claims to be the client that is not enrolled.
+func ClaimUnenrolled() Claim {
+	return Claim{"identity header of another client", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN} }}
+}
+
+// ClaimTwice are the ways to send two lines (HDR-004).
+func ClaimTwice() []Claim {
+	return []Claim{
+		{"identity header twice, both enrolled", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.EnrolledCN} }},
+		{"identity header twice, enrolled first", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.UnenrolledCN} }},
+		{"identity header twice, enrolled last", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN, t.Certs.EnrolledCN} }},
+	}
+}
+
+// Claiming adds each claim in turn to every variant.
+func (c Calls) Claiming(claims ...Claim) Calls {
+	var variants []Variant
+	var names []string
+	for _, claim := range claims {
+		names = append(names, claim.Name)
+		for _, v := range c.variants {
+			claiming := v.then(func(t *harness.Target, r *harness.Request) {
+				for _, value := range claim.Lines(t) {
+					r.Add(t.Profile.Header(), value)
+				}
+			})
+			claiming.Name += " with " + claim.Name
+			claiming.Needs = union(v.Needs, []harness.Capability{harness.GivenClientCerts})
+			variants = append(variants, claiming)
+		}
+	}
+	c.variants = variants
+	c.words += ", with " + strings.Join(names, "; ")
+	return c
+}

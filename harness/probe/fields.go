@@ -1,0 +1,198 @@
+package probe
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"aegis.test/conformance/harness"
+)
+
+// Form is one way to add header fields to a request.
+type Form struct {
+	Name   string // in words, for reports
+	Fields func(t *harness.Target) []harness.Field
+}
+
+// Adding adds each form in turn to every variant.
+func (c Calls) Adding(forms ...Form) Calls {
+	var variants []Variant
+	var names []string
+	for _, form := range forms {
+		names = append(names, form.Name)
+		for _, v := range c.variants {
+			added := v.then(func(t *harness.Target, r *harness.Request) {
+				r.Fields = append(r.Fields, form.Fields(t)...)
+			})
+			added.Name += " with " + form.Name
+			added.Needs = union(v.Needs, nil)
+			variants = append(variants, added)
+		}
+	}
+	c.variants = variants
+	c.words += ", with " + strings.Join(names, "; ")
+	return c
+}
+
+// Sends is a form of one field whose value is known beforehand.
+func Sends(name, value string) Form {
+	return Form{name + ": " + value, func(*harness.Target) []harness.Field { return []harness.Field{{Name: name, Value: value}} }}
+}
+
+// claims is a form of fields that name the enrolled client.
+func claims(name string, fields func(header, enrolled string) []harness.Field) Form {
+	return Form{name, func(t *harness.Target) []harness.Field { return fields(t.Profile.Header(), t.Certs.EnrolledCN) }}
+}
+
+// spelled claims the enrolled identity under another spelling of the header.
+func spelled(name string, spell func(header string) string) Form {
+	return claims(name, func(header, enrolled string) []harness.Field {
+		return []harness.Field{{Name: spell(header), Value: enrolled}}
+	})
+}
+
+// OtherCases claim the enrolled identity under the header's name in other
+// letters (HDR-005).
+func OtherCases() []Form {
+	return []Form{
+		spelled("the header in capitals", strings.ToUpper),
+		spelled("the header in mixed case", Mixed),
+		spelled("the header in title case", func(header string) string {
+			words := strings.Split(header, "-")
+			for i, w := range words {
+				words[i] = strings.ToUpper(w[:min(1, len(w))]) + w[min(1, len(w)):]
+			}
+			return strings.Join(words, "-")
+		}),
+	}
+}
+
+// OtherCaseH2 has an unenrolled client claim it so in HTTP/2, where a name in
+// capitals makes a message malformed (RFC 9113 section 8.2.1; HDR-005).
+func OtherCaseH2() Calls {
+	v := Presenting(Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
+		r.Protocol = h2
+		r.Raw = framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
+	})
+	v.Name += " with the header in capitals, in HTTP/2"
+	v.Needs = union(v.Needs, []harness.Capability{harness.GivenClientCerts})
+	return Call("an unenrolled certificate with the header in capitals, in HTTP/2", v)
+}
+
+// Underscores claim it under names that a CGI-like gateway takes for the
+// header's (CVE-2015-0219; HDR-006).
+func Underscores() []Form {
+	return []Form{
+		spelled("underscores for hyphens", func(header string) string { return strings.ReplaceAll(header, "-", "_") }),
+		spelled("one underscore", func(header string) string { return strings.Replace(header, "-", "_", 1) }),
+		spelled("underscores in capitals", func(header string) string { return strings.ToUpper(strings.ReplaceAll(header, "-", "_")) }),
+		spelled("an underscore at the end", func(header string) string {
+			i := strings.LastIndex(header, "-")
+			return header[:max(i, 0)] + "_" + header[i+1:]
+		}),
+	}
+}
+
+// MalformedNames claim it in lines that are none of HTTP (RFC 9112 sections 5.1
+// and 5.2; HDR-007).
+func MalformedNames() []Form {
+	return []Form{
+		spelled("a space before the colon", func(header string) string { return header + " " }),
+		spelled("a tab before the colon", func(header string) string { return header + "\t" }),
+		spelled("a NUL in the name", func(header string) string { return header + "\x00" }),
+		spelled("a vertical tab in the name", func(header string) string { return header + "\x0b" }),
+		spelled("a space before the name", func(header string) string { return " " + header }),
+		claims("a folded line", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: "X-Note", Value: "a\r\n " + header + ": " + enrolled}}
+		}),
+		claims("a folded value", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: header, Value: "\r\n " + enrolled}}
+		}),
+		claims("a bare CR", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: "X-Note", Value: "a\r" + header + ": " + enrolled}}
+		}),
+		claims("a bare LF", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: "X-Note", Value: "a\n" + header + ": " + enrolled}}
+		}),
+	}
+}
+
+// HopByHop is a form that declares the identity header to be of this hop only
+// (RFC 9110 section 7.6.1; HDR-008).
+func HopByHop() Form {
+	return claims("Connection: the identity header", func(header, _ string) []harness.Field {
+		return []harness.Field{{Name: "Connection", Value: "close, " + header}}
+	})
+}
+
+// HopByHopClaim is the same, beside a claim of the enrolled identity.
+func HopByHopClaim() Form {
+	return claims("a claim, and Connection: the identity header", func(header, enrolled string) []harness.Field {
+		return []harness.Field{{Name: header, Value: enrolled}, {Name: "Connection", Value: "close, " + header}}
+	})
+}
+
+// siblings are other headers that some ingress uses for an identity, and the
+// values it would give the enrolled client (HDR-009).
+var siblings = map[string]string{
+	"X-Forwarded-Client-Cert":            `By=spiffe://cluster.local/ns/default/sa/aegis;Hash={hash};Subject="CN={cn}";URI=;DNS={cn}`,
+	"ssl-client-subject-dn":              "CN={cn}",
+	"ssl-client-verify":                  "SUCCESS",
+	"X-SSL-Client-Verify":                "SUCCESS",
+	"X-SSL-Verified":                     "1",
+	"X-SSL-Client-DN":                    "CN={cn}",
+	"X-SSL-Client-S-DN":                  "/CN={cn}",
+	"ssl-client-cert":                    "{pem}",
+	"X-SSL-Client-Cert":                  "{pem}",
+	"X-Client-Cert":                      "{pem}",
+	"Client-Cert":                        ":{der}:",
+	"X-Forwarded-Tls-Client-Cert":        "{der}",
+	"X-Forwarded-Tls-Client-Cert-Info":   "Subject%3D%22CN%3D{cn}%22",
+	"l5d-client-id":                      "{cn}",
+	"X-Remote-User":                      "{cn}",
+	"Remote-User":                        "{cn}",
+	"X-Forwarded-User":                   "{cn}",
+	"X-Auth-Request-User":                "{cn}",
+	"X-ARR-ClientCert":                   "{der}",
+	"X-Amzn-Mtls-Clientcert-Subject":     "CN={cn}",
+	"X-Goog-Client-Cert-Subject-Dn":      "CN={cn}",
+	"X-Client-Cert-Chain-Verified":       "true",
+	"X-Amzn-Mtls-Clientcert-Leaf":        "{pem}",
+	"Cf-Client-Cert-Der-Base64":          "{der}",
+	"X-Client-Verify":                    "SUCCESS",
+	"X-Ssl-Client-Cn-Verified":           "{cn}",
+	"X-Forwarded-Client-Cn":              "{cn}",
+	"X-Authenticated-User":               "{cn}",
+	"X-Authenticated-Client-Common-Name": "{cn}",
+}
+
+// Siblings are those headers, all together and each by itself: what names a
+// client may be believed only beside what says that it was verified.
+func Siblings() []Form {
+	all := Form{"every sibling of the identity header", func(t *harness.Target) []harness.Field {
+		var fields []harness.Field
+		for _, name := range sortedKeys(siblings) {
+			fields = append(fields, sibling(t, name))
+		}
+		return fields
+	}}
+	forms := []Form{all}
+	for _, name := range []string{"X-Forwarded-Client-Cert", "ssl-client-subject-dn", "Client-Cert", "X-Forwarded-User"} {
+		forms = append(forms, Form{name, func(t *harness.Target) []harness.Field { return []harness.Field{sibling(t, name)} }})
+	}
+	return forms
+}
+
+func sibling(t *harness.Target, name string) harness.Field {
+	var der []byte
+	chain := t.Certs.Enrolled.Chain
+	if block, _ := pem.Decode(chain); block != nil {
+		der, chain = block.Bytes, pem.EncodeToMemory(block)
+	}
+	return harness.Field{Name: name, Value: strings.NewReplacer(
+		"{cn}", t.Certs.EnrolledCN, "{pem}", url.QueryEscape(string(chain)), "{der}", base64.StdEncoding.EncodeToString(der),
+		"{hash}", fmt.Sprintf("%064x", len(der)),
+	).Replace(siblings[name])}
+}

@@ -1,0 +1,75 @@
+package probe
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"aegis.test/conformance/harness"
+)
+
+// h2Face serves a handler by HTTP/2.
+func h2Face(t *testing.T, handler http.HandlerFunc) *harness.Target {
+	t.Helper()
+	config, roots := serverTLS(t)
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS, server.EnableHTTP2 = config, true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return face("https://"+server.Listener.Addr().String(), roots)
+}
+
+// TestFramesAreARequest sends frames that nothing is wrong with: what refuses the
+// others refuses what is wrong with them.
+func TestFramesAreARequest(t *testing.T) {
+	target := h2Face(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte(r.Method + " " + r.Host + r.URL.Path + " " + r.Header.Get("X-Added") + " " + string(body)))
+	})
+	r := post("/predict")
+	r.Protocol = h2
+	r.Raw = framed(r, []harness.Field{{Name: "x-added", Value: "yes"}}, []byte("{}"))
+	seen := Send(within(t, 20*time.Second), target, r)
+	if seen.Status != http.StatusTeapot || string(seen.Body) != "POST aegis.test/predict yes {}" || len(seen.Further) > 0 {
+		t.Errorf("got %d %q, further %v, %s: want 418 to the request as it was framed", seen.Status, seen.Body, seen.Further, seen.Detail)
+	}
+	r.Raw = framed(r, []harness.Field{{Name: "X-ADDED", Value: "yes"}}, nil)
+	if seen := Send(within(t, 20*time.Second), target, r); seen.Transport != harness.Reset {
+		t.Errorf("got %q, status %d: want a stream that is reset for a name in capitals", seen.Transport, seen.Status)
+	}
+}
+
+// TestFurtherStreamsAreSeen has a server answer a request that was never sent.
+func TestFurtherStreamsAreSeen(t *testing.T) {
+	config, roots := serverTLS(t)
+	config.NextProtos = []string{h2}
+	address := listen(t, func(raw net.Conn) {
+		conn := tls.Server(raw, config)
+		if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
+			return
+		}
+		framer := http2.NewFramer(conn, conn)
+		for _, stream := range []uint32{1, 3} {
+			var block bytes.Buffer
+			_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+			_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	r := post("/predict")
+	r.Protocol, r.Raw = h2, framed(post("/predict"), nil, nil)
+	seen := Send(within(t, 20*time.Second), face("https://"+address, roots), r)
+	if seen.Status != 200 || !slices.Equal(seen.Further, []int{200}) {
+		t.Errorf("got %d, further %v, %s: want 200 and another", seen.Status, seen.Further, seen.Detail)
+	}
+}

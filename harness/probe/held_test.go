@@ -1,0 +1,50 @@
+package probe
+
+import (
+	"net/http"
+	"testing"
+
+	"aegis.test/conformance/harness"
+)
+
+// TestHeldStaysOpen sends over one connection of each protocol, until the server
+// ends it.
+func TestHeldStaysOpen(t *testing.T) {
+	peers := map[string]int{}
+	target := httpsFace(t, func(w http.ResponseWriter, r *http.Request) {
+		peers[r.RemoteAddr]++
+		if r.URL.Path == "/last" {
+			w.Header().Set("Connection", "close")
+		}
+	})
+	h := hands{target}
+	like := plain(target, harness.OIDC, harness.Endpoint{Method: http.MethodGet, Path: "/"})
+	line := h.Hold(like)
+	defer line.Close()
+	last := like
+	last.Path = "/last"
+	for i, c := range []struct {
+		request harness.Request
+		want    harness.Transport
+		status  int
+	}{{like, harness.Answered, 200}, {like, harness.Answered, 200}, {last, harness.Answered, 200}, {like, harness.Broken, 0}} {
+		if o := line.Send(t.Context(), c.request).Observation; o.Transport != c.want || o.Status != c.status {
+			t.Errorf("call %d: got %d %q (%s), want %d %q", i, o.Status, o.Transport, o.Detail, c.status, c.want)
+		}
+	}
+	if len(peers) != 1 {
+		t.Errorf("%d connections, want one", len(peers))
+	}
+}
+
+// TestHeldRefused reports a connection that nobody takes, each time anew.
+func TestHeldRefused(t *testing.T) {
+	target := face("https://127.0.0.1:1", nil)
+	line := hands{target}.Hold(plain(target, harness.OIDC, harness.Endpoint{Method: http.MethodGet, Path: "/"}))
+	defer line.Close()
+	for range 2 {
+		if o := line.Send(t.Context(), harness.Request{Method: http.MethodGet, Path: "/"}).Observation; o.Transport != harness.Refused {
+			t.Errorf("got %d %q, want %q", o.Status, o.Transport, harness.Refused)
+		}
+	}
+}

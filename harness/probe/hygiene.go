@@ -1,0 +1,463 @@
+package probe
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// CredentialsInLogs calls the services and replicas at level debug with good and
+// bad credentials, while a secret is rotated and after a start without one, and
+// searches what is logged of it (SEC-001).
+func CredentialsInLogs() harness.Stimulus { return inLogs{} }
+
+type inLogs struct{}
+
+// Words says what is done.
+func (inLogs) Words() string {
+	return "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, and search all their logs and the ingress's"
+}
+
+// Needs is sight of the logs, and the right to start replicas and to rotate.
+func (inLogs) Needs() []harness.Capability {
+	return []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite, harness.GivenClientCerts}
+}
+
+// Effect is disruptive: the secret changes for everybody.
+func (inLogs) Effect() harness.Effect { return harness.Disruptive }
+
+// Modes are both.
+func (inLogs) Modes() []harness.Mode { return bothModes }
+
+// Controlled is false: that each log tells of the last call is the control.
+func (inLogs) Controlled() bool { return false }
+
+// Act rotates, calls and searches.
+func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	t := hands.Target()
+	var s search
+	if s.sought, err = confidential(ctx, t); err != nil {
+		return trace, err
+	}
+	lacking, err := Replica(shown(t)[0]).WithoutField("model_signing_pubkey").once(ctx, hands)
+	if err != nil {
+		return trace, err
+	}
+	settle(ctx, hands)
+	for _, name := range lacking.Leaks {
+		if _, secret := s.sought[name]; secret {
+			s.found("the log of a replica without its secret", []string{name})
+		}
+	}
+	replicas := map[harness.Mode]harness.Replica{}
+	defer func() {
+		for _, replica := range replicas {
+			err = errors.Join(err, replica.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	for _, mode := range shown(t) {
+		if replicas[mode], err = started(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}}); err != nil {
+			delete(replicas, mode)
+			return trace, err
+		}
+	}
+	restore, err := s.rotate(ctx, hands, replicas[harness.MTLS])
+	if err != nil {
+		return trace, err
+	}
+	defer func() { err = errors.Join(err, restore()) }()
+	for _, mode := range shown(t) {
+		if err := s.credentials(ctx, hands, mode, replicas[mode], &trace); err != nil {
+			return trace, err
+		}
+	}
+	err = s.searchLogs(ctx, hands, &trace)
+	trace.Facts = append(trace.Facts, s.facts...)
+	return trace, err
+}
+
+// rotate writes a new canary and a new client into aegis/runtime, and waits until
+// the replica serves that client.
+func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harness.Replica) (restore func() error, err error) {
+	t := hands.Target()
+	client, canary := "client-"+token.Random(4), token.Random(16)
+	s.sought["the canary of aegis/runtime after its rotation"] = harness.Secret(canary)
+	changed := enrolling(t, client)
+	list := changed.secrets
+	changed.secrets = func(fields map[string]string) map[string]string {
+		fields["canary"] = canary
+		return list(fields)
+	}
+	restore, err = changed.change(ctx, t)
+	if err != nil || witness == nil {
+		return restore, err
+	}
+	face := witness.URL()
+	until(ctx, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+		r := plain(t, harness.MTLS, t.Endpoints[0])
+		r.Face = &face
+		r.Set("Host", Authority(face))
+		forwarded(t, &r, client)
+		return t.Profile.Accepts(hands.Send(ctx, r).Observation.Status)
+	})
+	return restore, nil
+}
+
+// enrolling adds a client to the list of allowed ones.
+func enrolling(t *harness.Target, client string) Start {
+	return Start{secrets: func(fields map[string]string) map[string]string {
+		list, _ := json.Marshal([]string{t.Certs.EnrolledCN, client}) // strings
+		fields[ListField] = string(list)
+		return fields
+	}}
+}
+
+// credentials calls a mode's face and its replica with good and bad credentials,
+// and searches the replica's log.
+func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harness.Mode, replica harness.Replica, trace *harness.Trace) error {
+	t := hands.Target()
+	face := replica.URL()
+	refused, err := refusable(t, mode, face)
+	if err != nil {
+		return err
+	}
+	others, err := direct(t, mode, face)
+	if err != nil {
+		return err
+	}
+	if mode == harness.OIDC {
+		others = append(others, s.strange(t, face)...)
+		for _, r := range slices.Concat(refused, others) { // at the service itself, by way of the ingress
+			r.Face, r.Fields = nil, slices.Clone(r.Fields)
+			r.Set("Host", Authority(t.Faces[mode]))
+			r.Set(Header, t.Run+"-"+token.Random(6))
+			others = append(others, r)
+		}
+	}
+	for _, r := range slices.Concat(others, refused) {
+		s.carry(r)
+	}
+	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, others)...)
+	last := hands.SendAll(ctx, refused) // of these, every log must tell
+	trace.Exchanges = append(trace.Exchanges, last...)
+	text := logged(ctx, last, func(context.Context) (string, error) { return replica.Log(), nil })
+	place := "the log of a replica in mode " + string(mode) + " at level debug"
+	if !strings.Contains(text, last[len(last)-1].Request.Get(Header)) {
+		trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{place}})
+	}
+	s.in(place, text)
+	return nil
+}
+
+// strange are calls with credentials that are no tokens of the IdP's: one that says
+// nothing, and a password.
+func (s *search) strange(t *harness.Target, face harness.Face) []harness.Request {
+	password := token.Random(12)
+	s.sought["the password of a Basic credential"] = harness.Secret(password)
+	var requests []harness.Request
+	for name, value := range map[string]string{
+		"an opaque token":    "Bearer " + token.Random(20),
+		"a Basic credential": "Basic " + base64.StdEncoding.EncodeToString([]byte("conformance:"+password)),
+	} {
+		r := plain(t, harness.OIDC, t.Endpoints[0])
+		r.Face, r.Variant, r.Credential = &face, name, name
+		r.Set("Host", Authority(face))
+		r.Set("Authorization", value)
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// CredentialsInURLs calls every critical endpoint with tokens in the query, and
+// searches the logs for them (SEC-009).
+func CredentialsInURLs() harness.Stimulus {
+	return asks{
+		words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services and ingress for it",
+		needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, alone: true, bare: true,
+		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+			t := hands.Target()
+			s := search{sought: harness.Sought{}}
+			var requests []harness.Request
+			for _, mode := range shown(t) {
+				for _, recipe := range []token.Recipe{token.Sound(), token.OtherPayload()} {
+					for _, endpoint := range t.Endpoints {
+						value, err := recipe.Make(token.From(t))
+						if err != nil {
+							return trace, fmt.Errorf("preparing %q: %w", recipe.Name, err)
+						}
+						r := plain(t, mode, endpoint)
+						if mode == harness.MTLS {
+							credential, err := Credential(t, mode)
+							if err != nil {
+								return trace, err
+							}
+							credential(&r)
+						}
+						r.Variant, r.Credential = recipe.Name+" in the query", recipe.Name+" in the query"
+						r.Path += "?access_token=" + value
+						s.carry(r)
+						requests = append(requests, r)
+					}
+				}
+			}
+			trace.Exchanges = hands.SendAll(ctx, requests)
+			err = s.searchLogs(ctx, hands, &trace)
+			trace.Facts = append(trace.Facts, s.facts...)
+			return trace, err
+		},
+	}
+}
+
+// SecretsInAnswers makes calls, and searches what is answered for what the
+// services hold and for the credentials that were sent (SEC-002).
+func SecretsInAnswers(calls Calls) harness.Stimulus { return inAnswers{calls} }
+
+type inAnswers struct{ Calls }
+
+// Words says what is done.
+func (a inAnswers) Words() string {
+	return a.Calls.Words() + "; ask for pages of diagnostics; and search every answer for secrets"
+}
+
+// Controlled is false: what is answered is searched, whatever it is.
+func (inAnswers) Controlled() bool { return false }
+
+// Requests are more than its calls.
+func (inAnswers) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
+
+// Act calls and searches.
+func (a inAnswers) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	t := hands.Target()
+	trace, err := a.Calls.Act(ctx, hands)
+	if err != nil {
+		return trace, err
+	}
+	var pages []harness.Request
+	for _, mode := range shown(t) {
+		for _, path := range diagnostics {
+			pages = append(pages, get(t, mode, path))
+		}
+	}
+	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, pages)...)
+	var s search
+	if s.sought, err = heldBy(ctx, t); err != nil {
+		return trace, err
+	}
+	for _, x := range trace.Exchanges {
+		s.carry(x.Request)
+	}
+	s.inAll(trace.Exchanges)
+	trace.Facts = append(trace.Facts, s.facts...)
+	return trace, nil
+}
+
+// inAll searches the answers to exchanges: all at once, and one by one only where
+// something shows.
+func (s *search) inAll(exchanges []harness.Exchange) {
+	var all strings.Builder
+	for _, x := range exchanges {
+		all.WriteString(answerText(x.Observation) + "\n")
+	}
+	before := len(s.facts)
+	if s.in("every answer", all.String()); len(s.facts) == before+1 {
+		return
+	}
+	s.facts = s.facts[:before]
+	for _, x := range exchanges {
+		if answered(x.Observation) {
+			s.in(answerOf(x), answerText(x.Observation))
+		}
+	}
+}
+
+func answerOf(x harness.Exchange) string {
+	path, _, _ := strings.Cut(x.Request.Path, "?")
+	return fmt.Sprintf("the answer %d to %s %s in mode %s, %s", x.Observation.Status, x.Request.Method, path, x.Request.Mode, x.Request.Variant)
+}
+
+// answerText is an answer's header and body.
+func answerText(o harness.Observation) string {
+	var b strings.Builder
+	_ = http.Header(o.Header).Write(&b) // a Builder does not fail
+	b.Write(o.Body)
+	return b.String()
+}
+
+// callers are calls of each mode that bear a text where a caller is named: in a
+// kid, a subject, a common name, a path and a field of the header; inPath is how
+// the text stands in a path. Some are sound, and some are not.
+func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harness.Request, error) {
+	sound, err := Credential(t, mode)
+	if err != nil {
+		return nil, err
+	}
+	changes := map[string]Change{
+		"the text in a path, no credential": func(r *harness.Request) { r.Path = "/" + inPath },
+		"the text in a path":                func(r *harness.Request) { sound(r); r.Path += "/" + inPath },
+		"the text in the header":            func(r *harness.Request) { sound(r); r.Set("User-Agent", text) },
+	}
+	if mode == harness.OIDC {
+		for _, recipe := range token.Calling(text) {
+			value, err := recipe.Make(token.From(t))
+			if err != nil {
+				return nil, fmt.Errorf("preparing %q: %w", recipe.Name, err)
+			}
+			changes[recipe.Name] = func(r *harness.Request) { bearer(r, recipe.Name, value) }
+		}
+		changes["the text for a token"] = func(r *harness.Request) { bearer(r, "the text", text) }
+	} else {
+		for _, c := range CommonNames(Text{"that is the text", func(string) string { return text }}) {
+			pair, err := c.Make(t)
+			if err != nil {
+				return nil, fmt.Errorf("preparing %q: %w", c.Name, err)
+			}
+			changes[c.Name] = func(r *harness.Request) { present(r, c.Name, pair) }
+		}
+	}
+	var requests []harness.Request
+	for _, name := range sortedKeys(changes) {
+		r := plain(t, mode, t.Endpoints[0])
+		r.Variant = name
+		changes[name](&r)
+		requests = append(requests, r)
+	}
+	return requests, nil
+}
+
+// CallersInMetrics calls as several callers whom nobody else names, reads the
+// metrics pages, does so again, and looks for the callers in the names of series,
+// and for series that came with the further ones (SEC-010).
+func CallersInMetrics(several int) harness.Stimulus {
+	return asks{
+		words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with others, and look for them in the labels", several),
+		needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, alone: true, bare: true,
+		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+			t := hands.Target()
+			s := search{sought: harness.Sought{}}
+			for _, mode := range shown(t) {
+				if t.Metrics[mode] == "" {
+					continue
+				}
+				var pages [2]map[string]harness.Family
+				for i := range pages {
+					for n := range several {
+						text := "caller-" + token.Random(8)
+						s.sought[fmt.Sprintf("caller %d of round %d in mode %s", n+1, i+1, mode)] = harness.Secret(text)
+						requests, err := callers(t, mode, text, text)
+						if err != nil {
+							return trace, err
+						}
+						trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+					}
+					if pages[i], err = hands.Scrape(ctx, t.Metrics[mode]); err != nil {
+						return trace, err
+					}
+				}
+				for _, x := range trace.Exchanges {
+					s.carry(x.Request)
+				}
+				place := "the metrics page in mode " + string(mode)
+				s.in(place, labelsOf(pages[1]))
+				for _, name := range sortedKeys(pages[1]) {
+					if grown := grownBy(pages[0][name], pages[1][name]); grown >= several {
+						s.found(place, []string{fmt.Sprintf("%d series of %s that came with %d further callers", grown, name, several)})
+					}
+				}
+			}
+			trace.Facts = s.facts
+			return trace, nil
+		},
+	}
+}
+
+// labelsOf is all that a page shows but its values.
+func labelsOf(page map[string]harness.Family) string {
+	var b strings.Builder
+	for _, name := range sortedKeys(page) {
+		for _, labels := range sortedKeys(page[name].Series) {
+			b.WriteString(name + " " + labels + "\n")
+		}
+	}
+	return b.String()
+}
+
+// grownBy counts the series that a family has now and had not before.
+func grownBy(before, now harness.Family) (n int) {
+	for labels := range now.Series {
+		if _, known := before.Series[labels]; !known {
+			n++
+		}
+	}
+	return n
+}
+
+// Injections calls with line ends and escape sequences where a caller is named,
+// and looks for them in the logs as they are (SEC-011).
+func Injections() harness.Stimulus {
+	return asks{
+		words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, and look in the logs for what they would forge",
+		needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, alone: true, bare: true,
+		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+			t := hands.Target()
+			forged := "forged-" + token.Random(8)
+			for _, mode := range shown(t) {
+				requests, err := callers(t, mode, "x\r\n"+forged+escapes+forged, "x%0d%0a"+forged+"%1b%5b31m"+forged)
+				if err != nil {
+					return trace, err
+				}
+				requests = slices.DeleteFunc(requests, func(r harness.Request) bool { return smuggles(r, forged) })
+				if mode == harness.OIDC {
+					r := plain(t, mode, t.Endpoints[0])
+					r.Variant = "an escape sequence for a token"
+					bearer(&r, r.Variant, "x"+escapes+forged)
+					requests = append(requests, r)
+				}
+				trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+			}
+			texts, err := overheard(ctx, hands, &trace)
+			for _, name := range sortedKeys(texts) {
+				place := "the log of " + name
+				trace.Facts = append(trace.Facts, harness.Fact{Name: Searched, Values: []string{place}})
+				for _, what := range injected(texts[name], forged) {
+					trace.Facts = append(trace.Facts, harness.Fact{Name: Shown, Values: []string{place + ": " + what}})
+				}
+			}
+			return trace, err
+		},
+	}
+}
+
+// escapes turns what a terminal shows red (ECMA-48, SGR).
+const escapes = "\x1b[31m"
+
+// smuggles reports a request whose header the text would end: it would be
+// another request, and no caller's name.
+func smuggles(r harness.Request, text string) bool {
+	return slices.ContainsFunc(r.Fields, func(f harness.Field) bool { return strings.Contains(f.Value, text) })
+}
+
+// injected says how a log shows a text as it was sent: in a line of its own, or
+// behind an escape sequence that is one.
+func injected(log, text string) []string {
+	var how []string
+	for line := range strings.Lines(log) {
+		for part := range strings.SplitSeq(line, "\r") {
+			if strings.HasPrefix(part, text) {
+				how = append(how, "a record that the caller has forged")
+			}
+		}
+	}
+	if strings.Contains(log, escapes+text) {
+		how = append(how, "an escape sequence as it was sent")
+	}
+	slices.Sort(how)
+	return slices.Compact(how)
+}

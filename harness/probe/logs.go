@@ -1,0 +1,346 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Facts of logs.
+const (
+	CredentialsLogged = "credentials that the log shows" // by name
+	ValuesLogged      = "values of aegis/runtime that the log shows"
+	RefusedHandshakes = "lines of the ingress's log on handshakes that it refused"
+)
+
+// logBound is how long what was logged may take to be read: an engine hands logs
+// on a moment later.
+const logBound = 5 * time.Second
+
+// started starts a replica and waits until it answers. The error of one that
+// does not is ErrUnseen.
+func started(ctx context.Context, hands harness.Hands, launch harness.Launch) (harness.Replica, error) {
+	t := hands.Target()
+	limited, cancel := context.WithTimeout(ctx, bound(t.Profile.StartBound, harness.DefaultStartBound))
+	defer cancel()
+	replica, err := t.Control.Launcher.Launch(limited, launch)
+	if err != nil {
+		return nil, fmt.Errorf("starting a replica: %w", err)
+	}
+	face := replica.URL()
+	for {
+		r := plain(t, launch.Mode, t.Endpoints[0])
+		r.Face, r.Variant = &face, "whether the replica answers"
+		r.Set("Host", Authority(face))
+		if hands.Send(limited, r).Observation.Transport == harness.Answered {
+			return replica, nil
+		}
+		if !pause(limited, 20*time.Millisecond) {
+			_ = replica.Stop(context.WithoutCancel(ctx))
+			return nil, fmt.Errorf("starting a replica: %w: it did not answer within the bound", ErrUnseen)
+		}
+	}
+}
+
+// EachDenial has a replica of each mode refuse a call for each of the usual
+// reasons, and reads in its log what became of them (MET-015).
+func EachDenial() harness.Stimulus {
+	return asks{
+		words: "call every critical endpoint of a replica in each mode with no credential, and with bad ones of several kinds, and read its log",
+		needs: []harness.Capability{harness.RestartService, harness.MintTokens}, bare: true,
+		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			for _, mode := range shown(hands.Target()) {
+				if err := denials(ctx, hands, mode, &trace); err != nil {
+					return trace, err
+				}
+			}
+			return trace, nil
+		},
+	}
+}
+
+func denials(ctx context.Context, hands harness.Hands, mode harness.Mode, trace *harness.Trace) error {
+	replica, err := started(ctx, hands, harness.Launch{Mode: mode})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
+	requests, err := refusable(hands.Target(), mode, replica.URL())
+	if err != nil {
+		return err
+	}
+	first := len(trace.Exchanges)
+	calls := hands.SendAll(ctx, requests)
+	trace.Exchanges = append(trace.Exchanges, calls...)
+	text := logged(ctx, calls, func(context.Context) (string, error) { return replica.Log(), nil })
+	trace.Records = append(trace.Records, records(text, calls, first)...)
+	for _, x := range calls {
+		if shows(text, x.Request) {
+			trace.Facts = append(trace.Facts, harness.Fact{Name: CredentialsLogged, Values: []string{x.Request.Credential}})
+		}
+	}
+	return nil
+}
+
+// refusable are calls to a service behind its ingress that it must refuse, each
+// for a reason of its own.
+func refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harness.Request, error) {
+	changes := map[string]Change{"no credential": func(*harness.Request) {}}
+	if mode == harness.OIDC {
+		for _, recipe := range []token.Recipe{
+			token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(), token.Literal("a token of one part", "conformance"),
+		} {
+			value, err := recipe.Make(token.From(t))
+			if err != nil {
+				return nil, fmt.Errorf("preparing %q: %w", recipe.Name, err)
+			}
+			changes[recipe.Name] = func(r *harness.Request) { bearer(r, recipe.Name, value) }
+		}
+	} else {
+		changes["a client who is not enrolled"] = func(r *harness.Request) { forwarded(t, r, "client-"+token.Random(4)) }
+	}
+	var requests []harness.Request
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
+		for _, endpoint := range t.Endpoints {
+			r := plain(t, mode, endpoint)
+			r.Face, r.Variant = &face, name
+			r.Set("Host", Authority(face))
+			changes[name](&r)
+			requests = append(requests, r)
+		}
+	}
+	return requests, nil
+}
+
+// logged reads a log until it holds every call's probe ID, or for as long as
+// logBound.
+func logged(ctx context.Context, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
+	until(ctx, logBound, func() bool {
+		now, err := read(ctx)
+		if err != nil {
+			return false
+		}
+		text = now
+		return !slices.ContainsFunc(calls, func(x harness.Exchange) bool {
+			return !strings.Contains(text, x.Request.Get(Header))
+		})
+	})
+	return text
+}
+
+// records are a log's lines on each call; first is the place of the first call
+// in the trace.
+func records(text string, calls []harness.Exchange, first int) []harness.Record {
+	lines := strings.Split(text, "\n")
+	var all []harness.Record
+	for i, x := range calls {
+		record := harness.Record{Exchange: first + i}
+		for _, line := range lines {
+			if strings.Contains(line, x.Request.Get(Header)) {
+				record.Lines = append(record.Lines, line)
+			}
+		}
+		all = append(all, record)
+	}
+	return all
+}
+
+// telling is how much of a credential is enough to be told apart: less is no
+// find. A token's header is no secret.
+const telling = 16
+
+// shows reports whether a text shows a request's token, whole or in part.
+func shows(text string, r harness.Request) bool {
+	_, value, _ := strings.Cut(r.Get("Authorization"), " ")
+	for i, part := range strings.Split(value, ".") {
+		if i > 0 && len(part) >= telling && strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// RefusedByIngress has the ingress refuse calls without a certificate, and with
+// one that does not verify, and reads in its log what became of them (MET-010).
+func RefusedByIngress(times int) harness.Stimulus {
+	return refusedByIngress{Calls: NoCredential(harness.MTLS).And(Presenting(Untrusted())).On("inference"), times: times}
+}
+
+type refusedByIngress struct {
+	Calls
+	times int
+}
+
+// Words says what is done.
+func (r refusedByIngress) Words() string {
+	return fmt.Sprintf("%s, %d times each, and read the ingress's log", r.Calls.Words(), r.times)
+}
+
+// Needs is sight of the log.
+func (r refusedByIngress) Needs() []harness.Capability {
+	return union([]harness.Capability{harness.ComponentLogs}, r.Calls.Needs())
+}
+
+// Counts is true: what others are refused in TLS could not be told apart.
+func (refusedByIngress) Counts() bool { return true }
+
+// Requests are more than its calls.
+func (refusedByIngress) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
+
+// Act calls and reads.
+func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	var trace harness.Trace
+	read := func(ctx context.Context) (string, error) {
+		return hands.Target().Control.Logs.Read(ctx, "ingress")
+	}
+	before, err := read(ctx)
+	if err != nil {
+		return trace, fmt.Errorf("reading the ingress's log: %w", err)
+	}
+	for range r.times {
+		round, err := r.Calls.Act(ctx, hands)
+		if err != nil {
+			return trace, err
+		}
+		trace.Exchanges = append(trace.Exchanges, round.Exchanges...)
+	}
+	inHTTP := slices.DeleteFunc(slices.Clone(trace.Exchanges), func(x harness.Exchange) bool { return !answered(x.Observation) })
+	inTLS := len(trace.Exchanges) - len(inHTTP)
+	var text string
+	until(ctx, logBound, func() bool {
+		text = logged(ctx, inHTTP, read)
+		return handshakes(text)-handshakes(before) >= inTLS
+	})
+	trace.Records = records(text, trace.Exchanges, 0)
+	trace.Facts = append(trace.Facts, harness.Fact{Name: RefusedHandshakes, Values: []string{fmt.Sprint(handshakes(text) - handshakes(before))}})
+	return trace, nil
+}
+
+var handshake = regexp.MustCompile(`(?i)handshake`)
+
+// handshakes counts the lines on handshakes.
+func handshakes(text string) (n int) {
+	for line := range strings.Lines(text) {
+		if handshake.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}
+
+// Unreadable starts replicas that cannot read their secrets, and reads what they
+// log of it (MET-016).
+func Unreadable() harness.Stimulus {
+	return unreadable{[]Start{
+		Replica(harness.OIDC).With("VAULT_TOKEN", "conformance-no-token", "with a token that Vault refuses"),
+		Replica(harness.OIDC).With("VAULT_ADDR", nowhere, "with a Vault that does not answer").and("STARTUP_TIMEOUT", "1s"),
+	}}
+}
+
+// nowhere is an address at which nobody answers: the discard port of the
+// replica's own host.
+const nowhere = "https://127.0.0.1:9"
+
+type unreadable struct{ starts []Start }
+
+// Words says what is done.
+func (u unreadable) Words() string {
+	var words []string
+	for _, s := range u.starts {
+		words = append(words, s.words)
+	}
+	return "start a replica in mode oidc " + strings.Join(words, ", and one ") + ", and read its log"
+}
+
+// Needs is the right to start replicas, and the secrets, to look for them.
+func (unreadable) Needs() []harness.Capability {
+	return []harness.Capability{harness.RestartService, harness.VaultRead, harness.GivenTokens}
+}
+
+// Effect is none: the replicas are beside those that serve.
+func (unreadable) Effect() harness.Effect { return harness.AuthFailures }
+
+// Modes is oidc.
+func (unreadable) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
+
+// Controlled is false: a sound start is the control.
+func (unreadable) Controlled() bool { return false }
+
+// Act starts and reads.
+func (u unreadable) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	var trace harness.Trace
+	fields, err := hands.Target().Control.Secrets.Read(ctx)
+	if err != nil {
+		return trace, fmt.Errorf("reading aegis/runtime, to look for its values: %w", err)
+	}
+	sought := harness.Sought{}
+	for name, value := range fields {
+		sought[name] = harness.Secret(value)
+	}
+	for _, s := range append(slices.Clone(u.starts), Replica(harness.OIDC)) {
+		s.sought = sought
+		seen, err := s.watch(ctx, hands)
+		if err != nil {
+			return trace, err
+		}
+		seen.Control = len(s.env) == 0
+		trace.Startups = append(trace.Startups, seen)
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			if slices.Contains(seen.Leaks, name) {
+				trace.Facts = append(trace.Facts, harness.Fact{Name: ValuesLogged, Values: []string{name}})
+			}
+		}
+	}
+	return trace, nil
+}
+
+// Workers starts a replica of several workers, calls it without a credential many
+// times, on a connection each, and reads its counter many times (MET-009).
+func Workers(workers, calls, readings int) harness.Stimulus {
+	return asks{
+		words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s %d times", workers, calls, AuthFailures, readings),
+		needs: []harness.Capability{harness.RestartService, harness.Metrics}, bare: true,
+		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			mode := shown(hands.Target())[0]
+			replica, err := started(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"WEB_CONCURRENCY": fmt.Sprint(workers)}})
+			if err != nil {
+				return trace, err
+			}
+			defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
+			face := replica.URL()
+			page := face.URL + "/metrics"
+			before, err := hands.Scrape(ctx, page)
+			if err != nil {
+				return trace, err
+			}
+			var requests []harness.Request
+			for i := range calls {
+				r := plain(hands.Target(), mode, hands.Target().Endpoints[i%len(hands.Target().Endpoints)])
+				r.Face, r.Variant = &face, "no credential, a connection of its own"
+				r.Set("Host", Authority(face))
+				requests = append(requests, r)
+			}
+			trace.Exchanges = hands.SendAll(ctx, requests)
+			tally := harness.Tally{Mode: mode, Name: AuthFailures, Before: before[AuthFailures], Calls: calls}
+			for range readings {
+				now, err := hands.Scrape(ctx, page)
+				if err != nil {
+					return trace, err
+				}
+				tally.Between = append(tally.Between, now[AuthFailures])
+			}
+			tally.After = tally.Between[readings-1]
+			trace.Tallies = []harness.Tally{tally}
+			return trace, nil
+		},
+	}
+}

@@ -1,0 +1,256 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Facts of replicas.
+const (
+	Exited = "a replica ended" // with a status, before it answered
+	Served = "requests served behind a certificate nobody should believe"
+)
+
+// jwksURI is the field of aegis/runtime that says where the key set is.
+const jwksURI = "oidc_jwks_uri"
+
+// replica starts a replica in oidc mode, waits until it answers, and does
+// something with it. One that ends first leaves a fact.
+func (s *scene) replica(ctx context.Context, env map[string]string, do func(face harness.Face) error) error {
+	limited, cancel := context.WithTimeout(ctx, bound(s.t.Profile.StartBound, harness.DefaultStartBound))
+	defer cancel()
+	replica, err := s.t.Control.Launcher.Launch(limited, harness.Launch{Mode: harness.OIDC, Env: env})
+	if err != nil {
+		return fmt.Errorf("starting a replica: %w", err)
+	}
+	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
+	ended := make(chan int, 1)
+	go func() {
+		if code, err := replica.Wait(limited); err == nil {
+			ended <- code
+		}
+	}()
+	for {
+		face := replica.URL()
+		x := s.hands.Send(limited, at(s.t, face, s.t.Endpoints[0]))
+		if x.Observation.Transport == harness.Answered {
+			return do(face)
+		}
+		select {
+		case code := <-ended:
+			s.fact(Exited, fmt.Sprintf("status %d", code))
+			return nil
+		default:
+		}
+		if !pause(limited, 10*time.Millisecond) {
+			return fmt.Errorf("starting a replica: %w: it neither answered nor ended within the bound", ErrUnseen)
+		}
+	}
+}
+
+// at is a request without a credential at a replica of oidc mode.
+func at(t *harness.Target, face harness.Face, endpoint harness.Endpoint) harness.Request {
+	r := plain(t, harness.OIDC, endpoint)
+	r.Face = &face
+	r.Set("Host", Authority(face))
+	return r
+}
+
+// callAt presents a token to every endpoint of a replica.
+func (s *scene) callAt(ctx context.Context, face harness.Face, variant string, recipe token.Recipe) ([]harness.Exchange, error) {
+	value, err := recipe.Make(token.From(s.t))
+	if err != nil {
+		return nil, fmt.Errorf("preparing %q: %w", variant, err)
+	}
+	var requests []harness.Request
+	for _, endpoint := range s.t.Endpoints {
+		r := at(s.t, face, endpoint)
+		r.Variant = variant
+		bearer(&r, recipe.Name, value)
+		requests = append(requests, r)
+	}
+	return s.hands.SendAll(ctx, requests), nil
+}
+
+func (s *scene) noteAt(ctx context.Context, face harness.Face, situation string, recipe token.Recipe) error {
+	calls, err := s.callAt(ctx, face, recipe.Name+", "+situation, recipe)
+	s.trace.Exchanges = append(s.trace.Exchanges, calls...)
+	return err
+}
+
+// untilAt presents a token to a replica until every endpoint accepts it, or a
+// new key's bound has passed, and keeps the last answers.
+func (s *scene) untilAt(ctx context.Context, face harness.Face, situation string, recipe token.Recipe) (accepted bool, err error) {
+	began := time.Now()
+	for {
+		calls, err := s.callAt(ctx, face, recipe.Name+", "+situation, recipe)
+		accepted = s.all(calls, s.accepted)
+		if err != nil || accepted || time.Since(began) > s.newKey() || !pause(ctx, 5*time.Millisecond) {
+			s.trace.Exchanges = append(s.trace.Exchanges, calls...)
+			return accepted, err
+		}
+	}
+}
+
+// Situations of replicas.
+const (
+	WhileCold        = "the JWKS out of reach since the start"
+	OnceWarm         = "once the JWKS is in reach"
+	VaultNames       = "Vault naming the decoy and the environment the sound key set"
+	VaultSound       = "Vault naming the sound key set and the environment the decoy"
+	BehindSelfSigned = "the JWKS behind a certificate that signs itself"
+	BehindWrongName  = "the JWKS behind a certificate for another name"
+	BehindExpired    = "the JWKS behind a certificate that has expired"
+)
+
+// ColdOutage starts a replica while the key set is out of reach.
+func ColdOutage() Keys {
+	return Keys{words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged ones; then let it answer",
+		needs: []harness.Capability{harness.RestartService},
+		play: func(ctx context.Context, s *scene) error {
+			if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
+				return err
+			}
+			return s.replica(ctx, nil, func(face harness.Face) error {
+				for range 2 {
+					for _, recipe := range []token.Recipe{token.Sound(), token.StolenKid(), token.UnknownKey()} {
+						if err := s.noteAt(ctx, face, WhileCold, recipe); err != nil {
+							return err
+						}
+					}
+				}
+				if err := s.serve(ctx, harness.JWKSAnswer{}); err != nil {
+					return err
+				}
+				_, err := s.untilAt(ctx, face, OnceWarm, token.Sound())
+				return err
+			})
+		}}
+}
+
+// naming does something while aegis/runtime names another key set, and puts
+// it back.
+func (s *scene) naming(ctx context.Context, url string, do func() error) error {
+	store := s.t.Control.Secrets
+	original, err := store.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("reading aegis/runtime before it is changed: %w", err)
+	}
+	changed := maps.Clone(original)
+	changed[jwksURI] = url
+	err = store.Write(ctx, changed)
+	if err == nil {
+		err = do()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, store.Write(ctx, original))
+}
+
+// UnauthenticatedKeySet starts a replica whose key set is behind a certificate
+// that nobody should believe: for each such.
+func UnauthenticatedKeySet() Keys {
+	return Keys{words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
+		needs: []harness.Capability{harness.RestartService, harness.VaultWrite},
+		play: func(ctx context.Context, s *scene) error {
+			there := s.jwks.Elsewhere()
+			for _, sham := range []struct{ situation, url string }{
+				{BehindSelfSigned, there.SelfSigned}, {BehindWrongName, there.WrongName}, {BehindExpired, there.Expired},
+			} {
+				if sham.url == "" {
+					continue
+				}
+				err := s.naming(ctx, sham.url, func() error {
+					return s.replica(ctx, nil, func(face harness.Face) error { return s.unbelieving(ctx, face, sham.situation, sham.url) })
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return s.replica(ctx, nil, func(face harness.Face) error {
+				_, err := s.untilAt(ctx, face, OnceWarm, token.Sound())
+				return err
+			})
+		}}
+}
+
+// unbelieving watches a replica that is pointed at a certificate nobody should
+// believe.
+func (s *scene) unbelieving(ctx context.Context, face harness.Face, situation, url string) error {
+	for range 2 {
+		if err := s.noteAt(ctx, face, situation, token.Sound()); err != nil {
+			return err
+		}
+		if err := s.attempted(ctx, url); err != nil {
+			return err
+		}
+	}
+	seen, err := s.jwks.Attempts(ctx, url)
+	s.fact(Served, fmt.Sprint(seen.Served))
+	return err
+}
+
+// attempted waits until somebody has tried a URL of Elsewhere.
+func (s *scene) attempted(ctx context.Context, url string) error {
+	began := time.Now()
+	for {
+		seen, err := s.jwks.Attempts(ctx, url)
+		if err != nil || seen.Broken+seen.Served > 0 {
+			return err
+		}
+		if time.Since(began) > s.newKey() || !pause(ctx, 5*time.Millisecond) {
+			return fmt.Errorf("waiting for a fetch of the key set: %w: there was none within %s", ErrUnseen, s.newKey())
+		}
+	}
+}
+
+// NamedKeySet starts replicas with two key sets to choose from: one that Vault
+// names, and one that the environment does.
+func NamedKeySet() Keys {
+	return Keys{words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and call the critical endpoints of each with tokens of both",
+		needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.OutOfBand},
+		bare:  true,
+		play: func(ctx context.Context, s *scene) error {
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			public, err := token.Public(key)
+			if err != nil {
+				return err
+			}
+			spot, err := s.t.Control.Outside.Listen(ctx, "decoy-"+token.Random(8), token.KeySet(public))
+			if err != nil {
+				return fmt.Errorf("listening out of band: %w", err)
+			}
+			fields, err := s.t.Control.Secrets.Read(ctx)
+			if err != nil {
+				return fmt.Errorf("reading aegis/runtime: %w", err)
+			}
+			decoy := token.SignedBy(OfDecoy, key)
+			err = s.naming(ctx, spot.URL+"/jwks", func() error {
+				return s.choose(ctx, fields[jwksURI], VaultNames, decoy, token.Sound())
+			})
+			if err != nil {
+				return err
+			}
+			return s.choose(ctx, spot.URL+"/jwks", VaultSound, token.Sound(), decoy)
+		}}
+}
+
+// choose starts a replica with a key set's URI in its environment, waits until
+// it accepts one token, and presents the other.
+func (s *scene) choose(ctx context.Context, uri, situation string, first, second token.Recipe) error {
+	return s.replica(ctx, map[string]string{"OIDC_JWKS_URI": uri}, func(face harness.Face) error {
+		if _, err := s.untilAt(ctx, face, situation, first); err != nil {
+			return err
+		}
+		return s.noteAt(ctx, face, situation, second)
+	})
+}

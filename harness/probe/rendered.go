@@ -1,0 +1,145 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Variants of the exchanges of RenderedSecrets, beside those of every start.
+const (
+	WhileRendered = "as it is first rendered"
+	OnceRotated   = "once the secret is rotated"
+	Newcomer      = "a client who was added to the list"
+)
+
+// rotationBound is how long an agent may take to render a rotation, and the
+// service to read it.
+const rotationBound = 20 * time.Second
+
+// RenderedSecrets starts a replica in mode mtls whose secrets an agent renders to
+// files, rotates the list of clients, and looks at the files before and after
+// (SEC-008). A driver that mounts secrets (runbook section 1, option B) is held by
+// the same: files, their permissions, and that they are replaced whole.
+func RenderedSecrets() harness.Stimulus { return rendered{} }
+
+type rendered struct{}
+
+// Words says what is done.
+func (rendered) Words() string {
+	return "start a replica whose secrets Vault Agent renders to files, call it, add a client to the list, wait until it is served, and look at the files before and after"
+}
+
+// Needs is an agent, and the right to rotate.
+func (rendered) Needs() []harness.Capability {
+	return []harness.Capability{harness.VaultAgent, harness.VaultWrite, harness.GivenClientCerts}
+}
+
+// Effect is disruptive: the secret changes for everybody.
+func (rendered) Effect() harness.Effect { return harness.Disruptive }
+
+// Modes is mtls.
+func (rendered) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
+
+// Controlled is false: the replica's own sound call is the control.
+func (rendered) Controlled() bool { return false }
+
+// Act starts, calls, rotates and looks.
+func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	t := hands.Target()
+	limited, cancel := context.WithTimeout(ctx, bound(t.Profile.StartBound, harness.DefaultStartBound))
+	defer cancel()
+	replica, err := t.Control.Agent.Launch(limited, harness.Launch{Mode: harness.MTLS})
+	if err != nil {
+		return trace, err
+	}
+	defer func() { err = errors.Join(err, replica.Stop(context.WithoutCancel(ctx))) }()
+	look := func(when string) error {
+		files, err := replica.Files(ctx)
+		slices.SortFunc(files, func(a, b harness.File) int { return strings.Compare(a.Path, b.Path) })
+		trace.Rendered = append(trace.Rendered, harness.Rendering{When: when, User: replica.User(), Files: files})
+		return err
+	}
+	face := replica.URL()
+	requests, err := direct(t, harness.MTLS, face)
+	if err != nil {
+		return trace, err
+	}
+	var calls []harness.Exchange
+	until(limited, bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
+		calls = hands.SendAll(limited, requests)
+		return !slices.ContainsFunc(calls, func(x harness.Exchange) bool { return x.Observation.Transport != harness.Answered })
+	})
+	trace.Exchanges = calls
+	if err := look(WhileRendered); err != nil {
+		return trace, err
+	}
+	client := "client-" + token.Random(4)
+	restore, err := enrolling(t, client).change(ctx, t)
+	if err != nil {
+		return trace, err
+	}
+	defer func() { err = errors.Join(err, restore()) }()
+	var last harness.Exchange
+	until(ctx, rotationBound, func() bool {
+		r := plain(t, harness.MTLS, t.Endpoints[0])
+		r.Face, r.Variant, r.Credential = &face, Newcomer, "identity header of a client who was added"
+		r.Set("Host", Authority(face))
+		forwarded(t, &r, client)
+		last = hands.Send(ctx, r)
+		return t.Profile.Accepts(last.Observation.Status)
+	})
+	trace.Exchanges = append(trace.Exchanges, last)
+	return trace, look(OnceRotated)
+}
+
+// DeployedSecrets searches what the services were deployed as for values of
+// aegis/runtime that are nobody's but Vault's (SEC-007).
+func DeployedSecrets() harness.Stimulus { return inDeployment{} }
+
+type inDeployment struct{ rendered }
+
+// Words says what is done.
+func (inDeployment) Words() string {
+	return "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds"
+}
+
+// Needs is sight of the deployment, and of the secrets.
+func (inDeployment) Needs() []harness.Capability {
+	return []harness.Capability{harness.DeploymentRead, harness.VaultRead}
+}
+
+// Effect is none.
+func (inDeployment) Effect() harness.Effect { return harness.ReadOnly }
+
+// Modes are any.
+func (inDeployment) Modes() []harness.Mode { return nil }
+
+// Act searches.
+func (inDeployment) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	t := hands.Target()
+	fields, err := t.Control.Secrets.Read(ctx)
+	if err != nil {
+		return trace, err
+	}
+	s := search{sought: harness.Sought{}}
+	for name, value := range fields {
+		if !slices.Contains(public, name) {
+			s.sought[ofRuntime(name)] = harness.Secret(value)
+		}
+	}
+	err = t.Control.Deployment.Each(ctx, func(part string, content io.Reader) error {
+		what, err := s.sought.Scan(content)
+		s.facts = append(s.facts, harness.Fact{Name: Searched, Values: []string{part}})
+		s.found(part, what)
+		return err
+	})
+	trace.Facts = s.facts
+	return trace, err
+}

@@ -1,0 +1,195 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// maxOffset is how far a target's clock may be from ours for what is about time to
+// be told at all (rulings 0.6).
+const maxOffset = 30 * time.Second
+
+// shortLife is how long what is short-lived lives, and how much earlier or later
+// than by our clock it may expire. The clock of a stack of our own is ours; that
+// of another target is read from an answer, which tells seconds.
+func (t *traffic) shortLife(ctx context.Context) (life, early, late time.Duration, err error) {
+	if t.target.Kind != harness.Live {
+		return 2 * time.Second, 0, time.Second, nil
+	}
+	r, err := Sound(t.target, shown(t.target)[0], harmless(t.target.Endpoints)[0])
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	o := t.hands.Send(ctx, r).Observation
+	there, err := http.ParseTime(o.Header.Get("Date"))
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: no answer with a Date", ErrUnseen)
+	}
+	offset := there.Sub(o.At).Abs() + time.Second
+	if offset > maxOffset {
+		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: it is %s from ours", ErrUnseen, offset.Round(time.Second))
+	}
+	return 10*time.Second + 2*offset, offset, offset, nil
+}
+
+// Expiring holds a certificate and a token until they have expired, and after
+// (ROT-004).
+func Expiring() Rotation {
+	return Rotation{
+		change: "a certificate and a token expire",
+		words:  "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
+		needs:  []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, modes: bothModes,
+		effect: harness.AuthFailures,
+		play: func(ctx context.Context, t *traffic) error {
+			life, early, late, err := t.shortLife(ctx)
+			if err != nil {
+				return err
+			}
+			t.within(early + late + max(t.target.Profile.Leeway, t.target.Profile.ConnectionAge))
+			end := time.Now().Truncate(time.Second).Add(life) // a certificate knows no less than seconds
+			if err := t.shortLived(end); err != nil {
+				return err
+			}
+			if err := t.rounds(ctx); err != nil {
+				return err
+			}
+			t.markAt(Expires, end.Add(-early))
+			if !pause(ctx, time.Until(end)) {
+				return ctx.Err()
+			}
+			age := t.target.Profile.ConnectionAge
+			for _, one := range []struct {
+				class  string
+				within time.Duration
+				judged bool
+			}{
+				{ClassShort, late, true}, {ClassShortToken, late + t.target.Profile.Leeway, true},
+				{ClassHeld1, late + age, age > 0}, {ClassHeld2, late + age, age > 0},
+			} {
+				if one.judged && t.has(one.class) {
+					if err := t.settleIn(ctx, one.within, false, one.class); err != nil {
+						return err
+					}
+				}
+			}
+			return t.rounds(ctx)
+		},
+	}
+}
+
+// shortLived begins the callers whose credentials expire, each with the same one
+// for as long as he calls.
+func (t *traffic) shortLived(end time.Time) error {
+	if t.target.Shows(harness.MTLS) {
+		certificate, err := issued("short-lived certificate", func(_ *harness.Target, l *certs.Leaf) { l.NotAfter = end }).Make(t.target)
+		if err != nil {
+			return err
+		}
+		same := func() (Change, error) {
+			return func(r *harness.Request) { present(r, "short-lived certificate", certificate) }, nil
+		}
+		t.begin(harness.MTLS, ClassShort, same)
+		t.hold(harness.MTLS, ClassHeld1, "", same)
+		t.hold(harness.MTLS, ClassHeld2, h2, same)
+		t.begin(harness.MTLS, ClassValid, t.with(Enrolled()))
+		t.mix(harness.MTLS)
+	}
+	if t.target.Shows(harness.OIDC) && t.target.Grants(harness.MintTokens) && t.target.Profile.Leeway > 0 {
+		value, err := token.Until(end).Make(token.From(t.target))
+		if err != nil {
+			return err
+		}
+		t.begin(harness.OIDC, ClassShortToken, func() (Change, error) {
+			return func(r *harness.Request) { bearer(r, "short-lived token", value) }, nil
+		})
+		t.mix(harness.OIDC)
+	}
+	return nil
+}
+
+// Outlasting runs a replica for longer than its token of Vault lives, and then
+// changes the list (ROT-013).
+func Outlasting() Rotation {
+	return Rotation{
+		change: "a replica outlasts the lease of its Vault token",
+		words:  fmt.Sprintf("start a replica in mode mtls whose token of Vault lives %s and can be renewed, and call it until it has run for longer; then put a client on the list, and call on until he is served", harness.VaultLease),
+		needs:  []harness.Capability{harness.RestartService, harness.VaultWrite, harness.VaultControlled, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
+		effect: harness.Disruptive, bound: propagation,
+		play: func(ctx context.Context, t *traffic) error {
+			fields, err := t.secrets(ctx)
+			if err != nil {
+				return err
+			}
+			lease, err := t.target.Control.Vault.Token(ctx, harness.LeasedVaultToken)
+			if err != nil {
+				return fmt.Errorf("making a token of Vault: %w", err)
+			}
+			ends := time.Now().Add(harness.VaultLease)
+			face, err := t.replica(ctx, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
+			if err != nil {
+				return err
+			}
+			added := "client-" + token.Random(4)
+			for class, name := range map[string]string{
+				ClassValid: t.target.Certs.EnrolledCN, ClassUnenrolled: "client-" + token.Random(4), ClassAdded: added, ClassNobody: "",
+			} {
+				t.begin(harness.MTLS, class, t.past(face, name))
+			}
+			if err := t.rounds(ctx); err != nil {
+				return err
+			}
+			if !pause(ctx, time.Until(ends)) {
+				return ctx.Err()
+			}
+			if err := t.rounds(ctx); err != nil {
+				return err
+			}
+			fields[ListField] = listed(t.target.Certs.EnrolledCN, added)
+			if err := t.change(VersionBumped, func() error { return t.write(ctx, fields) }); err != nil {
+				return err
+			}
+			t.markAt(LeaseOver, ends) // the first mark is the change's
+			return errors.Join(t.settle(ctx, true, ClassAdded), t.rounds(ctx))
+		},
+	}
+}
+
+// replica starts a replica that lives as long as the traffic, and waits until it
+// answers.
+func (t *traffic) replica(ctx context.Context, launch harness.Launch) (harness.Face, error) {
+	ctx, cancel := context.WithTimeout(ctx, bound(t.target.Profile.StartBound, harness.DefaultStartBound))
+	defer cancel()
+	replica, err := t.target.Control.Launcher.Launch(ctx, launch)
+	if err != nil {
+		return harness.Face{}, fmt.Errorf("starting a replica: %w", err)
+	}
+	t.finally(replica.Stop)
+	for !allAnswered(callReplica(ctx, t.hands, replica, []caller{{"its first call", t.target.Certs.EnrolledCN}})) {
+		if !pause(ctx, 20*time.Millisecond) {
+			return harness.Face{}, fmt.Errorf("starting a replica: %w: it has not answered within the bound", ErrUnseen)
+		}
+	}
+	return replica.URL(), nil
+}
+
+// past is a call at a replica itself, as the ingress would hand it on for a
+// client; nobody has no name.
+func (t *traffic) past(face harness.Face, name string) credential {
+	return func() (Change, error) {
+		return func(r *harness.Request) {
+			r.Face, r.Credential = &face, "identity header of a client"
+			if forwarded(t.target, r, name); name == "" {
+				r.Remove(t.target.Profile.Header())
+				r.Credential = "no identity header"
+			}
+			r.Set("Host", Authority(face))
+		}, nil
+	}
+}

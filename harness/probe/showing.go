@@ -1,0 +1,150 @@
+package probe
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Facts of a search for what must not show. A value is the place, and in Shown
+// what shows there: by name, never as it is.
+const (
+	Searched = "searched"
+	Shown    = "shows what must not show"
+	Unheard  = "does not tell of the calls"
+)
+
+// signs tell a credential, whoever's it is.
+var signs = []struct {
+	what    string
+	pattern *regexp.Regexp
+}{
+	{"a token", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
+	{"a private key", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
+	{"a token of Vault's", regexp.MustCompile(`\bhv[sbr]\.[A-Za-z0-9_-]{20,}`)},
+}
+
+// search looks for what must not show, in every form, and keeps the facts.
+type search struct {
+	sought harness.Sought
+	facts  []harness.Fact
+}
+
+// in searches a text from a place.
+func (s *search) in(place, text string) {
+	found := s.sought.In(text)
+	for _, sign := range signs {
+		if sign.pattern.MatchString(text) {
+			found = append(found, sign.what)
+		}
+	}
+	s.facts = append(s.facts, harness.Fact{Name: Searched, Values: []string{place}})
+	s.found(place, found)
+}
+
+func (s *search) found(place string, what []string) {
+	for _, one := range what {
+		s.facts = append(s.facts, harness.Fact{Name: Shown, Values: []string{place + ": " + one}})
+	}
+}
+
+// public are the fields of aegis/runtime that tell nobody how to be served: who
+// is enrolled, and how a signature is verified.
+var public = []string{"oidc_jwks_uri", "model_signing_pubkey", ListField}
+
+// ofRuntime is the name that a field of aegis/runtime is sought by.
+func ofRuntime(field string) string { return field + " of aegis/runtime" }
+
+// heldBy is what the services of a target hold and must not show.
+func heldBy(ctx context.Context, t *harness.Target) (harness.Sought, error) {
+	sought := harness.Sought{"the ingress's secret": t.ProxySecret}
+	maps.Copy(sought, t.Held)
+	if !t.Grants(harness.VaultRead) {
+		return sought, nil
+	}
+	fields, err := t.Control.Secrets.Read(ctx)
+	for name, value := range fields {
+		sought[ofRuntime(name)] = harness.Secret(value)
+	}
+	return sought, err
+}
+
+// confidential is heldBy without what is public.
+func confidential(ctx context.Context, t *harness.Target) (harness.Sought, error) {
+	sought, err := heldBy(ctx, t)
+	for _, field := range public {
+		delete(sought, ofRuntime(field))
+	}
+	return sought, err
+}
+
+// carry adds the credential of a request to what is sought. What is short is
+// ordinary text.
+func (s *search) carry(r harness.Request) {
+	_, value, _ := strings.Cut(r.Get("Authorization"), " ")
+	if _, query, ok := strings.Cut(r.Path, "access_token="); ok {
+		value = query
+	}
+	if len(value) >= telling {
+		s.sought[r.Credential] = harness.Secret(value)
+	}
+}
+
+// components are the names, in the logs, of what stands before and behind a
+// mode's face.
+func components(mode harness.Mode) []string { return []string{"service-" + string(mode), "ingress"} }
+
+// heard is how long a log may take to tell of a call, and the ingress's whether
+// it tells of calls by their ID at all.
+var heard = map[string]time.Duration{"ingress": time.Second}
+
+// overheard makes a call to each mode's face that the service refuses, and reads
+// the logs of services and ingress once they tell of it: nothing that was written
+// of earlier ones is on its way any more. Unheard are the services whose logs do
+// not tell; of calls that are accepted they need not (MET-015).
+func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (texts map[string]string, err error) {
+	t := hands.Target()
+	texts = map[string]string{}
+	for _, mode := range shown(t) {
+		last := plain(t, mode, t.Endpoints[0])
+		last.Control, last.Variant = true, "the last call, which is refused"
+		if mode == harness.MTLS {
+			stranger, err := Unenrolled().Make(t)
+			if err != nil {
+				return nil, err
+			}
+			present(&last, Unenrolled().Name, stranger)
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, last))
+		for _, name := range components(mode) {
+			var readErr error
+			told := false
+			until(ctx, bound(heard[name], logBound), func() bool {
+				texts[name], readErr = t.Control.Logs.Read(ctx, name)
+				told = strings.Contains(texts[name], last.Get(Header))
+				return readErr != nil || told
+			})
+			if readErr != nil {
+				return nil, readErr
+			}
+			if !told && name != "ingress" {
+				trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{name}})
+			}
+		}
+	}
+	return texts, nil
+}
+
+// searchLogs searches what services and ingress have written.
+func (s *search) searchLogs(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	texts, err := overheard(ctx, hands, trace)
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		s.in("the log of "+name, texts[name])
+	}
+	return err
+}

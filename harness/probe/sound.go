@@ -1,0 +1,91 @@
+package probe
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Sound is the request a target must accept at an endpoint: the control, and
+// the request that every variant changes in one property.
+func Sound(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) (harness.Request, error) {
+	change, err := Credential(t, mode)
+	if err != nil {
+		return harness.Request{}, err
+	}
+	return With(t, mode, endpoint, change), nil
+}
+
+// With is the sound request with a credential of Credential's.
+func With(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint, credential Change) harness.Request {
+	r := plain(t, mode, endpoint)
+	r.Control = true
+	credential(&r)
+	return r
+}
+
+// Credential makes the credential of a control.
+func Credential(t *harness.Target, mode harness.Mode) (Change, error) {
+	if mode == harness.OIDC {
+		value, err := token.Sound().Make(token.From(t))
+		if err != nil {
+			return nil, fmt.Errorf("making a valid token: %w", err)
+		}
+		return func(r *harness.Request) { bearer(r, token.Sound().Name, value) }, nil
+	}
+	pair, err := Enrolled().Make(t)
+	if err != nil {
+		return nil, fmt.Errorf("taking the enrolled certificate: %w", err)
+	}
+	return func(r *harness.Request) { present(r, Enrolled().Name, pair) }, nil
+}
+
+// unique stands for an identifier, in a body or a path.
+const unique = "{{unique}}"
+
+// Removal is the sound request that removes what a request created; false where
+// nothing is known to remove it.
+func Removal(t *harness.Target, created harness.Request, credential Change) (harness.Request, bool) {
+	call := created.Endpoint.CleanUp
+	if call.Path == "" || created.Unique == "" {
+		return harness.Request{}, false
+	}
+	endpoint := created.Endpoint
+	endpoint.Method, endpoint.Path, endpoint.Body = call.Method, strings.ReplaceAll(call.Path, unique, created.Unique), nil
+	return With(t, created.Mode, endpoint, credential), true
+}
+
+// plain is the request without a credential.
+func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harness.Request {
+	r := harness.Request{
+		Mode: mode, Endpoint: endpoint,
+		Method: endpoint.Method, Path: endpoint.Path, Body: endpoint.Body,
+	}
+	if bytes.Contains(r.Body, []byte(unique)) {
+		r.Unique = "conformance-" + token.Random(8)
+		r.Body = bytes.ReplaceAll(r.Body, []byte(unique), []byte(r.Unique))
+	}
+	r.Add("Host", Authority(t.Faces[mode]))
+	r.Add("User-Agent", "aegis-conformance/"+harness.Version+" (run "+t.Run+")")
+	r.Add(Header, t.Run+"-"+token.Random(6))
+	r.Add("Accept", "application/json")
+	if endpoint.ContentType != "" && len(r.Body) > 0 {
+		r.Add("Content-Type", endpoint.ContentType)
+	}
+	r.Credential = "no credential"
+	return r
+}
+
+func bearer(r *harness.Request, name, value string) {
+	r.Credential = name
+	r.Set("Authorization", "Bearer "+value)
+}
+
+func present(r *harness.Request, name string, certificate tls.Certificate) {
+	r.Credential = name
+	r.Certificate = &certificate
+}

@@ -1,0 +1,309 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// asks is a stimulus of calls without a credential that its own look at the
+// target decides.
+type asks struct {
+	words string
+	needs []harness.Capability
+	named []string // endpoints that it is about; none means all
+	alone bool
+	bare  bool // no control around it
+	act   func(ctx context.Context, hands harness.Hands) (harness.Trace, error)
+}
+
+// Named are the endpoints it is about.
+func (a asks) Named() []string { return a.named }
+
+// Words says what is done.
+func (a asks) Words() string { return a.words }
+
+// Needs is what the target must grant.
+func (a asks) Needs() []harness.Capability { return a.needs }
+
+// Effect raises the count of auth failures.
+func (asks) Effect() harness.Effect { return harness.AuthFailures }
+
+// Modes are both.
+func (asks) Modes() []harness.Mode { return []harness.Mode{harness.OIDC, harness.MTLS} }
+
+// Controlled says whether accepted calls surround it.
+func (a asks) Controlled() bool { return !a.bare }
+
+// Counts says whether others' calls would disturb it.
+func (a asks) Counts() bool { return a.alone }
+
+// Act does it.
+func (a asks) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return a.act(ctx, hands)
+}
+
+// shown are the modes a target shows.
+func shown(t *harness.Target) []harness.Mode {
+	var modes []harness.Mode
+	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
+		if t.Shows(mode) {
+			modes = append(modes, mode)
+		}
+	}
+	return modes
+}
+
+// get is a call without a credential to a path, in the lane of the first
+// endpoint.
+func get(t *harness.Target, mode harness.Mode, path string) harness.Request {
+	r := plain(t, mode, t.Endpoints[0])
+	r.Path, r.Variant = path, "GET "+path
+	bodied(&r, http.MethodGet)
+	return r
+}
+
+// schemas are where a schema of the operations may be published.
+var schemas = []string{"/openapi.json", "/swagger.json", "/v1/openapi.json", "/api/openapi.json", "/v3/api-docs", "/openapi.yaml"}
+
+// Variants of the exchanges of SchemaSweep.
+const (
+	SchemaVariant    = "the schema"
+	OperationVariant = "an operation of the schema"
+)
+
+// maxOperations bounds what a published schema makes us call.
+const maxOperations = 200
+
+// SchemaSweep asks for a schema of the operations, and calls each operation
+// without a credential that is not one of the open paths (EPT-012).
+func SchemaSweep() harness.Stimulus {
+	return asks{words: "ask for an OpenAPI schema, and call every operation it names without a credential",
+		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			t := hands.Target()
+			for _, mode := range shown(t) {
+				var asked []harness.Request
+				for _, path := range schemas {
+					r := get(t, mode, path)
+					r.Variant = SchemaVariant
+					asked = append(asked, r)
+				}
+				published := hands.SendAll(ctx, asked)
+				trace.Exchanges = append(trace.Exchanges, published...)
+				var calls []harness.Request
+				for _, x := range published {
+					if x.Observation.Status == http.StatusOK {
+						calls = append(calls, operations(t, mode, x.Observation.Body)...)
+					}
+				}
+				trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls[:min(len(calls), maxOperations)])...)
+			}
+			return trace, nil
+		}}
+}
+
+// openPaths are those an operator leaves open: signs of life, and what
+// documents the service itself.
+var openPaths = regexp.MustCompile(`(?i)^/(health|healthz|readyz|ready|livez|live|ping|metrics|docs|redoc|openapi\.json|swagger.*)/?$`)
+
+var placeholder = regexp.MustCompile(`\{[^}]*\}`)
+
+// operations are the calls a schema names.
+func operations(t *harness.Target, mode harness.Mode, schema []byte) []harness.Request {
+	var document struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if json.Unmarshal(schema, &document) != nil {
+		return nil
+	}
+	var calls []harness.Request
+	for _, path := range sortedKeys(document.Paths) {
+		if openPaths.MatchString(path) || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \r\n") {
+			continue
+		}
+		for _, method := range sortedKeys(document.Paths[path]) {
+			if !slices.Contains([]string{"get", "put", "post", "delete", "patch"}, method) {
+				continue
+			}
+			r := get(t, mode, placeholder.ReplaceAllString(path, "conformance"))
+			r.Variant = OperationVariant
+			r.Method = strings.ToUpper(method)
+			if method == "put" || method == "post" || method == "patch" {
+				r.Body = []byte(`{}`)
+				r.Set("Content-Type", "application/json")
+			}
+			calls = append(calls, r)
+		}
+	}
+	return calls
+}
+
+// diagnostics are where services, frameworks and their tools tell of
+// themselves.
+var diagnostics = []string{"/", "/docs", "/redoc", "/metrics", "/debug", "/debug/pprof/", "/debug/vars", "/env", "/config", "/actuator",
+	"/actuator/env", "/actuator/configprops", "/health", "/healthz", "/readyz", "/status", "/info", "/version", "/.env", "/server-status"}
+
+// Diagnostics asks for them without a credential, and tells, as a fact by path,
+// which secrets of the stack's an answer holds: kinds, never values (EPT-013).
+func Diagnostics() harness.Stimulus {
+	return asks{words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
+		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			t := hands.Target()
+			var requests []harness.Request
+			for _, mode := range shown(t) {
+				for _, path := range diagnostics {
+					requests = append(requests, get(t, mode, path))
+				}
+			}
+			trace.Exchanges = hands.SendAll(ctx, requests)
+			known := secretsOf(ctx, t)
+			for _, x := range trace.Exchanges {
+				if told := toldIn(x.Observation, known); len(told) > 0 {
+					trace.Facts = append(trace.Facts, harness.Fact{Name: fmt.Sprintf("what %s tells in mode %s", x.Request.Path, x.Request.Mode), Values: told})
+				}
+			}
+			return trace, nil
+		}}
+}
+
+// secretsOf are texts that no open page may hold, by kind.
+func secretsOf(ctx context.Context, t *harness.Target) map[string]string {
+	known := map[string]string{
+		"the enrolled client's name": t.Certs.EnrolledCN, "a token": t.Tokens.Valid.Reveal(),
+		"the ingress's secret": t.ProxySecret.Reveal(), "a client's key": t.Certs.Enrolled.Key.Reveal(),
+	}
+	if t.Grants(harness.VaultRead) {
+		if fields, err := t.Control.Secrets.Read(ctx); err == nil {
+			known["the enrolment list"] = fields[ListField]
+		}
+	}
+	return known
+}
+
+func toldIn(o harness.Observation, known map[string]string) []string {
+	var told []string
+	for _, kind := range sortedKeys(known) {
+		if len(known[kind]) > 6 && bytes.Contains(o.Body, []byte(known[kind])) {
+			told = append(told, kind)
+		}
+	}
+	return told
+}
+
+// Counters of what a service did for callers it served.
+const (
+	HandledCounter   = "aegis_requests_handled_total"
+	EnrolmentsGauge  = "aegis_enrollments"
+	deniedPredicts   = 100
+	deniedEnrolments = 20
+)
+
+// DeniedWork calls inference a hundred times and enrolment twenty times with
+// nothing a caller may be served for, between two readings of the counters of
+// work that was done. A sound call before it shows that they count (EPT-016).
+func DeniedWork() harness.Stimulus {
+	return asks{words: fmt.Sprintf("read %s and %s, call inference %d times and enrolment %d times unauthorised, and read them again", HandledCounter, EnrolmentsGauge, deniedPredicts, deniedEnrolments),
+		needs: []harness.Capability{harness.Metrics}, alone: true, bare: true, act: deniedWork}
+}
+
+func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	var trace harness.Trace
+	t := hands.Target()
+	for _, mode := range shown(t) {
+		if t.Metrics[mode] == "" {
+			continue
+		}
+		sound, err := Sound(t, mode, t.Endpoints[0])
+		if err != nil {
+			return trace, err
+		}
+		idle, err := hands.Scrape(ctx, t.Metrics[mode])
+		if err != nil {
+			return trace, err
+		}
+		control := hands.Send(ctx, sound)
+		before, err := hands.Scrape(ctx, t.Metrics[mode])
+		if err != nil {
+			return trace, err
+		}
+		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: HandledCounter, Fresh: true, Before: idle[HandledCounter], After: before[HandledCounter], Calls: 1})
+		denied, err := unauthorised(ctx, hands, mode)
+		if err != nil {
+			return trace, err
+		}
+		after, err := hands.Scrape(ctx, t.Metrics[mode])
+		if err != nil {
+			return trace, err
+		}
+		control.Request.Variant = "control"
+		trace.Exchanges = append(append(trace.Exchanges, control), denied...)
+		for _, name := range []string{HandledCounter, EnrolmentsGauge} {
+			trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: name, Before: before[name], After: after[name], Calls: len(denied)})
+		}
+	}
+	return trace, nil
+}
+
+// unauthorised are the denied calls of DeniedWork, a few connections at once:
+// in mtls mode of a client who is not enrolled, so that they reach the service.
+func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) ([]harness.Exchange, error) {
+	t := hands.Target()
+	change := func(*harness.Request) {}
+	if mode == harness.MTLS && t.Grants(harness.GivenClientCerts) {
+		pair, err := Unenrolled().Make(t)
+		if err != nil {
+			return nil, err
+		}
+		change = func(r *harness.Request) { present(r, Unenrolled().Name, pair) }
+	}
+	var exchanges []harness.Exchange
+	for i, endpoint := range t.Endpoints[:min(2, len(t.Endpoints))] {
+		var requests []harness.Request
+		for range []int{deniedPredicts, deniedEnrolments}[i] {
+			r := plain(t, mode, endpoint)
+			r.Variant = "denied " + endpoint.Name
+			change(&r)
+			requests = append(requests, r)
+		}
+		const together = 10
+		for group := range slices.Chunk(requests, together) {
+			exchanges = append(exchanges, hands.SendTogether(ctx, group)...)
+		}
+	}
+	return exchanges, nil
+}
+
+// freshConnections is how many connections are opened for EveryReplica: of three replicas
+// behind one address, one that is open is missed once in 10 million runs.
+const freshConnections = 40
+
+// EveryReplica calls without a credential on new connections, one call each
+// (EPT-022).
+func EveryReplica() harness.Stimulus {
+	return asks{words: fmt.Sprintf("call without a credential on %d new connections in each mode", freshConnections),
+		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			t := hands.Target()
+			var requests []harness.Request
+			for _, mode := range shown(t) {
+				for i := range freshConnections {
+					r := plain(t, mode, t.Endpoints[i%len(t.Endpoints)])
+					r.Variant = "no credential, a connection of its own"
+					requests = append(requests, r)
+				}
+			}
+			return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
+		}}
+}
+
+// marker is a name that an enrolment leaves behind, if it is made.
+func marker() string { return "conformance-marker-" + token.Random(8) }

@@ -1,0 +1,354 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// Classes of callers that steady traffic is a mix of.
+const (
+	ClassValid      = "valid"      // in mtls mode the enrolled client
+	ClassExpired    = "expired"    // certificate
+	ClassUnenrolled = "unenrolled" // with a certificate that verifies
+	ClassNobody     = "nobody"     // no certificate, the enrolled client's name
+	ClassStale      = "stale"      // token, expired
+	ClassForged     = "forged"     // token, signed by a stranger
+)
+
+// Rotation is a change of what a target trusts callers by, made while a steady
+// mix of calls goes on.
+type Rotation struct {
+	change string // what is changed, as a timeline says it
+	words  string // what is done
+	needs  []harness.Capability
+	modes  []harness.Mode
+	effect harness.Effect
+	bound  func(harness.Profile) time.Duration // how long it may take to bite; nil is at once
+	play   func(context.Context, *traffic) error
+}
+
+// Words says what is done.
+func (r Rotation) Words() string { return r.words }
+
+// Needs is what the target must grant.
+func (r Rotation) Needs() []harness.Capability { return r.needs }
+
+// Effect is that of the change.
+func (r Rotation) Effect() harness.Effect { return r.effect }
+
+// Modes are those of the callers.
+func (r Rotation) Modes() []harness.Mode { return r.modes }
+
+// Controlled is true.
+func (Rotation) Controlled() bool { return true }
+
+// Act makes the change under traffic, ends that, and puts back what was changed.
+func (r Rotation) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), ended: map[string]bool{}}
+	t.within(0)
+	if r.bound != nil {
+		t.within(r.bound(t.target.Profile))
+	}
+	calling, stop := context.WithCancel(ctx)
+	t.ctx = calling
+	err := r.play(ctx, t)
+	stop()
+	t.calling.Wait()
+	trace := t.trace(r.change)
+	for _, undo := range slices.Backward(t.undo) {
+		err = errors.Join(err, undo(context.WithoutCancel(ctx)))
+	}
+	return trace, err
+}
+
+// traffic is a steady mix of calls: each class calls over and over, one call at
+// a time, in its own pace.
+type traffic struct {
+	hands   harness.Hands
+	target  *harness.Target
+	ctx     context.Context // of the calls
+	bound   time.Duration
+	pace    time.Duration
+	calling sync.WaitGroup
+
+	mu     sync.Mutex
+	undo   []func(context.Context) error // in order; done backwards
+	marks  []moment
+	calls  []harness.Exchange
+	came   chan struct{}   // closed by the next call that ends
+	ended  map[string]bool // by class, of those that began
+	failed error           // that a credential could not be made
+}
+
+// moment is a moment that has a name.
+type moment struct {
+	at    time.Time
+	label string
+}
+
+// within makes the bound of the change this one, and the pace one after it: a
+// class makes a hundred calls in that time, or two a second.
+func (t *traffic) within(bound time.Duration) {
+	t.bound, t.pace = bound, min(max(bound/100, 20*time.Millisecond), 500*time.Millisecond)
+}
+
+// credential makes a class's credential.
+type credential func() (Change, error)
+
+// by is the credential of a recipe for tokens.
+func (t *traffic) by(recipe token.Recipe) credential {
+	return func() (Change, error) {
+		value, err := recipe.Make(token.From(t.target))
+		return func(r *harness.Request) { bearer(r, recipe.Name, value) }, err
+	}
+}
+
+// with is the credential of a recipe for certificates.
+func (t *traffic) with(recipe Certificate) credential {
+	return func() (Change, error) {
+		certificate, err := recipe.Make(t.target)
+		return func(r *harness.Request) { present(r, recipe.Name, certificate) }, err
+	}
+}
+
+// mix begins the classes whose answers no change may change, of a mode.
+func (t *traffic) mix(mode harness.Mode) {
+	if mode == harness.OIDC {
+		t.begin(mode, ClassStale, t.by(token.Expired(time.Hour)))
+		t.begin(mode, ClassForged, t.by(token.StolenKid()))
+		return
+	}
+	t.begin(mode, ClassExpired, t.with(ExpiredCertificate()))
+	t.begin(mode, ClassUnenrolled, t.with(Unenrolled()))
+	t.begin(mode, ClassNobody, func() (Change, error) {
+		return func(r *harness.Request) { r.Set(t.target.Profile.Header(), t.target.Certs.EnrolledCN) }, nil
+	})
+}
+
+// begin begins a class: each of its calls is on a connection of its own.
+func (t *traffic) begin(mode harness.Mode, class string, make credential) {
+	t.beginBy(mode, class, make, t.hands.Send)
+}
+
+// hold begins a class whose calls go over one connection that stays open.
+func (t *traffic) hold(mode harness.Mode, class, protocol string, make credential) {
+	var line harness.Held
+	t.beginBy(mode, class, make, func(ctx context.Context, r harness.Request) harness.Exchange {
+		if line == nil {
+			r.Protocol = protocol
+			line = t.hands.Hold(r)
+			t.finally(func(context.Context) error { line.Close(); return nil })
+		}
+		return line.Send(ctx, r)
+	})
+}
+
+// renewal is how long one credential serves a class: it is made anew long before
+// it expires.
+const renewal = time.Minute
+
+func (t *traffic) beginBy(mode harness.Mode, class string, make credential, send func(context.Context, harness.Request) harness.Exchange) {
+	t.mu.Lock()
+	t.ended[class] = false
+	t.mu.Unlock()
+	t.calling.Go(func() {
+		var change Change
+		var made time.Time
+		for n := 0; !t.over(class); n++ {
+			if change == nil || time.Since(made) > renewal {
+				var err error
+				if change, err = make(); err != nil {
+					t.fail(fmt.Errorf("preparing the caller %q: %w", class, err))
+					return
+				}
+				made = time.Now()
+			}
+			places := harmless(t.target.Endpoints)
+			r := plain(t.target, mode, places[n%len(places)])
+			change(&r)
+			r.Variant = class
+			x := send(t.ctx, r)
+			if t.ctx.Err() != nil {
+				return
+			}
+			t.keep(x)
+			pause(t.ctx, t.pace)
+		}
+	})
+}
+
+// harmless are the endpoints at which an accepted call leaves nothing behind, or
+// all where there is no such.
+func harmless(all []harness.Endpoint) []harness.Endpoint {
+	reading := slices.DeleteFunc(slices.Clone(all), func(e harness.Endpoint) bool { return e.Effect != harness.ReadOnly })
+	if len(reading) == 0 {
+		return all
+	}
+	return reading
+}
+
+func (t *traffic) keep(x harness.Exchange) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls = append(t.calls, x)
+	close(t.came)
+	t.came = make(chan struct{})
+}
+
+func (t *traffic) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed = errors.Join(t.failed, err)
+	close(t.came)
+	t.came = make(chan struct{})
+}
+
+func (t *traffic) over(class string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended[class] || t.ctx.Err() != nil
+}
+
+// end ends a class.
+func (t *traffic) end(class string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended[class] = true
+}
+
+// change marks a moment, and makes the change that is named for it.
+func (t *traffic) change(label string, do func() error) error {
+	t.mark(label)
+	return do()
+}
+
+func (t *traffic) mark(label string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.marks = append(t.marks, moment{time.Now(), label})
+}
+
+// markAt marks a moment that will come.
+func (t *traffic) markAt(label string, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.marks = append(t.marks, moment{at, label})
+}
+
+// finally is done when the traffic has ended.
+func (t *traffic) finally(undo func(context.Context) error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.undo = append(t.undo, undo)
+}
+
+// has reports whether a class began.
+func (t *traffic) has(class string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, began := t.ended[class]
+	return began
+}
+
+// few is how many calls in a row show that a class is answered alike; many, where
+// several replicas may answer.
+const few, many = 3, 12
+
+// settle waits until the classes are served, or are not, several times in a row.
+// What has not come about within the bound is called a few times more.
+func (t *traffic) settle(ctx context.Context, served bool, classes ...string) error {
+	return t.settleIn(ctx, t.bound, served, classes...)
+}
+
+// settleIn is settle within another bound.
+func (t *traffic) settleIn(ctx context.Context, within time.Duration, served bool, classes ...string) error {
+	began, enough := time.Now(), few
+	if t.target.Profile.Replicas != 1 {
+		enough = many
+	}
+	as := func(x harness.Exchange) bool { return t.target.Profile.Accepts(x.Observation.Status) == served }
+	return t.until(ctx, func() bool {
+		return t.each(classes, began, enough, as) || t.each(classes, began.Add(within), few, anyhow)
+	})
+}
+
+func anyhow(harness.Exchange) bool { return true }
+
+// rounds waits until every class that calls has made a few more calls.
+func (t *traffic) rounds(ctx context.Context) error {
+	began := time.Now()
+	return t.until(ctx, func() bool {
+		for class, ended := range t.ended {
+			if !ended && !t.each([]string{class}, began, few, anyhow) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// each reports whether the last calls of every class, some that began since, are
+// so.
+func (t *traffic) each(classes []string, since time.Time, some int, so func(harness.Exchange) bool) bool {
+	for _, class := range classes {
+		row := 0
+		for _, x := range slices.Backward(t.calls) {
+			if x.Request.Variant != class {
+				continue
+			}
+			if x.Observation.At.Before(since) || !so(x) {
+				break
+			}
+			row++
+		}
+		if row < some {
+			return false
+		}
+	}
+	return len(classes) > 0
+}
+
+// until waits for something to come true, which is asked after each call.
+func (t *traffic) until(ctx context.Context, true func() bool) error {
+	for {
+		t.mu.Lock()
+		enough, failed, next := true(), t.failed, t.came
+		t.mu.Unlock()
+		if enough || failed != nil {
+			return failed
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// trace is what was seen: the calls in order, and the timeline without samples.
+func (t *traffic) trace(change string) harness.Trace {
+	slices.SortStableFunc(t.calls, func(a, b harness.Exchange) int { return a.Observation.At.Compare(b.Observation.At) })
+	line := harness.Timeline{Change: change, Bound: t.bound}
+	if len(t.calls) > 0 {
+		first := t.calls[0].Observation.At
+		line.Window = time.Since(first)
+		for _, m := range t.marks {
+			line.Marks = append(line.Marks, harness.Mark{AtMS: max(0, m.at.Sub(first).Milliseconds()), Label: m.label})
+		}
+	}
+	return harness.Trace{Exchanges: t.calls, Timeline: &line}
+}
+
+// scene is the key set at work under the traffic; the sound one is put back.
+func (t *traffic) scene() *scene {
+	s := &scene{hands: t.hands, t: t.target, jwks: t.target.Control.JWKS}
+	t.finally(s.restore)
+	return s
+}

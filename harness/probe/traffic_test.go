@@ -1,0 +1,86 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// nobody is a credential that is none.
+func nobody() (Change, error) { return func(*harness.Request) {}, nil }
+
+// TestTrafficGoesOnThroughAChange wants calls before, during and after a change,
+// the change undone when they have ended, and marks in their time.
+func TestTrafficGoesOnThroughAChange(t *testing.T) {
+	var open atomic.Bool
+	target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !open.Load() {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	target.Profile.Replicas = 1
+	target.Endpoints = []harness.Endpoint{{Name: "writes", Method: "POST", Path: "/w", Effect: harness.Writes}, {Name: "reads", Method: "GET", Path: "/r", Effect: harness.ReadOnly}}
+	trace, err := Rotation{
+		change: "it opens", bound: func(harness.Profile) time.Duration { return time.Minute },
+		play: func(ctx context.Context, tr *traffic) error {
+			tr.within(time.Second)
+			tr.finally(func(context.Context) error { open.Store(false); return nil })
+			tr.begin(harness.OIDC, "caller", nobody)
+			tr.hold(harness.OIDC, "held", "", nobody)
+			if err := tr.rounds(ctx); err != nil {
+				return err
+			}
+			_ = tr.change("opened", func() error { open.Store(true); return nil })
+			return tr.settle(ctx, true, "caller", "held")
+		},
+	}.Act(t.Context(), hands{target})
+	if err != nil || open.Load() {
+		t.Fatalf("%v, open %v: want no error, and closed again", err, open.Load())
+	}
+	line := trace.Timeline
+	if line.Change != "it opens" || line.Bound != time.Second || len(line.Marks) != 1 || line.Marks[0].Label != "opened" || len(line.Samples) > 0 {
+		t.Errorf("timeline: %+v", line)
+	}
+	seen := map[string][]int{}
+	for _, x := range trace.Exchanges {
+		if x.Request.Path != "/r" {
+			t.Errorf("%s was called: want what only reads", x.Request.Path)
+		}
+		seen[x.Request.Variant] = append(seen[x.Request.Variant], x.Observation.Status)
+	}
+	for _, class := range []string{"caller", "held"} {
+		if s := seen[class]; len(s) < 2*few || s[0] != 403 || s[len(s)-1] != 200 {
+			t.Errorf("%s was answered %v", class, s)
+		}
+	}
+}
+
+// TestTrafficOfNoCredential ends with the reason.
+func TestTrafficOfNoCredential(t *testing.T) {
+	_, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+		tr.begin(harness.OIDC, "caller", func() (Change, error) { return nil, errors.New("no such key") })
+		return tr.rounds(ctx)
+	}}.Act(t.Context(), hands{face("https://127.0.0.1:1", nil)})
+	if err == nil || !strings.Contains(err.Error(), `"caller": no such key`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTrafficThatNeverSettles is called a few times past the bound.
+func TestTrafficThatNeverSettles(t *testing.T) {
+	target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
+	trace, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+		tr.begin(harness.OIDC, "caller", nobody)
+		return tr.settleIn(ctx, 50*time.Millisecond, true, "caller")
+	}}.Act(t.Context(), hands{target})
+	if err != nil || len(trace.Exchanges) < few {
+		t.Errorf("%v, %d calls", err, len(trace.Exchanges))
+	}
+}

@@ -1,0 +1,88 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+
+	"aegis.test/conformance/harness"
+)
+
+// WithoutAuthority takes the authorities of clients from the ingress: no file at
+// all, then one that is no certificate. Clients whom it must never believe call
+// meanwhile; the enrolled one does, too, where the ingress took that.
+type WithoutAuthority struct{}
+
+// Words says what is done.
+func (WithoutAuthority) Words() string {
+	return "take the client authority's file from the ingress, then garble it, call every critical endpoint each time, and put it back"
+}
+
+// Needs is the ingress, in the harness's hands.
+func (WithoutAuthority) Needs() []harness.Capability {
+	return []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}
+}
+
+// Effect is disruptive: nobody is served meanwhile, or so it must be.
+func (WithoutAuthority) Effect() harness.Effect { return harness.Disruptive }
+
+// Modes is mtls.
+func (WithoutAuthority) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
+
+// Controlled is true.
+func (WithoutAuthority) Controlled() bool { return true }
+
+// Act takes, calls and puts back.
+func (WithoutAuthority) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	ingress := hands.Target().Control.Ingress
+	defer func() {
+		if restoreErr := ingress.Restore(context.WithoutCancel(ctx)); restoreErr != nil && err == nil {
+			err = fmt.Errorf("putting the ingress's configuration back: %w", restoreErr)
+		}
+	}()
+	for _, bundle := range []struct {
+		name string
+		text []byte
+	}{{"no file", nil}, {"a garbled file", []byte("-----BEGIN CERTIFICATE-----\ngarbled\n-----END CERTIFICATE-----\n")}} {
+		refusal := ingress.TrustOnly(ctx, bundle.text)
+		answer := "taken"
+		if refusal != nil {
+			answer = "refused"
+		}
+		trace.Facts = append(trace.Facts, harness.Fact{Name: bundle.name, Values: []string{answer}})
+		calls, err := strangers(hands.Target(), bundle.name, refusal == nil)
+		if err != nil {
+			return trace, err
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls)...)
+	}
+	return trace, nil
+}
+
+// strangers are the calls of clients who are not to be believed, and of the
+// enrolled one if he is not to be, either.
+func strangers(t *harness.Target, variant string, enrolledToo bool) ([]harness.Request, error) {
+	recipes := []Certificate{Untrusted()}
+	if t.Grants(harness.SiblingClient) {
+		recipes = append(recipes, Sibling())
+	}
+	if t.Grants(harness.PublicClient) {
+		recipes = append(recipes, Public())
+	}
+	if enrolledToo {
+		recipes = append(recipes, Enrolled())
+	}
+	var calls []harness.Request
+	for _, recipe := range recipes {
+		certificate, err := recipe.Make(t)
+		if err != nil {
+			return nil, fmt.Errorf("taking the %s: %w", recipe.Name, err)
+		}
+		for _, endpoint := range t.Endpoints {
+			r := plain(t, harness.MTLS, endpoint)
+			r.Variant = "with " + variant + " of authorities"
+			present(&r, recipe.Name, certificate)
+			calls = append(calls, r)
+		}
+	}
+	return calls, nil
+}

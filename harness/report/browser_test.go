@@ -1,0 +1,580 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	browser "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
+)
+
+// names of the browser, Debian's first.
+var names = []string{"chromium", "chromium-browser", "google-chrome"}
+
+// chromium is the path of a browser; "" when there is none, which CI does not
+// let pass. What is then not exercised is told by .ci/test too, where it shows.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no browser, and CI is set: apt-get install chromium")
+	}
+	fmt.Fprintf(os.Stderr, "%s: NOT EXERCISED: no browser (apt-get install chromium)\n", t.Name())
+	return ""
+}
+
+// tab is a page opened in a browser, with what it tried to load and what the
+// browser complained of.
+type tab struct {
+	context.Context
+	file string
+
+	mu        sync.Mutex
+	requests  []string
+	complaint []string
+}
+
+// shared is one browser for all tests; each has a tab of its own.
+var shared struct {
+	sync.Mutex
+	context.Context
+	end func()
+}
+
+// TestMain ends the shared browser.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.end != nil {
+		shared.end()
+	}
+	os.Exit(code)
+}
+
+// running is the shared browser, started when it is first asked for.
+func running(t *testing.T, path string) context.Context {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.Context != nil {
+		return shared.Context
+	}
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium refuses to be root in its sandbox
+	}
+	allocated, endAllocated := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, endBrowser := chromedp.NewContext(allocated)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("starting %s: %v", path, err)
+	}
+	shared.Context, shared.end = ctx, func() { endBrowser(); endAllocated() }
+	return ctx
+}
+
+// open shows a page in a tab, after what was done before it; nil without a
+// browser.
+func open(t *testing.T, html []byte, before ...action) *tab {
+	t.Helper()
+	path := chromium(t)
+	if path == "" {
+		return nil
+	}
+	file := filepath.Join(t.TempDir(), "signoff.html")
+	if err := os.WriteFile(file, html, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(running(t, path))
+	t.Cleanup(cancel)
+	opened := &tab{Context: ctx, file: (&url.URL{Scheme: "file", Path: file}).String()}
+	if err := chromedp.Listen(ctx, opened.heard); err != nil {
+		t.Fatal(err)
+	}
+	opened.run(t, call(network.Enable, network.EnableParams{}), call(log.Enable, cdp.Empty{}))
+	opened.run(t, before...)
+	opened.run(t, chromedp.Navigate(opened.file))
+	return opened
+}
+
+// action is what a test does to a page.
+type action = chromedp.Action[chromedp.Void]
+
+// call is a command of the browser's protocol as an action.
+func call[P, R any](command cdp.Command[P, R], params P) action {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, command, params)
+		return err
+	})
+}
+
+func (b *tab) heard(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, e.Request.URL)
+	case *log.EventEntryAdded:
+		b.complaint = append(b.complaint, e.Entry.Text)
+	case *runtime.EventExceptionThrown:
+		b.complaint = append(b.complaint, e.ExceptionDetails.Text)
+	case *browser.EventJavascriptDialogOpening:
+		b.complaint = append(b.complaint, "a dialog: "+e.Message)
+	}
+}
+
+func (b *tab) run(t *testing.T, actions ...action) {
+	t.Helper()
+	if err := chromedp.Do(b, actions...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get runs an action that answers.
+func get[T any](t *testing.T, b *tab, a chromedp.Action[T]) T {
+	t.Helper()
+	answer, err := chromedp.Run(b, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// ask evaluates an expression in the page.
+func ask[T any](t *testing.T, b *tab, expression string) T {
+	t.Helper()
+	return get(t, b, chromedp.Evaluate[T](expression))
+}
+
+// alone requires that nothing but the page was loaded, and that the browser had
+// nothing to say against it.
+func (b *tab) alone(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, request := range b.requests {
+		if request != b.file {
+			t.Errorf("the page asked for %.200s", request)
+		}
+	}
+	if len(b.requests) == 0 {
+		t.Error("not even the page was seen to load: the listener hears nothing")
+	}
+	for _, complaint := range b.complaint {
+		t.Errorf("the browser says %.300s", complaint)
+	}
+}
+
+// keep writes a screenshot where SIGNOFF_SCREENSHOTS says, for a person to look at.
+func (b *tab) keep(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("SIGNOFF_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	shot := get(t, b, chromedp.CaptureScreenshot())
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func size(width, height int64) action {
+	return chromedp.EmulateViewport(width, height)
+}
+
+// scheme sets light or dark, and screen or print.
+func scheme(name, medium string) action {
+	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium,
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+}
+
+// scriptless turns the page's scripts off; the test's own questions still run.
+func scriptless() action {
+	return call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+}
+
+// realRecord is the sign-off under testdata, of a real run.
+func realRecord(t *testing.T) signoff.Record {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", signoff.RecordName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := signoff.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// beside finds what stands out of the page on its right; a drawing that scrolls
+// in itself does not.
+const beside = `[...document.querySelectorAll("body *")].filter((e) => !e.closest(".sr, .skip, .drawing") && e.checkVisibility() &&
+	e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`
+
+// TestFirstScreen wants the verdict, what it is of and what to do next on the
+// first screen, wide and narrow, and nothing beside the screen.
+func TestFirstScreen(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		width, height int64
+		first         []string
+	}{
+		{"wide", 1280, 900, []string{"h1", ".answer", ".headline", ".bar", ".totals .not-exercised", "#h-next", ".next li:last-child",
+			"#h-checklist", ".checklist li:last-child", "#h-who", ".who dl div:last-child"}},
+		{"narrow", 390, 844, []string{"h1", ".answer", ".eyebrow .tag", ".headline", ".bar", ".totals .fail", ".totals .not-exercised", "#h-next"}},
+	} {
+		for kind, r := range map[string]signoff.Record{"failed": checked(sample()), "real": realRecord(t)} {
+			t.Run(c.name+" "+kind, func(t *testing.T) {
+				b := open(t, files(t, r)["signoff.html"], size(c.width, c.height))
+				if b == nil {
+					return
+				}
+				b.keep(t, c.name+"-"+kind)
+				for _, selector := range c.first {
+					bottom := ask[float64](t, b, fmt.Sprintf("document.querySelector(%q).getBoundingClientRect().bottom", selector))
+					if bottom <= 0 || bottom > float64(c.height) {
+						t.Errorf("%s ends at %.0f of %d", selector, bottom, c.height)
+					}
+				}
+				for _, element := range ask[[]string](t, b, beside) {
+					t.Errorf("beside a screen of %d stands %s", c.width, element)
+				}
+				b.alone(t)
+			})
+		}
+	}
+}
+
+// checked gives a record the runbook's whole checklist.
+func checked(r signoff.Record) signoff.Record {
+	r.Checklist = nil
+	for i, c := range []struct {
+		text    string
+		verdict harness.Verdict
+		missing []string
+	}{
+		{"RuntimeSecrets.ensure_required passes in staging.", harness.Pass, nil},
+		{"OIDC tokens validate against JWKS in staging.", harness.Fail, []string{"OIDC-005: fail (an expired token was served)"}},
+		{"mTLS enforced at ingress/mesh and identity header forwarded.", harness.Pass, nil},
+		{"Enrollment list present in secret backend for mtls mode.", harness.Pass, nil},
+		{"Logging & alerting configured for auth failures and missing secrets.", harness.NotExercised, []string{"MET-001: not-exercised (the target does not grant metrics)"}},
+	} {
+		r.Checklist = append(r.Checklist, signoff.Check{Clause: fmt.Sprintf("8.%d", i+1), Line: 69 + i, Text: c.text, Verdict: c.verdict,
+			Expectations: []string{"OIDC-001"}, Missing: c.missing})
+	}
+	return r
+}
+
+// TestNoScript wants the page whole without its script.
+func TestNoScript(t *testing.T) {
+	b := open(t, files(t, sample())["signoff.html"], scriptless())
+	if b == nil {
+		return
+	}
+	if ask[bool](t, b, `document.querySelector("#filter").checkVisibility()`) {
+		t.Error("a filter shows that cannot work")
+	}
+	if n := ask[int](t, b, `document.querySelectorAll("tr.finding").length`); n != len(sample().Findings) {
+		t.Errorf("%d findings show; want %d", n, len(sample().Findings))
+	}
+	b.run(t, chromedp.Click(chromedp.CSS("#OIDC-005 + tr summary")))
+	if !ask[bool](t, b, `document.querySelector("#OIDC-005 + tr dl").checkVisibility({contentVisibilityAuto: true})`) {
+		t.Error("the evidence does not unfold")
+	}
+	b.alone(t)
+}
+
+// TestFilter wants the filter to show what was asked for, and a link to lead to
+// what it hides.
+func TestFilter(t *testing.T) {
+	b := open(t, files(t, sample())["signoff.html"])
+	if b == nil {
+		return
+	}
+	shown := `[...document.querySelectorAll("tr.finding")].filter((r) => r.checkVisibility()).map((r) => r.id).join(" ")`
+	for _, c := range []struct{ text, verdict, want string }{
+		{"", "", "OIDC-001 OIDC-004 OIDC-005 OIDC-009 MTLS-001 MTLS-002 MTLS-003 MET-001 MET-003"},
+		{"broken pipe", "", "MET-003"},
+		{"", "not-exercised", "MET-001"},
+		{"mtls", "fail", "MTLS-002"},
+		{"nothing of the kind", "", ""},
+	} {
+		b.filter(t, c.text, c.verdict)
+		if got := ask[string](t, b, shown); got != c.want {
+			t.Errorf("%q, %q shows %q; want %q", c.text, c.verdict, got, c.want)
+		}
+	}
+	b.run(t, chromedp.Evaluate[chromedp.Void](`location.hash = "#OIDC-005"`), chromedp.WaitVisible(chromedp.CSS("#OIDC-005")))
+	if count := ask[string](t, b, `document.querySelector("#filter-count").textContent`); count != "9 of 9 shown" {
+		t.Errorf("the filter says %q", count)
+	}
+	b.alone(t)
+}
+
+// filter asks the page's filter for something, as a person does.
+func (b *tab) filter(t *testing.T, text, verdict string) {
+	t.Helper()
+	b.run(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+		for (const [id, value, event] of [["filter-text", %q, "input"], ["filter-verdict", %q, "change"]]) {
+			document.getElementById(id).value = value;
+			document.getElementById(id).dispatchEvent(new Event(event));
+		}
+	})()`, text, verdict)))
+}
+
+// TestPrint wants an A4 document with everything in it, folded or filtered as
+// the screen may be.
+func TestPrint(t *testing.T) {
+	b := open(t, files(t, checked(sample()))["signoff.html"], size(688, 1000)) // A4 less its margins, at 96 dpi
+	if b == nil {
+		return
+	}
+	b.filter(t, "no such thing", "")
+	b.run(t, scheme("dark", "print"))
+	lost := ask[[]string](t, b, `[...document.querySelectorAll("main *:not(option, script)")].filter((e) =>
+		!e.closest("nav, .filter, svg") && e.textContent.trim() && (!e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height < 1))
+		.slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`)
+	for _, element := range lost {
+		t.Errorf("print loses %s", element)
+	}
+	for _, element := range ask[[]string](t, b, beside) {
+		t.Errorf("print cuts off %s", element)
+	}
+	if paper := ask[string](t, b, `getComputedStyle(document.body).backgroundColor`); paper != "rgb(255, 255, 255)" {
+		t.Errorf("it prints on %s", paper)
+	}
+	printed(t, b)
+	b.alone(t)
+}
+
+// printed prints the page as a person would, and holds the document against A4.
+func printed(t *testing.T, b *tab) {
+	t.Helper()
+	b.run(t, scheme("light", ""))
+	pdf := get(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground(), chromedp.PDFOutlineAndTagged()))
+	if dir := os.Getenv("SIGNOFF_SCREENSHOTS"); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, "signoff.pdf"), pdf, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	boxes := regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`).FindAllSubmatch(pdf, -1)
+	if len(boxes) < 5 {
+		t.Errorf("%d pages: too few for what the page holds", len(boxes))
+	}
+	for _, box := range boxes {
+		if !bytes.HasPrefix(box[1], []byte("594.9")) && !bytes.HasPrefix(box[1], []byte("595")) || !bytes.HasPrefix(box[2], []byte("84")) {
+			t.Fatalf("a page of %s by %s points is no A4", box[1], box[2])
+		}
+	}
+}
+
+// TestHostileAnswersAreInert opens records full of markup and scripts: none of
+// it becomes an element, runs, loads or is complained of.
+func TestHostileAnswersAreInert(t *testing.T) {
+	for _, r := range hostileRecords() {
+		b := open(t, files(t, r)["signoff.html"])
+		if b == nil {
+			return
+		}
+		if n := ask[int](t, b, `document.querySelectorAll("img, iframe, object, embed, a:not([href^='#']), script:not(body > script:last-of-type)").length`); n != 0 {
+			t.Errorf("%d elements came of the answers", n)
+		}
+		if title := ask[string](t, b, "document.title"); !strings.Contains(title, "Aegis conformance sign-off") {
+			t.Errorf("the title is %q", title)
+		}
+		b.alone(t)
+	}
+}
+
+// TestPolicyBites tries what the page's policy is there to stop, so that a page
+// that is alone is so because nothing got through.
+func TestPolicyBites(t *testing.T) {
+	tampered := bytes.Replace(files(t, sample())["signoff.html"], []byte("<footer>"),
+		[]byte(`<footer onclick="1"><img src="http://127.0.0.1:9/x.png"><script>document.title = "owned"</script><b style="color:red">x</b>`), 1)
+	b := open(t, tampered)
+	if b == nil {
+		return
+	}
+	if title := ask[string](t, b, "document.title"); strings.Contains(title, "owned") {
+		t.Error("a script that is not the page's ran")
+	}
+	if color := ask[string](t, b, `getComputedStyle(document.querySelector("footer b")).color`); color == "rgb(255, 0, 0)" {
+		t.Error("a style that is not the page's holds")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.complaint) < 3 {
+		t.Errorf("the browser complained of %q; want the image, the script and the style", b.complaint)
+	}
+}
+
+// TestLandmarks wants one of each landmark, headings in order, and a name on
+// everything that can be operated.
+func TestLandmarks(t *testing.T) {
+	b := open(t, files(t, sample())["signoff.html"])
+	if b == nil {
+		return
+	}
+	tree, err := chromedp.Call(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := map[string]int{}
+	level := 0
+	for _, node := range tree.Nodes {
+		if node.Ignored {
+			continue
+		}
+		role, name := value(node.Role), value(node.Name)
+		roles[role]++
+		if slices.Contains([]string{"link", "button", "searchbox", "combobox", "image", "figure", "navigation", "search", "region", "article", "table"}, role) &&
+			name == "" && role != "table" {
+			t.Errorf("a %s has no name", role)
+		}
+		if role == "heading" {
+			next := headingLevel(node)
+			if next > level+1 {
+				t.Errorf("heading %q of level %d follows one of level %d", name, next, level)
+			}
+			level = next
+		}
+	}
+	for role, want := range map[string]int{"main": 1, "banner": 1, "contentinfo": 1, "navigation": 1, "search": 1} {
+		if roles[role] != want {
+			t.Errorf("%d landmarks %q; want %d", roles[role], role, want)
+		}
+	}
+	if n := ask[int](t, b, `document.querySelectorAll("h1").length`); n != 1 {
+		t.Errorf("%d first headings", n)
+	}
+	if lang := ask[string](t, b, "document.documentElement.lang"); lang != "en" {
+		t.Errorf("the language is %q", lang)
+	}
+}
+
+func value(v *accessibility.Value) string {
+	if v == nil {
+		return ""
+	}
+	var text string
+	_ = json.Unmarshal(v.Value, &text)
+	return text
+}
+
+func headingLevel(node *accessibility.Node) int {
+	for _, property := range node.Properties {
+		if property.Name == "level" {
+			var n int
+			_ = json.Unmarshal(property.Value.Value, &n)
+			return n
+		}
+	}
+	return 0
+}
+
+// contrasts finds text whose colour stands too little off the ground below it:
+// WCAG 2.2 AA asks for 4.5, or 3 where it is large.
+const contrasts = `(() => {
+  const parts = (c) => c.match(/[\d.]+/g).map(Number);
+  const light = (c) => parts(c).slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (e) => { for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor, p = parts(c);
+    if (p.length < 4 || p[3] === 1) return c;
+    if (p[3] > 0) return "rgb(127, 127, 127)"; // half seen through: no ground to judge by
+  } return getComputedStyle(document.documentElement).colorScheme.includes("dark") ? "rgb(0,0,0)" : "rgb(255,255,255)"; };
+  const bad = [];
+  let seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !e.checkVisibility() || e.closest("script, option, .sr")) continue;
+    const style = getComputedStyle(e), size = parseFloat(style.fontSize);
+    const text = e.closest("svg") ? style.fill : style.color;
+    const [a, b] = [light(text), light(ground(e))].sort((x, y) => y - x);
+    const large = size >= 24 || size >= 18.66 && style.fontWeight >= 700;
+    seen++;
+    if ((a + 0.05) / (b + 0.05) < (large ? 3 : 4.5)) bad.push(e.outerHTML.slice(0, 100) + " " + text + " on " + ground(e));
+  }
+  return {seen, bad: bad.slice(0, 10)};
+})()`
+
+// TestContrastAsShown measures every text of the page as the browser paints it,
+// light and dark.
+func TestContrastAsShown(t *testing.T) {
+	for _, name := range []string{"light", "dark"} {
+		b := open(t, files(t, checked(sample()))["signoff.html"], size(1280, 900), scheme(name, "screen"))
+		if b == nil {
+			return
+		}
+		b.run(t, chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll("details")) d.open = true`))
+		b.keep(t, "scheme-"+name)
+		found := ask[struct {
+			Seen int
+			Bad  []string
+		}](t, b, contrasts)
+		if found.Seen < 300 {
+			t.Errorf("%s: only %d texts were measured", name, found.Seen)
+		}
+		for _, text := range found.Bad {
+			t.Errorf("%s: %s", name, text)
+		}
+		b.keepWhole(t, "whole-"+name)
+	}
+}
+
+// keepWhole keeps the page from top to bottom.
+func (b *tab) keepWhole(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("SIGNOFF_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	shot := get(t, b, chromedp.FullScreenshot(100))
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKeyboard walks the page by its Tab key: the first stop leads past what
+// comes before the findings, and the filter can be reached.
+func TestKeyboard(t *testing.T) {
+	b := open(t, files(t, sample())["signoff.html"], size(1280, 900))
+	if b == nil {
+		return
+	}
+	b.run(t, chromedp.KeyEvent("\t"))
+	if first := ask[string](t, b, "document.activeElement.className"); first != "skip" {
+		t.Errorf("the first stop is %q", first)
+	}
+	for range 400 {
+		if ask[string](t, b, "document.activeElement.id") == "filter-text" {
+			return
+		}
+		b.run(t, chromedp.KeyEvent("\t"))
+	}
+	t.Error("the filter is not reached by the keyboard")
+}

@@ -1,0 +1,214 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.js
+var pageJS string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"words": words, "join": join[harness.Capability], "owner": owner, "identity": identity,
+	"moment": moment, "symbol": symbol, "seconds": spent,
+}).Parse(pageHTML))
+
+// page is what the template shows: the record, and what is derived from it.
+type page struct {
+	signoff.Record
+	Title      string
+	Answer     string
+	KindWords  string
+	Caveat     string
+	BuildWords string
+	ClockWords string
+	Next       []string
+	Gained     bool
+	Gains      []group
+	StandIns   []harness.Component
+	Duration   string
+	Selected   string
+	Modes      string
+	Counts     []count
+	Failures   []failure
+	Unseen     []unseen
+	Chapters   []chapter
+	Sections   []section
+	Timelines  []drawing
+	Timings    timings
+	Digest     string // of the record
+	Style      template.CSS
+	Script     template.JS
+	Policy     string // Content-Security-Policy
+}
+
+// count is one verdict with how many findings have it.
+type count struct {
+	Verdict harness.Verdict
+	N       int
+}
+
+// failure is a finding beside the clauses it breaks.
+type failure struct {
+	signoff.Finding
+	Runbook []signoff.Clause
+	Waiver  *signoff.Waiver
+	Leave   string // the waiver, in words
+}
+
+// unseen is what one verdict short of a judgement left open.
+type unseen struct {
+	Verdict  harness.Verdict
+	Findings []signoff.Finding
+}
+
+// section is one section of the runbook, traced.
+type section struct {
+	Name    string
+	Clauses []trace
+}
+
+// trace is one clause with the findings that hold to it.
+type trace struct {
+	signoff.Clause
+	Findings []signoff.Finding
+}
+
+// Counts counts the clause's findings by verdict, zero counts left out.
+func (t trace) Counts() []count {
+	var counts []count
+	for _, v := range harness.Verdicts {
+		if n := (chapter{Findings: t.Findings}).Of(v); n > 0 {
+			counts = append(counts, count{v, n})
+		}
+	}
+	return counts
+}
+
+// HTML renders the record as one self-contained page: no request goes to
+// anywhere, and nothing is lost without its script.
+func HTML(r signoff.Record) ([]byte, error) {
+	record, err := signoff.Encode(r)
+	if err != nil {
+		return nil, err
+	}
+	p := pageOf(inert(r))
+	p.Digest = sha256Of(record)
+	style := pageCSS + shares(p.Counts)
+	p.Style = template.CSS(style)  //nolint:gosec // our own text and integers, nothing of the record's
+	p.Script = template.JS(pageJS) //nolint:gosec // our own text
+	p.Policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'",
+		source(style), source(pageJS))
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return nil, fmt.Errorf("rendering the sign-off page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func pageOf(r signoff.Record) page {
+	p := page{
+		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r),
+		Next: nextSteps(r), Gained: r.Kind == harness.Rehearsal, Gains: gains(r), StandIns: standIns(r),
+		Duration: duration(r), Selected: selection(r), Modes: join(r.Target.Modes),
+		Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
+	}
+	for _, v := range harness.Verdicts {
+		p.Counts = append(p.Counts, count{v, r.Totals[v]})
+	}
+	for _, f := range r.ByVerdict(harness.Fail) {
+		failed := failure{Finding: f, Runbook: clauses(r, f), Leave: waived(r, f)}
+		if w, ok := r.Waived(f); ok {
+			failed.Waiver = &w
+		}
+		p.Failures = append(p.Failures, failed)
+	}
+	for _, v := range unseenVerdicts {
+		if found := r.ByVerdict(v); len(found) > 0 {
+			p.Unseen = append(p.Unseen, unseen{v, found})
+		}
+	}
+	for _, f := range r.Findings {
+		if f.Timeline != nil && len(f.Timeline.Samples) > 0 {
+			p.Timelines = append(p.Timelines, draw(f))
+		}
+	}
+	return p
+}
+
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// source is an inline text as the page's policy names it (CSP level 3, section
+// 2.3.1).
+func source(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// shares gives each part of the totals bar its width. It stands in the style
+// sheet because the page's policy allows no style attribute.
+func shares(counts []count) string {
+	var b strings.Builder
+	for _, c := range counts {
+		fmt.Fprintf(&b, ".bar .%s{flex-grow:%d}\n", c.Verdict, c.N)
+	}
+	return b.String()
+}
+
+func sections(r signoff.Record) []section {
+	rows := map[string]signoff.Finding{}
+	for _, f := range r.Findings {
+		rows[f.ID] = f
+	}
+	var all []section
+	last := ""
+	for i, c := range r.Clauses {
+		if i == 0 || last != c.Section {
+			all = append(all, section{Name: sectionName(c.Section)})
+			last = c.Section
+		}
+		t := trace{Clause: c}
+		for _, id := range c.Expectations {
+			t.Findings = append(t.Findings, rows[id])
+		}
+		s := &all[len(all)-1]
+		s.Clauses = append(s.Clauses, t)
+	}
+	return all
+}
+
+// sectionName is a section's number as a heading.
+func sectionName(number string) string {
+	if number == "G" {
+		return "Goal"
+	}
+	return "Section " + number
+}
+
+// symbol tells verdicts apart without colour.
+func symbol(v harness.Verdict) string {
+	return map[harness.Verdict]string{
+		harness.Pass: "✓", harness.Fail: "✗", harness.Inconclusive: "?",
+		harness.Error: "!", harness.NotExercised: "∅", harness.NotApplicable: "–",
+	}[v]
+}
+
+func spent(millis int64) string { return fmt.Sprintf("%.2f s", float64(millis)/1000) }

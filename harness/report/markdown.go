@@ -1,0 +1,301 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
+)
+
+// Markdown renders the record as GitHub-flavoured Markdown.
+func Markdown(r signoff.Record) ([]byte, error) {
+	r = inert(r)
+	m := &markdown{}
+	m.summary(r)
+	m.checklist(r)
+	m.failures(r)
+	m.unseen(r)
+	m.chapters(r)
+	m.runbook(r)
+	m.changes(r)
+	m.components(r)
+	m.waivers(r)
+	m.proof(r)
+	m.digests(r)
+	return []byte(m.b.String()), nil
+}
+
+// markdown writes blocks. Prose goes through md, what a target said
+// through code.
+type markdown struct{ b strings.Builder }
+
+func (m *markdown) line(format string, args ...any) { fmt.Fprintf(&m.b, format+"\n", args...) }
+
+// table writes a table of cells that are Markdown already.
+func (m *markdown) table(head []string, rows [][]string) {
+	m.line("| %s |", strings.Join(head, " | "))
+	m.line("|%s", strings.Repeat(" --- |", len(head)))
+	for _, row := range rows {
+		m.line("| %s |", strings.Join(row, " | "))
+	}
+	m.line("")
+}
+
+var special = strings.NewReplacer(
+	`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `|`, `\|`,
+	`#`, `\#`, `~`, `\~`, `!`, `\!`, `://`, `\://`, `www.`, `www\.`, `&`, `&amp;`, `<`, `&lt;`, `>`, `&gt;`, `@`, `&#64;`)
+
+// md is text as Markdown prose, without any markup of its own. It also holds
+// inside a table.
+func md[T ~string](s T) string { return special.Replace(string(s)) }
+
+// code is text as a code span; no text is no span. It does not hold inside a
+// table, where a bar ends it.
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if len(fence) > 1 || strings.TrimSpace(s) != s {
+		return fence + " " + s + " " + fence
+	}
+	return fence + s + fence
+}
+
+func (m *markdown) summary(r signoff.Record) {
+	m.line("# Aegis conformance sign-off: %s\n", title(r))
+	m.line("%s\n", md(answer(r)))
+	m.line("**%s** %s\n", md(r.Verdict), md(r.Headline))
+	if text := caveat(r); text != "" {
+		m.line("> **%s**\n", md(text))
+	}
+	for _, g := range gains(r) {
+		m.line("- The container run adds what needs %s: %s", md(g.Key), md(g.IDs))
+	}
+	for _, reason := range r.Reasons {
+		m.line("- %s", md(reason))
+	}
+	m.line("")
+	m.totals(r)
+	m.table([]string{"", ""}, [][]string{
+		{"kind of run", md(kind(r))},
+		{"target", md(r.Target.Name)},
+		{"modes", md(join(r.Target.Modes))},
+		{"build", md(build(r))},
+		{"clock", md(clock(r))},
+		{"run", md(r.Run)},
+		{"who", md(r.Who)},
+		{"when", fmt.Sprintf("%s, %s", moment(r.Started), duration(r))},
+		{"selection", md(selection(r))},
+	})
+}
+
+func (m *markdown) totals(r signoff.Record) {
+	var head, row []string
+	for _, v := range harness.Verdicts {
+		head = append(head, words(v))
+		row = append(row, fmt.Sprint(r.Totals[v]))
+	}
+	m.table(append(head, "all"), [][]string{append(row, fmt.Sprint(len(r.Findings)))})
+}
+
+// selection says what of the catalogue was asked for.
+func selection(r signoff.Record) string {
+	text := fmt.Sprintf("%d of %d expectations", r.Selection.Selected, r.Selection.Of)
+	if r.Selection.Filter != "" {
+		text += fmt.Sprintf(", by %q", r.Selection.Filter)
+	}
+	if r.Selection.DryRun {
+		text += ", dry"
+	}
+	if len(r.Merged) > 0 {
+		text += ", merged of the runs " + strings.Join(r.Merged, ", ")
+	}
+	return text
+}
+
+func (m *markdown) failures(r signoff.Record) {
+	failed := r.ByVerdict(harness.Fail)
+	if len(failed) == 0 {
+		return
+	}
+	m.line("## Failures\n")
+	for _, f := range failed {
+		m.line("### %s %s\n", md(f.ID), md(f.Title))
+		m.line("**%s**, %s. %s\n", md(f.Bucket), md(f.Level), md(f.Rule))
+		m.line("- reason: %s", md(f.Reason))
+		m.field("got", f.Got)
+		m.field("want", f.Want)
+		m.field("control", f.Control)
+		for _, c := range clauses(r, f) {
+			m.line("- runbook %s, line %d: %s", md(c.ID), c.Line, md(c.Text))
+		}
+		for _, e := range f.Evidence {
+			m.field("evidence", exchange(e))
+		}
+		for _, note := range f.Notes {
+			m.line("- note: %s", md(note))
+		}
+		m.line("- to be mended in %s", md(owner(f.Owner)))
+		if leave := waived(r, f); leave != "" {
+			m.line("- **waived**: %s", md(leave))
+		}
+		m.field("rerun", f.Rerun)
+		m.line("")
+	}
+}
+
+func (m *markdown) field(label, value string) {
+	if value != "" {
+		m.line("- %s: %s", label, code(value))
+	}
+}
+
+func (m *markdown) unseen(r signoff.Record) {
+	var rows [][]string
+	for _, v := range unseenVerdicts {
+		for _, f := range r.ByVerdict(v) {
+			rows = append(rows, []string{md(f.ID), words(v), md(f.Title), md(f.Reason), md(join(f.Missing))})
+		}
+	}
+	if len(rows) > 0 {
+		m.line("## Not seen\n")
+		m.table([]string{"ID", "verdict", "title", "reason", "missing"}, rows)
+	}
+}
+
+func (m *markdown) chapters(r signoff.Record) {
+	m.line("## Catalogue\n")
+	for _, c := range chapters(r) {
+		m.line("### %s: %s\n", md(c.Name), c.Summary())
+		var rows [][]string
+		for _, f := range c.Findings {
+			rows = append(rows, []string{md(f.ID), md(f.Title), md(f.Level), mark(f), md(f.Reason), md(strings.Join(f.Clauses, ", "))})
+		}
+		m.table([]string{"ID", "title", "level", "verdict", "reason", "runbook"}, rows)
+	}
+}
+
+// mark is a verdict, loud unless it is green.
+func mark(f signoff.Finding) string {
+	switch {
+	case f.Verdict == harness.Pass:
+		return md(words(f.Verdict))
+	case f.Bucket != "":
+		return fmt.Sprintf("**%s** (%s)", md(words(f.Verdict)), md(f.Bucket))
+	default:
+		return fmt.Sprintf("**%s**", md(words(f.Verdict)))
+	}
+}
+
+func (m *markdown) runbook(r signoff.Record) {
+	if len(r.Clauses) == 0 {
+		return
+	}
+	m.line("## Runbook\n")
+	verdicts := verdictsByID(r)
+	var rows [][]string
+	for _, c := range r.Clauses {
+		var held []string
+		for _, id := range c.Expectations {
+			held = append(held, fmt.Sprintf("%s %s", md(id), md(words(verdicts[id]))))
+		}
+		by := strings.Join(held, ", ")
+		if by == "" {
+			by = md("silent: " + c.Silence)
+		}
+		rows = append(rows, []string{md(c.ID), fmt.Sprint(c.Line), md(c.Text), by})
+	}
+	m.table([]string{"clause", "line", "text", "held by"}, rows)
+}
+
+// checklist answers the runbook's section 8.
+func (m *markdown) checklist(r signoff.Record) {
+	if len(r.Checklist) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, c := range r.Checklist {
+		verdict := md(words(c.Verdict))
+		if c.Verdict != harness.Pass {
+			verdict = "**" + verdict + "**"
+		}
+		rows = append(rows, []string{md(c.Clause), verdict, md(c.Text), md(strings.Join(c.Missing, "; "))})
+	}
+	m.line("## The runbook's checklist\n")
+	m.table([]string{"clause", "verdict", "text", "missing"}, rows)
+}
+
+// changes tells the timelines: what changed, and when it bit.
+func (m *markdown) changes(r signoff.Record) {
+	var rows [][]string
+	for _, f := range r.Findings {
+		if f.Timeline != nil && len(f.Timeline.Samples) > 0 {
+			rows = append(rows, []string{md(f.ID), md(f.Timeline.Change), md(draw(f).Says)})
+		}
+	}
+	if len(rows) > 0 {
+		m.line("## Changes under steady traffic\n")
+		m.table([]string{"ID", "change", "what came of it"}, rows)
+	}
+}
+
+func (m *markdown) waivers(r signoff.Record) {
+	if len(r.Waivers) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, w := range r.Waivers {
+		rows = append(rows, []string{md(w.Expectation), "**" + md(w.State) + "** " + md(w.Why), md(w.Reason), md(w.Owner), md(w.Approver), md(w.Ticket), md(w.Expires)})
+	}
+	m.line("## Waivers\n")
+	m.table([]string{"expectation", "state", "reason", "owner", "approver", "ticket", "until"}, rows)
+}
+
+// proof tells how the fault matrix ended.
+func (m *markdown) proof(r signoff.Record) {
+	if f := r.Faults; f != nil {
+		m.line("## Fault matrix of this catalogue\n")
+		m.table([]string{"planted", "caught", "exactly by what they name", "false alarms"},
+			[][]string{{fmt.Sprint(f.Planted), fmt.Sprint(f.Caught), fmt.Sprint(f.Exact), fmt.Sprint(f.FalseAlarms)}})
+	}
+}
+
+func verdictsByID(r signoff.Record) map[string]harness.Verdict {
+	verdicts := map[string]harness.Verdict{}
+	for _, f := range r.Findings {
+		verdicts[f.ID] = f.Verdict
+	}
+	return verdicts
+}
+
+func (m *markdown) components(r signoff.Record) {
+	if len(r.Target.Components) == 0 {
+		return
+	}
+	m.line("## Components\n")
+	var rows [][]string
+	for _, c := range r.Target.Components {
+		is := md(c.Is)
+		if c.StandIn {
+			is += " **(stand-in)**"
+		}
+		rows = append(rows, []string{md(c.Name), is, md(c.Origin), md(c.Image), md(c.Digest), fmt.Sprintf("%d ms", c.ReadyMS)})
+	}
+	m.table([]string{"name", "is", "origin", "image", "digest", "ready"}, rows)
+}
+
+func (m *markdown) digests(r signoff.Record) {
+	m.line("## Digests\n")
+	m.table([]string{"", ""}, [][]string{
+		{"catalogue", fmt.Sprintf("%s, %d expectations", md(r.Catalogue.Digest), r.Catalogue.Expectations)},
+		{"runbook", md(r.Runbook.Digest)},
+		{"harness", fmt.Sprintf("%s %s", md(r.Harness.Version), md(r.Harness.Commit))},
+		{"built with", md(r.Harness.Go)},
+		{"schema", md(r.Schema)},
+	})
+}

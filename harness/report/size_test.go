@@ -1,0 +1,73 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
+)
+
+// large is a record of 300 expectations on 5 endpoints, with a timeline, every
+// row with as much evidence as a run keeps of a pass: 3 exchanges and a control
+// of each side; a tenth failed, with an exchange of each endpoint.
+func large() signoff.Record {
+	r := sample()
+	rows := r.Findings
+	r.Findings = nil
+	for i := range 300 {
+		f := rows[0]
+		if i%10 == 0 {
+			f = rows[2]
+		}
+		if i == 1 {
+			f.Timeline = revocation()
+		}
+		f.ID, f.Chapter = fmt.Sprintf("AREA-%03d", i), fmt.Sprintf("chapter%d", i/40)
+		probes := 3
+		if f.Verdict == harness.Fail {
+			probes = 5
+		}
+		f.Evidence = nil
+		for n := range probes {
+			f.Evidence = append(f.Evidence, exchanged(i, n, rows[0].Evidence[1]))
+		}
+		f.Evidence = append(f.Evidence, rows[0].Evidence[0], rows[0].Evidence[0])
+		r.Findings = append(r.Findings, f)
+		for c := range r.Clauses[:2] {
+			r.Clauses[c].Expectations = append(r.Clauses[c].Expectations, f.ID)
+		}
+	}
+	r.Catalogue.Expectations, r.Selection.Of, r.Selection.Selected = 300, 300, 300
+	retally(&r)
+	return r
+}
+
+func exchanged(i, n int, e harness.Evidence) harness.Evidence {
+	e.ProbeID = fmt.Sprintf("20261123-205514-0a4df6-%06d%06d", i, n)
+	e.Request = fmt.Sprintf("POST /endpoint%d with a token that expired 600 s ago", n)
+	e.Body = `{"error":"unauthorized","detail":"` + strings.Repeat("x", 40) + `"}`
+	return e
+}
+
+// TestLargePageIsSmall holds the page of a large record against 1.5 MiB (the
+// sign-off's own bound).
+func TestLargePageIsSmall(t *testing.T) {
+	page := files(t, large())["signoff.html"]
+	const bound = 3 << 19
+	if len(page) > bound {
+		t.Errorf("%d bytes; want %d or less", len(page), bound)
+	}
+	t.Logf("%d bytes", len(page))
+}
+
+// BenchmarkRender renders every format of a large record; 300 ms is the bound.
+func BenchmarkRender(b *testing.B) {
+	r := large()
+	for b.Loop() {
+		if _, err := Files(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

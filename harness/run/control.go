@@ -1,0 +1,244 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outcome"
+	"aegis.test/conformance/harness/probe"
+)
+
+// fresh is how old a control may be and still stand before a stimulus (rulings
+//
+const fresh = 5 * time.Second
+
+// lane is what a control speaks for: a mode and an endpoint.
+type lane struct {
+	mode           harness.Mode
+	endpoint, path string
+}
+
+// control is an accepted request, or one that was not.
+type control struct {
+	exchange harness.Exchange
+	ended    time.Time
+	refusal  string // why it was not accepted; "" when it was
+}
+
+// ledger keeps the controls of a run, so that those of many findings are the
+// same: a control that stands after one stimulus stands before the next.
+type ledger struct {
+	send func(lane) harness.Exchange
+
+	mu    sync.Mutex
+	lanes map[lane]*line
+}
+
+// line is the controls of one lane: the last, the one under way, and the next,
+// which has not been sent yet and may be waited for by many.
+type line struct {
+	last    control
+	running chan struct{} // closed when the one under way has ended; nil when none is
+	next    *flight
+}
+
+type flight struct {
+	done   chan struct{}
+	result control
+}
+
+// before is a control that ended just now, or a new one.
+func (l *ledger) before(ctx context.Context, p harness.Profile, at lane) control {
+	l.mu.Lock()
+	last := l.line(at).last
+	l.mu.Unlock()
+	if last.refusal == "" && time.Since(last.ended) < fresh {
+		return last
+	}
+	return l.after(ctx, p, at)
+}
+
+// after is a control that is sent after the call.
+func (l *ledger) after(ctx context.Context, p harness.Profile, at lane) control {
+	if ctx.Err() != nil {
+		return control{refusal: interrupted}
+	}
+	l.mu.Lock()
+	here := l.line(at)
+	f := here.next
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		here.next = f
+		go l.fly(p, at, here, f, here.running)
+	}
+	l.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.result
+	case <-ctx.Done():
+		return control{refusal: interrupted}
+	}
+}
+
+func (l *ledger) line(at lane) *line {
+	if l.lanes == nil {
+		l.lanes = map[lane]*line{}
+	}
+	if l.lanes[at] == nil {
+		l.lanes[at] = &line{}
+	}
+	return l.lanes[at]
+}
+
+// fly sends a control once the one under way has ended: whoever asks from then
+// on waits for the one after it.
+func (l *ledger) fly(p harness.Profile, at lane, here *line, f *flight, running chan struct{}) {
+	if running != nil {
+		<-running
+	}
+	l.mu.Lock()
+	here.next, here.running = nil, f.done
+	l.mu.Unlock()
+	x := l.send(at)
+	f.result = control{exchange: x, ended: time.Now(), refusal: refused(p, x)}
+	l.mu.Lock()
+	here.last = f.result
+	if here.running == f.done {
+		here.running = nil
+	}
+	l.mu.Unlock()
+	close(f.done)
+}
+
+// refused says why a control was not accepted, or "".
+func refused(p harness.Profile, x harness.Exchange) string {
+	judgement := outcome.Accepted().Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})
+	if len(judgement.Problems) == 0 {
+		return ""
+	}
+	words := fmt.Sprintf("%s %s with %s was answered: %s", x.Request.Method, x.Request.Path, x.Request.Credential, judgement.Problems[0].Got)
+	return shown(words, x.Request)
+}
+
+// wallet keeps the credentials of controls: one serves many, for a minute.
+type wallet struct {
+	mu   sync.Mutex
+	made map[harness.Mode]credential
+}
+
+type credential struct {
+	change probe.Change
+	at     time.Time
+}
+
+func (w *wallet) of(t *harness.Target, mode harness.Mode) (probe.Change, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ok := w.made[mode]; ok && time.Since(c.at) < time.Minute {
+		return c.change, nil
+	}
+	change, err := probe.Credential(t, mode)
+	if err != nil {
+		return nil, err
+	}
+	if w.made == nil {
+		w.made = map[harness.Mode]credential{}
+	}
+	w.made[mode] = credential{change, time.Now()}
+	return change, nil
+}
+
+// ring is the controls around one stimulus.
+type ring struct {
+	mu     sync.Mutex
+	before map[lane]control
+	after  map[lane]control
+}
+
+// openRing puts a control before a stimulus that changes the target, at every
+// endpoint: once it has acted it is too late for one.
+func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
+	if !h.controlled || s.Effect() != harness.Disruptive {
+		return
+	}
+	var wait sync.WaitGroup
+	for _, mode := range s.Modes() {
+		for _, endpoint := range h.target.Endpoints {
+			if h.target.Shows(mode) {
+				wait.Go(func() { h.stand(ctx, lane{mode, endpoint.Name, endpoint.Path}) })
+			}
+		}
+	}
+	wait.Wait()
+}
+
+// before makes sure that a control stands before each of the requests; an
+// error says which does not, and nothing is sent.
+func (h *hands) before(ctx context.Context, requests []harness.Request) error {
+	if !h.controlled {
+		return nil
+	}
+	for _, r := range requests {
+		if r.Face != nil {
+			continue
+		}
+		if c := h.stand(ctx, lane{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" {
+			return fmt.Errorf("control before: %s", c.refusal)
+		}
+	}
+	return nil
+}
+
+// stand is the control before the stimulus on a lane: one, however often it is
+// asked for.
+func (h *hands) stand(ctx context.Context, at lane) control {
+	h.ring.mu.Lock()
+	c, ok := h.ring.before[at]
+	h.ring.mu.Unlock()
+	if ok {
+		return c
+	}
+	c = h.controls.before(ctx, h.target.Profile, at)
+	h.ring.mu.Lock()
+	defer h.ring.mu.Unlock()
+	if h.ring.before == nil {
+		h.ring.before = map[lane]control{}
+	}
+	h.ring.before[at] = c
+	return c
+}
+
+// closeRing sends the controls after the stimulus.
+func (h *hands) closeRing(ctx context.Context) {
+	var wait sync.WaitGroup
+	for at := range h.ring.before {
+		wait.Go(func() {
+			c := h.controls.after(ctx, h.target.Profile, at)
+			h.ring.mu.Lock()
+			defer h.ring.mu.Unlock()
+			if h.ring.after == nil {
+				h.ring.after = map[lane]control{}
+			}
+			h.ring.after[at] = c
+		})
+	}
+	wait.Wait()
+}
+
+// broken says which control was not accepted, or "".
+func (r *ring) broken() string {
+	for _, side := range []struct {
+		name string
+		at   map[lane]control
+	}{{"before", r.before}, {"after", r.after}} {
+		for _, c := range side.at {
+			if c.refusal != "" {
+				return "the control " + side.name + " the stimulus was not accepted: " + c.refusal
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,325 @@
+// Package run drives: it holds a target against expectations and concludes a
+// finding of each. It knows neither Ginkgo nor the engine that started the
+// target, so the command, the suites and the fault suite call the same Judge.
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/probe"
+)
+
+// Options says how requests are sent. The zero value suits a stack of our own.
+type Options struct {
+	Concurrency int           // requests at once; default 8
+	Rate        float64       // requests a second; 0 is unpaced
+	Burst       int           // default 10
+	TimeOut     time.Duration // of one request; default 10 s
+	// Met receives every credential before it is sent; nil discards.
+	Met func(kind, value string)
+	// StopAfter is how many requests in a row may have no answer; 0 is any number.
+	StopAfter int
+	// RetryAfter is how long a target's Retry-After is heeded at most.
+	RetryAfter time.Duration
+	// Note is told of each request that may create something, before it is sent;
+	// what it cannot note is not sent. Nil notes nothing.
+	Note func(harness.Request) error
+}
+
+// Engine judges expectations on one target.
+type Engine struct {
+	target      *harness.Target
+	options     Options
+	places      chan struct{}
+	pace        *rate.Limiter
+	controls    ledger
+	credentials wallet
+	rails       rails
+	estate      estate
+	client      *http.Client // for oracles and metrics pages
+	end         func()       // ends the controls under way
+}
+
+// New makes an engine for a target.
+func New(t *harness.Target, o Options) *Engine {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 8
+	}
+	if o.TimeOut <= 0 {
+		o.TimeOut = 10 * time.Second
+	}
+	if o.Burst <= 0 {
+		o.Burst = 10
+	}
+	limit := rate.Inf
+	if o.Rate > 0 {
+		limit = rate.Limit(o.Rate)
+	}
+	e := &Engine{
+		target: t, options: o,
+		places: make(chan struct{}, o.Concurrency),
+		pace:   rate.NewLimiter(limit, o.Burst),
+		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter},
+		client: &http.Client{Timeout: o.TimeOut, Transport: &http.Transport{MaxIdleConnsPerHost: o.Concurrency},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
+	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
+	e.end = end
+	return e
+}
+
+// Close ends the controls under way and frees what the engine holds.
+func (e *Engine) Close() {
+	e.end()
+	e.client.CloseIdleConnections()
+}
+
+// All judges expectations and gives their findings in the same order. What may
+// share the target runs at once; what must be alone follows, one by one. Each,
+// if not nil, is called as findings come, one at a time.
+func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, each func(harness.Expectation, harness.Finding)) []harness.Finding {
+	findings := make([]harness.Finding, len(expectations))
+	told := make(chan int)
+	go func() {
+		defer close(told)
+		var group errgroup.Group
+		group.SetLimit(e.options.Concurrency)
+		var alone []int
+		for i, x := range expectations {
+			if x.Alone() {
+				alone = append(alone, i)
+				continue
+			}
+			group.Go(func() error {
+				findings[i] = e.Judge(ctx, x)
+				told <- i
+				return nil
+			})
+		}
+		_ = group.Wait()
+		for _, i := range alone {
+			findings[i] = e.Judge(ctx, expectations[i])
+			told <- i
+		}
+	}()
+	for i := range told {
+		if each != nil {
+			each(expectations[i], findings[i])
+		}
+	}
+	return findings
+}
+
+// sending is how requests are put on the wire.
+type sending func(context.Context, []harness.Request) []harness.Observation
+
+// send sends requests on one connection: each waits for its turn, and for its
+// place if it takes one.
+func (e *Engine) send(ctx context.Context, requests []harness.Request, place bool, by sending) []harness.Exchange {
+	exchanges := make([]harness.Exchange, len(requests))
+	for i, r := range requests {
+		exchanges[i].Request = r
+		e.met(r)
+	}
+	for range requests {
+		if err := e.turn(ctx); err != nil {
+			return unsent(exchanges, err)
+		}
+	}
+	if err := e.note(requests); err != nil {
+		return unsent(exchanges, err)
+	}
+	if place {
+		select {
+		case e.places <- struct{}{}:
+		case <-ctx.Done():
+			return unsent(exchanges, ctx.Err())
+		}
+		defer func() { <-e.places }()
+	}
+	limited, cancel := context.WithTimeout(ctx, e.options.TimeOut)
+	defer cancel()
+	for i, seen := range by(limited, requests) {
+		seen.Reached = e.reached(ctx, requests[i], seen)
+		exchanges[i].Observation = seen
+		e.rails.watch(requests[i], seen)
+		e.estate.keep(e.target.Profile, requests[i], seen)
+	}
+	return exchanges
+}
+
+// together sends on one connection that is the requests' own.
+func (e *Engine) together(ctx context.Context, requests []harness.Request) []harness.Observation {
+	return probe.SendTogether(ctx, e.target, requests)
+}
+
+// turn waits until one more request may be sent.
+func (e *Engine) turn(ctx context.Context) error {
+	if err := e.rails.heed(ctx); err != nil {
+		return err
+	}
+	if err := e.pace.Wait(ctx); err != nil {
+		return err
+	}
+	if why := e.Stopped(); why != "" {
+		return errors.New("the run stopped: " + why)
+	}
+	return nil
+}
+
+// note tells of what requests may create.
+func (e *Engine) note(requests []harness.Request) error {
+	for _, r := range requests {
+		if e.options.Note == nil || !creates(r) {
+			continue
+		}
+		if err := e.options.Note(r); err != nil {
+			return fmt.Errorf("noting what it creates: %w", err)
+		}
+	}
+	return nil
+}
+
+// met tells of a request's tokens; what is no token is no secret.
+func (e *Engine) met(r harness.Request) {
+	if e.options.Met == nil {
+		return
+	}
+	for _, c := range credentials(r) {
+		for _, token := range compact.FindAllString(c, -1) {
+			e.options.Met("bearer token", token)
+		}
+	}
+}
+
+// notSent begins the detail of what was not sent.
+const notSent = "not sent: "
+
+// unsent marks exchanges that were not sent.
+func unsent(exchanges []harness.Exchange, why error) []harness.Exchange {
+	for i := range exchanges {
+		exchanges[i].Observation = harness.Observation{Transport: harness.Broken, Detail: notSent + why.Error(), At: time.Now()}
+	}
+	return exchanges
+}
+
+// reached asks the service's request log what became of a probe; nil where
+// there is no log, or it did not answer.
+func (e *Engine) reached(ctx context.Context, r harness.Request, seen harness.Observation) *harness.Reached {
+	oracle := e.target.Oracles[r.Mode]
+	if oracle == "" || r.Face != nil || seen.ProbeID == "" {
+		return nil
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, oracle+"/"+url.PathEscape(seen.ProbeID), nil)
+	if err != nil {
+		return nil
+	}
+	response, err := e.client.Do(request)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	var reached harness.Reached
+	if response.StatusCode != http.StatusOK || json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&reached) != nil {
+		return nil
+	}
+	return &reached
+}
+
+// control sends the request a target must accept.
+func (e *Engine) control(ctx context.Context, l lane) harness.Exchange {
+	for _, endpoint := range slices.Concat(e.target.Endpoints, e.target.Others) {
+		if endpoint.Name != l.endpoint || endpoint.Path != l.path {
+			continue
+		}
+		credential, err := e.credentials.of(e.target, l.mode)
+		if err != nil {
+			return unsent([]harness.Exchange{{}}, err)[0]
+		}
+		return e.send(ctx, []harness.Request{probe.With(e.target, l.mode, endpoint, credential)}, true, e.together)[0]
+	}
+	return unsent([]harness.Exchange{{}}, fmt.Errorf("no endpoint %q", l.endpoint))[0]
+}
+
+// hands are what one judgement acts with: they keep its controls.
+type hands struct {
+	*Engine
+	controlled bool
+	ring       ring
+	sent       atomic.Int64
+}
+
+func (h *hands) Target() *harness.Target { return h.target }
+
+func (h *hands) Scrape(ctx context.Context, url string) (map[string]harness.Family, error) {
+	return probe.Scrape(ctx, h.client, url)
+}
+
+func (h *hands) Send(ctx context.Context, r harness.Request) harness.Exchange {
+	return h.SendTogether(ctx, []harness.Request{r})[0]
+}
+
+func (h *hands) SendTogether(ctx context.Context, requests []harness.Request) []harness.Exchange {
+	return h.sendBy(ctx, requests, true, h.together)
+}
+
+func (h *hands) sendBy(ctx context.Context, requests []harness.Request, place bool, by sending) []harness.Exchange {
+	if err := h.before(ctx, requests); err != nil {
+		exchanges := make([]harness.Exchange, len(requests))
+		for i, r := range requests {
+			exchanges[i].Request = r
+		}
+		return unsent(exchanges, err)
+	}
+	h.sent.Add(int64(len(requests)))
+	return h.send(ctx, requests, place, by)
+}
+
+func (h *hands) Hold(like harness.Request) harness.Held { return held{h, probe.Hold(h.target, like)} }
+
+// held sends on a connection that is kept open.
+type held struct {
+	hands *hands
+	*probe.Held
+}
+
+func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
+	return c.hands.sendBy(ctx, []harness.Request{r}, true, func(ctx context.Context, requests []harness.Request) []harness.Observation {
+		return []harness.Observation{c.Held.Send(ctx, requests[0])}
+	})[0]
+}
+
+func (h *hands) SendAll(ctx context.Context, requests []harness.Request) []harness.Exchange {
+	return h.sendAll(ctx, requests, h.options.Concurrency, true)
+}
+
+func (h *hands) SendAtOnce(ctx context.Context, requests []harness.Request) []harness.Exchange {
+	return h.sendAll(ctx, requests, len(requests), false)
+}
+
+func (h *hands) sendAll(ctx context.Context, requests []harness.Request, limit int, place bool) []harness.Exchange {
+	exchanges := make([]harness.Exchange, len(requests))
+	var group errgroup.Group
+	group.SetLimit(max(1, limit))
+	for i, r := range requests {
+		group.Go(func() error {
+			exchanges[i] = h.sendBy(ctx, []harness.Request{r}, place, h.together)[0]
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return exchanges
+}

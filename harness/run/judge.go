@@ -1,0 +1,164 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/probe"
+)
+
+// Judge holds a target against one expectation. It is the only place a verdict
+// is born.
+func Judge(ctx context.Context, t *harness.Target, x harness.Expectation) harness.Finding {
+	e := New(t, Options{})
+	defer e.Close()
+	return e.Judge(ctx, x)
+}
+
+// Judge holds the engine's target against one expectation.
+func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Finding {
+	began := time.Now()
+	f := harness.Finding{ID: x.ID, Want: x.Outcome.Want(e.target.Profile)}
+	if ctx.Err() != nil {
+		f.Verdict, f.Reason = harness.NotExercised, interrupted
+		return f
+	}
+	if before := standing(e.target, x); before.Verdict != "" {
+		before.Want = f.Want
+		return before
+	}
+	if why := e.Stopped(); why != "" {
+		f.Verdict, f.Reason = harness.NotExercised, "the run stopped: "+why
+		return f
+	}
+	h := &hands{Engine: e, controlled: x.Stimulus.Controlled()}
+	h.openRing(ctx, x.Stimulus)
+	if refusal := h.ring.broken(); refusal != "" {
+		f.Verdict, f.Reason = harness.Inconclusive, refusal
+		f.Evidence = evidence(harness.Trace{}, nil, &h.ring)
+		return f
+	}
+	trace, err := x.Stimulus.Act(ctx, h)
+	h.closeRing(ctx)
+	f.Requests = int(h.sent.Load())
+	f.Control = h.ring.words()
+	conclude(ctx, &f, x, e.target, h, trace, err)
+	f.Notes = append(f.Notes, withheld(e.target, x)...)
+	f.Millis = time.Since(began).Milliseconds()
+	return f
+}
+
+// withheld tells which endpoints an expectation about every one left out.
+func withheld(t *harness.Target, x harness.Expectation) []string {
+	if named, ok := x.Stimulus.(interface{ Named() []string }); ok && len(named.Named()) > 0 {
+		return nil
+	}
+	var notes []string
+	for _, name := range slices.Sorted(maps.Keys(t.Withheld)) {
+		notes = append(notes, fmt.Sprintf("%s was not called: %s", name, t.Withheld[name]))
+	}
+	return notes
+}
+
+// interrupted is the reason of what an interrupted run leaves.
+const interrupted = "the run was interrupted"
+
+// conclude weighs what was seen. A request that was served although it must
+// not be stands whatever became of the controls.
+func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t *harness.Target, h *hands, trace harness.Trace, err error) {
+	if ctx.Err() != nil {
+		f.Verdict, f.Reason = harness.NotExercised, interrupted
+		return
+	}
+	if err != nil {
+		f.Verdict, f.Reason = harness.Error, printable(err.Error())
+		if errors.Is(err, probe.ErrUnseen) {
+			f.Verdict = harness.Inconclusive
+		}
+		return
+	}
+	judgement := x.Outcome.Judge(t.Profile, trace)
+	f.Notes, f.Timeline = judgement.Notes, judgement.Timeline
+	f.Exchange = len(trace.Exchanges)
+	broken := h.ring.broken()
+	worst := worst(judgement.Problems)
+	switch {
+	case worst != nil && worst.Bucket == harness.Security:
+	case broken != "":
+		f.Verdict, f.Reason = harness.Inconclusive, broken
+		f.Evidence = evidence(trace, nil, &h.ring)
+		return
+	case worst == nil:
+		f.Verdict = harness.Pass
+		f.Evidence = evidence(trace, nil, &h.ring)
+		return
+	}
+	f.Verdict, f.Bucket = worst.Verdict, worst.Bucket
+	f.Got, f.Want = got(trace, judgement.Problems, worst), worst.Want
+	f.Reason = "got " + f.Got + ", want " + worst.Want
+	f.Evidence = evidence(trace, judgement.Problems, &h.ring)
+}
+
+// worst is the problem that a finding is named for: a request that was served
+// first, which nothing hides, then a harness error, then fails by bucket, then
+// what could not be seen.
+func worst(problems []harness.Problem) *harness.Problem {
+	rank := func(p harness.Problem) int {
+		switch {
+		case p.Bucket == harness.Security:
+			return 0
+		case p.Verdict == harness.Error:
+			return 1
+		case p.Verdict == harness.Fail:
+			return 2 + slices.Index(harness.Buckets, p.Bucket)
+		default:
+			return 10
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	w := slices.MinFunc(problems, func(a, b harness.Problem) int { return rank(a) - rank(b) })
+	return &w
+}
+
+// got says what was seen of the worst problem, where, and how often.
+func got(trace harness.Trace, problems []harness.Problem, w *harness.Problem) string {
+	if w.Exchange < 0 {
+		return printable(w.Got)
+	}
+	r := trace.Exchanges[w.Exchange].Request
+	words := shown(fmt.Sprintf("%s to %s %s with %s", w.Got, r.Method, r.Path, describe(r)), r)
+	same := 0
+	for _, p := range problems {
+		if p.Verdict == w.Verdict && p.Bucket == w.Bucket && p.Exchange >= 0 {
+			same++
+		}
+	}
+	if same > 1 {
+		words += fmt.Sprintf(" (and %d more of %d exchanges)", same-1, len(trace.Exchanges))
+	}
+	return words
+}
+
+// describe is a request's credential and variant, without saying one twice.
+func describe(r harness.Request) string {
+	if r.Variant == "" || strings.HasPrefix(r.Variant, r.Credential) {
+		return max(r.Variant, r.Credential)
+	}
+	return r.Credential + " (" + r.Variant + ")"
+}
+
+func list(missing []harness.Capability) string {
+	var names []string
+	for _, c := range missing {
+		names = append(names, string(c))
+	}
+	return strings.Join(names, ", ")
+}

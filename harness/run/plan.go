@@ -1,0 +1,76 @@
+package run
+
+import (
+	"fmt"
+
+	"aegis.test/conformance/harness"
+)
+
+// Planned is what a run would do about one expectation.
+type Planned struct {
+	ID string `json:"id"`
+	// Verdict is not-exercised, not-applicable, or empty for what would run.
+	Verdict harness.Verdict      `json:"verdict"`
+	Reason  string               `json:"reason"`
+	Missing []harness.Capability `json:"missing"`
+	// Requests is how many requests its stimulus sends, its controls left out;
+	// -1 when that turns on what is answered. Writes are those of them that write
+	// where they are accepted.
+	Requests int `json:"requests"`
+	Writes   int `json:"writes"`
+}
+
+// Amount says in words what is sent.
+func (p Planned) Amount(effect harness.Effect) string {
+	switch {
+	case p.Requests < 0:
+		return string(effect) + ", requests as it is answered"
+	case p.Writes > 0:
+		return fmt.Sprintf("%s, %d requests, %d writes", effect, p.Requests, p.Writes)
+	default:
+		return fmt.Sprintf("%s, %d requests", effect, p.Requests)
+	}
+}
+
+// counted is a stimulus that can tell what it sends.
+type counted interface {
+	Requests(t *harness.Target) ([]harness.Request, bool)
+}
+
+// Plan says what a run would do about an expectation. It sends nothing.
+func Plan(t *harness.Target, x harness.Expectation) Planned {
+	p := Planned{ID: x.ID, Missing: []harness.Capability{}}
+	if f := standing(t, x); f.Verdict != "" {
+		p.Verdict, p.Reason, p.Missing = f.Verdict, f.Reason, append(p.Missing, f.Missing...)
+		return p
+	}
+	p.Requests = -1
+	stimulus, ok := x.Stimulus.(counted)
+	if !ok {
+		return p
+	}
+	requests, ok := stimulus.Requests(t)
+	if !ok {
+		return p
+	}
+	p.Requests = len(requests)
+	for _, r := range requests {
+		if x.Stimulus.Effect() == harness.Writes && r.Endpoint.Effect == harness.Writes {
+			p.Writes++
+		}
+	}
+	return p
+}
+
+// standing is how an expectation stands before anything is sent: its verdict is
+// empty when it can be judged.
+func standing(t *harness.Target, x harness.Expectation) harness.Finding {
+	f := harness.Finding{ID: x.ID}
+	if reason := x.NotApplicable(t); reason != "" {
+		f.Verdict, f.Reason = harness.NotApplicable, reason
+	} else if missing := x.Missing(t); len(missing) > 0 {
+		f.Verdict, f.Missing = harness.NotExercised, missing
+		f.Reason = "the target does not grant " + list(missing)
+	}
+	return f
+}

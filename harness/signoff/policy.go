@@ -1,0 +1,137 @@
+package signoff
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/harness"
+)
+
+// Policy is what an organisation requires of a record. The zero value requires
+// all: every chapter, every level, and any kind of run but a rehearsal. No
+// policy lets a request that was served unauthorised through.
+type Policy struct {
+	Kinds    []harness.Kind  // of run, one of which it must be
+	Chapters []string        // in which all must hold, and something must have
+	Levels   []harness.Level // at which all must hold
+	Waivers  *int            // how many may be applied; nil: any number
+	MaxDays  int             // how far ahead of the run they may expire; 0: any
+}
+
+// Evidence are the kinds of run that a policy may ask for; a rehearsal is none.
+var Evidence = []harness.Kind{harness.SelfTest, harness.Image, harness.Live}
+
+// levels are the requirement levels, strictest first.
+var levels = []harness.Level{harness.MUST, harness.SHOULD, harness.MAY}
+
+// ReadPolicy reads policy.yaml strictly; chapters are those the catalogue has.
+// The error tells every mistake with its line.
+func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
+	s := &sheet{file: file}
+	var p Policy
+	for key, n := range s.open(data, "kinds", "chapters", "levels", "waivers") {
+		switch key {
+		case "kinds":
+			p.Kinds = words(s, n, Evidence)
+		case "chapters":
+			p.Chapters = words(s, n, chapters)
+		case "levels":
+			p.Levels = words(s, n, levels)
+		case "waivers":
+			values := s.mapping(n, "max", "max_days")
+			if most, ok := values["max"]; ok {
+				number := s.count(most)
+				p.Waivers = &number
+			}
+			if days, ok := values["max_days"]; ok {
+				p.MaxDays = s.count(days)
+			}
+		}
+	}
+	if len(s.mistakes) > 0 {
+		slices.Sort(s.mistakes)
+		return Policy{}, s.mistakes
+	}
+	return p, nil
+}
+
+// Refusal is one reason why a record is not enough.
+type Refusal struct {
+	Condition string // what does not hold: kind, verdict, chapter, level, waivers
+	Why       string
+	Failed    bool // something was seen to be wrong, rather than not seen
+}
+
+// Weigh holds a record against the policy. No refusal means that it is enough.
+func (p Policy) Weigh(r Record) []Refusal {
+	var all []Refusal
+	refuse := func(condition string, failed bool, format string, args ...any) {
+		all = append(all, Refusal{condition, fmt.Sprintf(format, args...), failed})
+	}
+	if r.Kind == harness.Rehearsal || r.Kind == "" || len(p.Kinds) > 0 && !slices.Contains(p.Kinds, r.Kind) {
+		refuse("kind", false, "the run is a %s, want %s", kindOr(r.Kind), listed(orAll(p.Kinds, Evidence)))
+	}
+	if r.Verdict == Invalid {
+		why := orAll(r.invalidity(), r.Reasons) // a flaw of the findings stands in the reasons only
+		refuse("verdict", false, "the run is invalid: %s", strings.Join(why, "; "))
+	}
+	required := r
+	required.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return !p.requires(f) && !hole(f) })
+	for _, why := range required.failures() {
+		refuse("verdict", true, "%s", why)
+	}
+	for _, why := range required.gaps() {
+		refuse("verdict", false, "%s", why)
+	}
+	p.weighChapters(r, refuse)
+	p.weighWaivers(r, refuse)
+	return all
+}
+
+// hole reports a failure that no policy lets through.
+func hole(f Finding) bool { return f.Verdict == harness.Fail && f.Bucket == harness.Security }
+
+// requires reports whether the policy wants an expectation to hold.
+func (p Policy) requires(f Finding) bool {
+	return (len(p.Chapters) == 0 || slices.Contains(p.Chapters, f.Chapter)) && (len(p.Levels) == 0 || slices.Contains(p.Levels, f.Level))
+}
+
+// weighChapters wants something to have passed in every chapter asked for: one
+// that was not applicable throughout was not held.
+func (p Policy) weighChapters(r Record, refuse func(string, bool, string, ...any)) {
+	for _, chapter := range p.Chapters {
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Chapter == chapter && f.Verdict == harness.Pass }) {
+			refuse("chapter", false, "nothing passed in the chapter %s", chapter)
+		}
+	}
+}
+
+func (p Policy) weighWaivers(r Record, refuse func(string, bool, string, ...any)) {
+	applied := 0
+	for _, w := range r.Waivers {
+		if w.State == Applied {
+			applied++
+		}
+		if p.MaxDays > 0 && w.lasting(r.Ended, p.MaxDays) {
+			refuse("waivers", false, "the waiver of %s lasts until %s, more than %d days beyond the run", w.Expectation, w.Expires, p.MaxDays)
+		}
+	}
+	if p.Waivers != nil && applied > *p.Waivers {
+		refuse("waivers", true, "%d failures are waived, want %d at most", applied, *p.Waivers)
+	}
+}
+
+func orAll[T any](asked, all []T) []T {
+	if len(asked) == 0 {
+		return all
+	}
+	return asked
+}
+
+func kindOr(k harness.Kind) string {
+	if k == "" {
+		return "run that did not start"
+	}
+	return string(k)
+}

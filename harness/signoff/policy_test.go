@@ -1,0 +1,90 @@
+package signoff
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"aegis.test/conformance/harness"
+)
+
+var chaptersKnown = []string{"oidc", "mtls", "secrets"}
+
+func TestReadPolicy(t *testing.T) {
+	p, err := ReadPolicy("policy.yaml", []byte("kinds: [live, image]\nchapters: [oidc]\nlevels:\n  - MUST\nwaivers: {max: 0, max_days: 30}\n"), chaptersKnown)
+	if got := fmt.Sprint(p.Kinds, p.Chapters, p.Levels, *p.Waivers, p.MaxDays, err); got != "[live image] [oidc] [MUST] 0 30 <nil>" {
+		t.Error(got)
+	}
+	for _, c := range []struct{ data, want string }{
+		{"", "policy.yaml:1: "},
+		{"kind: [live]\n", `policy.yaml:1: "kind" is no key here: want kinds, chapters`},
+		{"kinds: live\n", "policy.yaml:1: want a list"},
+		{"levels: [MUST]\nkinds: [rehearsal]\n", `policy.yaml:2: "rehearsal" is none of self-test, image, live`},
+		{"chapters: [oidc, saml]\n", `policy.yaml:1: "saml" is none of oidc, mtls, secrets`},
+		{"levels: [must]\n", `"must" is none of MUST, SHOULD, MAY`},
+		{"waivers: {max: none}\n", "want a whole number"},
+		{"waivers: {max: -1}\n", "want a whole number"},
+		{"waivers: {security: true}\n", `"security" is no key here: want max, max_days`},
+		{"security: waive\n", `"security" is no key here`},
+	} {
+		if _, err := ReadPolicy("policy.yaml", []byte(c.data), chaptersKnown); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v; want one that says %q", c.data, err, c.want)
+		}
+	}
+}
+
+// TestWeigh: a policy may ask for less than everything, never for less than
+// that nobody unauthorised was served.
+func TestWeigh(t *testing.T) {
+	none := 0
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		change func(*Input)
+		want   string // conditions that refuse, with ! where something failed
+		says   string
+	}{
+		{"sound", Policy{}, func(*Input) {}, "", ""},
+		{"a rehearsal", Policy{}, func(in *Input) { in.Target.Kind = harness.Rehearsal }, "kind", "the run is a rehearsal"},
+		{"another kind", Policy{Kinds: []harness.Kind{harness.Live}}, func(*Input) {}, "kind", "the run is a self-test, want live"},
+		{"filtered", Policy{}, func(in *Input) { in.Filter, in.Selected = "x", []string{"OIDC-001", "OIDC-005", "MTLS-001"} }, "verdict", "filtered"},
+		{"judged twice", Policy{}, func(in *Input) { in.Findings = append(in.Findings, pass("OIDC-005")) }, "verdict", "more than one finding"},
+		{"a failure", Policy{}, func(in *Input) { in.Findings[1] = contract("OIDC-005") }, "verdict!", "OIDC-005"},
+		{"a gap", Policy{}, func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Inconclusive) }, "verdict", "OIDC-005"},
+		{"a failure in another chapter", Policy{Chapters: []string{"mtls"}}, func(in *Input) { in.Findings[1] = contract("OIDC-005") }, "", ""},
+		{"a hole in another chapter", Policy{Chapters: []string{"mtls"}}, func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Fail) }, "verdict!", "unauthorised"},
+		{"a failure at another level", Policy{Levels: []harness.Level{harness.MUST}}, func(in *Input) {
+			in.Catalogue[1].Level, in.Findings[1] = harness.SHOULD, contract("OIDC-005")
+		}, "", ""},
+		{"a hole at another level", Policy{Levels: []harness.Level{harness.MUST}}, func(in *Input) {
+			in.Catalogue[1].Level, in.Findings[1] = harness.MAY, finding("OIDC-005", harness.Fail)
+		}, "verdict!", "unauthorised"},
+		{"a chapter that is not applicable", Policy{Chapters: []string{"oidc", "mtls"}}, func(in *Input) { in.Findings[2] = finding("MTLS-001", harness.NotApplicable) }, "chapter", "the chapter mtls"},
+		{"a waiver", Policy{}, waive, "", ""},
+		{"a waiver too many", Policy{Waivers: &none}, waive, "waivers!", "1 failures are waived"},
+		{"a waiver for too long", Policy{MaxDays: 30}, waive, "waivers", "more than 30 days"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := sound()
+			in.Catalogue[2].Rule.File = "suites/mtls/expectations.go"
+			c.change(&in)
+			var got, says []string
+			for _, refusal := range c.policy.Weigh(Conclude(in)) {
+				condition := refusal.Condition
+				if refusal.Failed {
+					condition += "!"
+				}
+				got, says = append(got, condition), append(says, refusal.Why)
+			}
+			if strings.Join(got, " ") != c.want || !strings.Contains(strings.Join(says, "\n"), c.says) {
+				t.Errorf("%q, %q; want %q, %q", got, says, c.want, c.says)
+			}
+		})
+	}
+}
+
+// waive makes one failure and its waiver.
+func waive(in *Input) {
+	in.Findings[1] = contract("OIDC-005")
+	in.Waivers = []Waiver{waiver("OIDC-005")}
+}

@@ -1,0 +1,235 @@
+// Package signoff concludes: it turns the findings of a run into a Record over
+// the whole catalogue, and publishes it. Every report is a pure function of
+// the Record.
+package signoff
+
+import (
+	"fmt"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Schema names the version of the record that this package writes and reads.
+const Schema = "aegis-conformance/signoff/v2"
+
+// Verdict is what a sign-off concludes of a run as a whole.
+type Verdict string
+
+// Verdicts over the catalogue (design section 7).
+const (
+	Passed      Verdict = "PASS"
+	WithWaivers Verdict = "PASS_WITH_WAIVERS"
+	Failed      Verdict = "FAIL"
+	Incomplete  Verdict = "INCOMPLETE"
+	Invalid     Verdict = "INVALID"
+)
+
+// Record is signoff.json; schema.json describes every field.
+type Record struct {
+	Schema      string                  `json:"schema"`
+	Verdict     Verdict                 `json:"verdict"`
+	Headline    string                  `json:"headline"`
+	Reasons     []string                `json:"reasons"` // why not PASS
+	Kind        harness.Kind            `json:"kind"`    // empty when the stack did not start
+	Run         string                  `json:"run"`
+	Started     time.Time               `json:"started"`          // UTC
+	Ended       time.Time               `json:"ended"`            // UTC
+	Who         string                  `json:"who"`              // user@host
+	Merged      []string                `json:"merged,omitempty"` // the runs of the shards it was made of
+	Interrupted string                  `json:"interrupted"`
+	Stopped     string                  `json:"stopped,omitempty"` // why the run ended itself
+	Totals      map[harness.Verdict]int `json:"totals"`            // every verdict is a key
+	Buckets     map[harness.Bucket]int  `json:"buckets"`           // of fails; every bucket is a key
+	Selection   Selection               `json:"selection"`
+	Harness     Harness                 `json:"harness"`
+	Catalogue   Catalogue               `json:"catalogue"`
+	Runbook     Runbook                 `json:"runbook"`
+	Config      *Config                 `json:"config,omitempty"` // nil when no file configured the run
+	Build       *Build                  `json:"build,omitempty"`  // nil when it is not known what was under test
+	Clock       Clock                   `json:"clock"`
+	Faults      *Faults                 `json:"faults,omitempty"` // nil when no whole matrix is known of this catalogue
+	Checklist   []Check                 `json:"checklist"`
+	Waivers     []Waiver                `json:"waivers"`
+	Target      Target                  `json:"target"`
+	Findings    []Finding               `json:"findings"` // one per expectation, in catalogue order
+	Clauses     []Clause                `json:"clauses"`
+}
+
+// Selection is what of the catalogue was asked for.
+type Selection struct {
+	Filter   string `json:"filter"` // empty means everything
+	Selected int    `json:"selected"`
+	Of       int    `json:"of"`
+	DryRun   bool   `json:"dry_run"`
+}
+
+// Harness identifies the program that judged.
+type Harness struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	Commit  string `json:"commit"`
+}
+
+// Catalogue identifies the expectations.
+type Catalogue struct {
+	Digest       string `json:"digest"`  // sha256:…
+	Planned      string `json:"planned"` // the digest that was planned; empty when none was
+	Expectations int    `json:"expectations"`
+}
+
+// Runbook identifies the contract.
+type Runbook struct {
+	Digest string `json:"digest"` // sha256:…
+}
+
+// Config identifies the file that configured the run.
+type Config struct {
+	File    string `json:"file"`
+	Digest  string `json:"digest"`  // sha256:…
+	Planned string `json:"planned"` // the digest that was planned; empty when none was
+}
+
+// Build identifies what was under test. Fields are empty when unknown.
+type Build struct {
+	Image       string `json:"image"`
+	ImageDigest string `json:"image_digest"` // sha256:…
+	Commit      string `json:"commit"`
+}
+
+// Clock is how far the target's clock was from the harness's.
+type Clock struct {
+	Measured bool   `json:"measured"`
+	OffsetMS int64  `json:"offset_ms"` // the target's less ours
+	BoundMS  int64  `json:"bound_ms"`
+	Source   string `json:"source"` // what was compared
+}
+
+// Faults is how the fault matrix of this catalogue ended.
+type Faults struct {
+	Planted     int `json:"planted"`
+	Caught      int `json:"caught"`
+	Exact       int `json:"exact"`        // failing what they name and no more
+	FalseAlarms int `json:"false_alarms"` // on the reference
+}
+
+// Identity is what a target showed of itself at one moment.
+type Identity struct {
+	Version     string    `json:"version"`
+	Certificate string    `json:"certificate"` // SHA-256 of the server's leaf, hex
+	Server      string    `json:"server"`
+	At          time.Time `json:"at"` // UTC
+}
+
+// same reports whether two moments showed the same target.
+func (i Identity) same(j Identity) bool {
+	i.At = j.At
+	return i == j
+}
+
+func (i *Identity) String() string {
+	if i == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("version %q, server %q, certificate %.12s…", i.Version, i.Server, i.Certificate)
+}
+
+// Target is the system under test, as far as it is public.
+type Target struct {
+	Name         string               `json:"name"`
+	Modes        []harness.Mode       `json:"modes"`
+	Endpoints    []Endpoint           `json:"endpoints"`
+	Capabilities []harness.Capability `json:"capabilities"` // granted, of those the catalogue needs
+	Beyond       []harness.Capability `json:"beyond"`       // what a rehearsal cannot show by its nature
+	Unreachable  []harness.Capability `json:"unreachable"`  // what no stack of ours can show
+	Profile      harness.Profile      `json:"profile"`
+	Components   []harness.Component  `json:"components"`
+	Start        *Identity            `json:"start,omitempty"` // nil when nobody looked
+	End          *Identity            `json:"end,omitempty"`
+}
+
+// Endpoint is one critical endpoint.
+type Endpoint struct {
+	Name   string `json:"name"`
+	Method string `json:"method"`
+	Path   string `json:"path"`
+}
+
+// Finding is one expectation with what was concluded of it.
+type Finding struct {
+	ID        string               `json:"id"`
+	Verdict   harness.Verdict      `json:"verdict"`
+	Bucket    harness.Bucket       `json:"bucket"` // empty unless it failed
+	Owner     Layer                `json:"owner"`  // who must mend it; empty unless it failed
+	Reason    string               `json:"reason"` // empty only for a pass
+	Title     string               `json:"title"`
+	Chapter   string               `json:"chapter"`
+	Level     harness.Level        `json:"level"`
+	Effect    harness.Effect       `json:"effect"`
+	Rule      string               `json:"rule"`
+	At        string               `json:"at"` // file:line of the rule
+	Clauses   []string             `json:"clauses"`
+	Source    string               `json:"source"`
+	Stimulus  string               `json:"stimulus"` // in words
+	Outcome   string               `json:"outcome"`  // in words
+	Needs     []harness.Capability `json:"needs"`
+	Missing   []harness.Capability `json:"missing"`
+	Got       string               `json:"got"`
+	Want      string               `json:"want"`
+	Control   string               `json:"control"`
+	Notes     []string             `json:"notes"`
+	Evidence  []harness.Evidence   `json:"evidence"`
+	Timeline  *harness.Timeline    `json:"timeline,omitempty"` // nil where no change was watched
+	Requests  int                  `json:"requests"`
+	Exchanges int                  `json:"exchanges"`
+	Millis    int64                `json:"millis"`
+	Rerun     string               `json:"rerun"` // the command that judges it alone
+}
+
+// Clause is one line of the runbook, with the expectations that hold to it or
+// the reason why none does.
+type Clause struct {
+	ID           string   `json:"id"`
+	Section      string   `json:"section"`
+	Line         int      `json:"line"`
+	Text         string   `json:"text"`
+	Silence      string   `json:"silence"`
+	Expectations []string `json:"expectations"`
+}
+
+// ExitStatus is the status of the command that made the record: 0 for PASS and
+// PASS_WITH_WAIVERS, 1 when a fail was seen that is not waived, whatever the
+// verdict, else 3.
+func (r Record) ExitStatus() int {
+	switch {
+	case len(r.failures()) > 0:
+		return 1
+	case r.Verdict == Passed, r.Verdict == WithWaivers:
+		return 0
+	default:
+		return 3
+	}
+}
+
+// ByVerdict lists the findings of one verdict, in catalogue order.
+func (r Record) ByVerdict(verdict harness.Verdict) []Finding {
+	var found []Finding
+	for _, f := range r.Findings {
+		if f.Verdict == verdict {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// OutOfReach lists the findings a rehearsal could not exercise by its nature:
+// what the container run adds.
+func (r Record) OutOfReach() []Finding {
+	var found []Finding
+	for _, f := range r.Findings {
+		if r.outOfReach(f) {
+			found = append(found, f)
+		}
+	}
+	return found
+}

@@ -1,0 +1,136 @@
+package signoff
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Mistakes are all that is wrong with a file, each with its line.
+type Mistakes []string
+
+func (m Mistakes) Error() string { return strings.Join(m, "\n") }
+
+// sheet reads a YAML file strictly and goes on after a mistake, so that all are
+// told at once.
+type sheet struct {
+	file     string
+	mistakes Mistakes
+}
+
+// open parses the file into its root mapping; nil when there is none.
+func (s *sheet) open(data []byte, keys ...string) map[string]ast.Node {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		s.unparsable(err)
+		return nil
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		s.mistakes = append(s.mistakes, fmt.Sprintf("%s:1: it holds %d documents, want one with %s", s.file, len(file.Docs), listed(keys)))
+		return nil
+	}
+	return s.mapping(file.Docs[0].Body, keys...)
+}
+
+func (s *sheet) unparsable(err error) {
+	line, text := 1, err.Error()
+	if bad, ok := errors.AsType[yaml.Error](err); ok {
+		line, text = bad.GetToken().Position.Line, bad.GetMessage()
+	}
+	s.mistakes = append(s.mistakes, fmt.Sprintf("%s:%d: it is no YAML: %s", s.file, line, text))
+}
+
+// wrong notes a mistake at a node.
+func (s *sheet) wrong(at ast.Node, format string, args ...any) {
+	s.mistakes = append(s.mistakes, s.at(at)+": "+fmt.Sprintf(format, args...))
+}
+
+// at is where a node stands: file:line.
+func (s *sheet) at(n ast.Node) string {
+	if pair, ok := n.(*ast.MappingNode); ok && len(pair.Values) > 0 {
+		n = pair.Values[0].Key // its own token is the first colon
+	}
+	return fmt.Sprintf("%s:%d", s.file, n.GetToken().Position.Line)
+}
+
+// mapping is a node's values by key; a key that is none of keys is a mistake.
+func (s *sheet) mapping(n ast.Node, keys ...string) map[string]ast.Node {
+	values := map[string]ast.Node{}
+	whole, ok := n.(*ast.MappingNode)
+	if !ok {
+		s.wrong(n, "want a mapping with %s", listed(keys))
+		return values
+	}
+	for _, pair := range whole.Values {
+		key := pair.Key.GetToken().Value
+		if !slices.Contains(keys, key) {
+			s.wrong(pair.Key, "%q is no key here: want %s", key, listed(keys))
+			continue
+		}
+		values[key] = pair.Value
+	}
+	return values
+}
+
+// items is a node's elements.
+func (s *sheet) items(n ast.Node) []ast.Node {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		s.wrong(n, "want a list")
+		return nil
+	}
+	return list.Values
+}
+
+// text is a scalar as it was written, quotes taken off.
+func (s *sheet) text(n ast.Node) string {
+	switch scalar := n.(type) {
+	case *ast.StringNode:
+		return strings.TrimSpace(scalar.Value)
+	case *ast.LiteralNode:
+		return strings.TrimSpace(scalar.Value.Value)
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return n.GetToken().Value
+	case *ast.NullNode:
+		return ""
+	default:
+		s.wrong(n, "want a text")
+		return ""
+	}
+}
+
+// words is a list of texts, each of them one of known.
+func words[T ~string](s *sheet, n ast.Node, known []T) []T {
+	var chosen []T
+	for _, item := range s.items(n) {
+		word := T(s.text(item))
+		if !slices.Contains(known, word) {
+			s.wrong(item, "%q is none of %s", string(word), listed(known))
+			continue
+		}
+		chosen = append(chosen, word)
+	}
+	return chosen
+}
+
+// count is a whole number, zero or more.
+func (s *sheet) count(n ast.Node) int {
+	var number int
+	if _, ok := n.(*ast.IntegerNode); !ok || yaml.NodeToValue(n, &number) != nil || number < 0 {
+		s.wrong(n, "want a whole number, 0 or more")
+	}
+	return number
+}
+
+func listed[T ~string](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = string(item)
+	}
+	return strings.Join(texts, ", ")
+}

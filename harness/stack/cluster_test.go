@@ -1,0 +1,63 @@
+package stack
+
+import (
+	"slices"
+	"testing"
+
+	"aegis.test/conformance/fixtures/images"
+	"aegis.test/conformance/fixtures/vault"
+	"aegis.test/conformance/harness"
+)
+
+// TestKubernetesLogin lets the service's account into the real Vault by a token of
+// the real kube-apiserver, and nobody else. Where the image is not there it says so:
+// it takes minutes to build.
+func TestKubernetesLogin(t *testing.T) {
+	have := had(t)
+	if have == nil {
+		return // as asserted: no engine answers
+	}
+	built, err := images.Ensure(t.Context(), []string{images.Kubernetes}, images.Options{})
+	if err != nil {
+		t.Logf("NOT EXERCISED: %v", err)
+		return
+	}
+	have[images.Kubernetes] = built[images.Kubernetes]
+	c := vaultAlone(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
+	c.have = have
+	if _, err := c.startVault(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	k := &cluster{c: c}
+	logins, err := k.Logins(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(logins) != 6 {
+		t.Errorf("%d logins were tried, want 6", len(logins))
+	}
+	for _, l := range logins {
+		t.Logf("with %s: %s%v", l.With, l.Refused, l.Policies)
+		if l.Control != (l.Refused == "") {
+			t.Errorf("with %s: refused %q, as %v", l.With, l.Refused, l.Policies)
+		}
+		if l.Control && !slices.Equal(l.Policies, []string{vault.PolicyName}) {
+			t.Errorf("the service's account has the policies %v", l.Policies)
+		}
+	}
+	token, err := k.api.Token(t.Context(), vault.KubernetesNamespace, vault.KubernetesAccount, vault.KubernetesAudience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := put(t, c.vault.root, "auth/kubernetes/login", map[string]any{"role": vault.KubernetesRole, "jwt": token.Reveal()})
+	service, err := vault.WithToken(c.vault.root, harness.Secret(in.Auth.ClientToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.NewStore(service, nil).Read(t.Context()); err != nil {
+		t.Errorf("the service's login does not read its secrets: %v", err)
+	}
+	if err := vault.NewStore(service, nil).Write(t.Context(), map[string]string{"a": "b"}); err == nil {
+		t.Error("the service's login writes its secrets")
+	}
+}

@@ -1,0 +1,237 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/probe"
+)
+
+// hooks are the operator's commands.
+func (b *builder) hooks(t *harness.Target) error {
+	h := b.Grants.Hooks
+	if len(h.Replica.Command) > 0 {
+		env := map[string]string{"PATH": b.Lookup.Getenv("PATH"), "HOME": b.Lookup.Getenv("HOME")}
+		for name, value := range h.Replica.Env {
+			read, err := b.maybe(value)
+			if err != nil {
+				return fmt.Errorf("reading the replica's %s: %w", name, err)
+			}
+			env[name] = read
+		}
+		t.Control.Launcher = &launcher{hook: h.Replica, env: env, place: make(chan struct{}, 1)}
+	}
+	if len(h.Reload) > 0 {
+		ingress := &liveIngress{reload: h.Reload, file: b.Lookup.Path(h.TrustTo)}
+		if !b.paper {
+			var err error
+			if ingress.sound, err = os.ReadFile(ingress.file); err != nil {
+				return fmt.Errorf("reading what the ingress trusts: %w", err)
+			}
+		}
+		t.Control.Ingress = ingress
+	}
+	return nil
+}
+
+// maybe is a value, or what it names where it is a reference.
+func (b *builder) maybe(value string) (string, error) {
+	if !config.Reference(value).Is() {
+		return value, nil
+	}
+	secret, err := b.secret("replica's environment", config.Reference(value), anything)
+	return secret.Reveal(), err
+}
+
+// portMark stands for a free port.
+const portMark = "{{port}}"
+
+// launcher starts replicas by a command: each at a port of its own, or one at a
+// time where they share an address.
+type launcher struct {
+	hook  config.Replica
+	env   map[string]string
+	place chan struct{} // holds one while a replica has the shared address
+}
+
+// Launch starts the command, its environment changed.
+func (l *launcher) Launch(ctx context.Context, launch harness.Launch) (harness.Replica, error) {
+	leave, port, err := l.room(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.start(launch, port)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	r.leave = leave
+	return r, nil
+}
+
+// room gives a replica a port of its own, or the address that all share.
+func (l *launcher) room(ctx context.Context) (leave func(), port string, err error) {
+	if strings.Contains(l.hook.URL, portMark) {
+		s, err := bind()
+		if err != nil {
+			return nil, "", err
+		}
+		s.Close() // the replica takes it
+		_, port, err = net.SplitHostPort(s.addr)
+		return func() {}, port, err
+	}
+	select {
+	case l.place <- struct{}{}:
+		return sync.OnceFunc(func() { <-l.place }), "", nil
+	case <-ctx.Done():
+		return nil, "", fmt.Errorf("waiting for the replicas' address: %w", ctx.Err())
+	}
+}
+
+func (l *launcher) start(launch harness.Launch, port string) (*commanded, error) {
+	env := launchEnv(l.env, launch)
+	for name, value := range env {
+		env[name] = strings.ReplaceAll(value, portMark, port)
+	}
+	if _, changed := launch.Env["AUTH_MODE"]; !changed && !slices.Contains(launch.Unset, "AUTH_MODE") {
+		env["AUTH_MODE"] = string(launch.Mode)
+	}
+	r := &commanded{url: strings.ReplaceAll(l.hook.URL, portMark, port), ended: make(chan struct{})}
+	if launch.HoldVault || launch.Impostor {
+		if err := r.hold(env, launch.Impostor); err != nil {
+			return nil, err
+		}
+	}
+	r.cmd = exec.Command(l.hook.Command[0], l.hook.Command[1:]...) // #nosec G204 -- the operator's own
+	for name, value := range env {
+		r.cmd.Env = append(r.cmd.Env, name+"="+value)
+	}
+	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := r.cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", l.hook.Command[0], err), r.shut())
+	}
+	go func() {
+		_ = r.cmd.Wait() // its state says how it ended
+		close(r.ended)
+	}()
+	return r, nil
+}
+
+// commanded is a replica that a command runs.
+type commanded struct {
+	url string
+	cmd *exec.Cmd
+	gated
+	output scroll
+	ended  chan struct{}
+	leave  func()
+}
+
+// hold puts a gate, or an impostor, before Vault. It is at 127.0.0.1, so that Vault's own
+// certificate must be good for that.
+func (r *commanded) hold(env map[string]string, impostor bool) error {
+	u, err := url.Parse(env["VAULT_ADDR"])
+	if err != nil || u.Hostname() != "127.0.0.1" {
+		return fmt.Errorf("holding Vault's answers back: %w: VAULT_ADDR of the replica is not at 127.0.0.1", probe.ErrUnseen)
+	}
+	if u.Host, err = r.between(u.Host, impostor); err != nil {
+		return err
+	}
+	env["VAULT_ADDR"] = u.String()
+	return nil
+}
+
+// URL is where it listens, or would.
+func (r *commanded) URL() harness.Face { return harness.Face{URL: r.url} }
+
+// Wait waits for its end and gives the exit status.
+func (r *commanded) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-r.ended:
+		return r.cmd.ProcessState.ExitCode(), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// Log is what it has written so far.
+func (r *commanded) Log() string { return r.output.String() }
+
+// Stop kills its process group, and waits for its end.
+func (r *commanded) Stop(ctx context.Context) error {
+	_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
+	_, err := r.Wait(ctx)
+	r.leave()
+	return errors.Join(err, r.shut())
+}
+
+// scroll keeps the first of what is written to it.
+type scroll struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// maxScroll is how much that is, bytes.
+const maxScroll = 256 << 10
+
+func (s *scroll) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.text.Len() < maxScroll {
+		s.text.Write(p)
+	}
+	return len(p), nil
+}
+
+func (s *scroll) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// liveIngress is an ingress that trusts the authorities of a file, and reads it
+// when a command tells it to.
+type liveIngress struct {
+	reload []string
+	file   string
+	sound  []byte
+}
+
+// Reload makes it take its configuration anew.
+func (i *liveIngress) Reload(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, i.reload[0], i.reload[1:]...).CombinedOutput() // #nosec G204 -- the operator's own
+	if err != nil {
+		return fmt.Errorf("reloading the ingress: %w: %.200q", err, out)
+	}
+	return nil
+}
+
+// TrustOnly writes the file, and reloads; an empty bundle is no file at all.
+func (i *liveIngress) TrustOnly(ctx context.Context, bundle []byte) error {
+	var err error
+	if len(bundle) == 0 {
+		err = os.Remove(i.file)
+	} else {
+		err = os.WriteFile(i.file, bundle, 0o644) // #nosec G306 -- certificates, for the ingress to read
+	}
+	if err != nil {
+		return fmt.Errorf("changing what the ingress trusts: %w", err)
+	}
+	return i.Reload(ctx)
+}
+
+// Restore puts the file back, and reloads.
+func (i *liveIngress) Restore(ctx context.Context) error { return i.TrustOnly(ctx, i.sound) }

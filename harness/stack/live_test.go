@@ -1,0 +1,229 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/suites"
+)
+
+const bothModesFile = `mode: both
+target: {name: aegis, environment: test, url: "https://oidc.test", mtls_url: "https://mtls.test"}
+endpoints: [{name: inference, path: /predict, body: "{}", positive_call: harmless}, {name: enrollment, path: /enroll, positive_call: writes}, {name: review, path: /review, positive_call: never}]
+`
+
+// loaded reads a configuration beside a CA's certificate and key, ca.crt and
+// ca.key.
+func loaded(t *testing.T, text string, environ ...string) config.Loaded {
+	t.Helper()
+	dir := t.TempDir()
+	a, err := certs.NewAuthority("Clients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := a.Pair().KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"ca.crt": a.RootPEM(), "ca.key": key, "staging.yaml": []byte(text)} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := config.Load(config.Sources{Path: filepath.Join(dir, "staging.yaml"), Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0]
+}
+
+// TestPaperGrantsWhatLiveGrants: what a plan says is granted is granted when it
+// is connected.
+func TestPaperGrantsWhatLiveGrants(t *testing.T) {
+	token, err := paperToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		grants string
+		want   []harness.Capability
+	}{
+		"nothing":     {"", nil},
+		"tokens":      {"grants: {tokens: {valid: env:TOKEN}}\n", []harness.Capability{harness.GivenTokens}},
+		"keys":        {"grants: {certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: a, unenrolled_cn: b}}\n", []harness.Capability{harness.GivenClientCerts, harness.ClientCAKey}},
+		"signing key": {"grants: {tokens: {signing_key: {key: file:ca.key, id: k, algorithm: ES256}}}\n", []harness.Capability{harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC}},
+		"pages":       {"grants: {metrics: {oidc: \"http://127.0.0.1:1/metrics\"}, backend: {mtls: \"http://127.0.0.1:1\"}}\n", []harness.Capability{harness.Metrics, harness.BackendPath}},
+		"components":  {"grants: {component_logs: {ingress: [\"true\"], oidc: [\"true\"], mtls: [\"true\"]}}\n", []harness.Capability{harness.ComponentLogs}},
+		"alerts":      {"grants: {prometheus: \"http://127.0.0.1:1\", alertmanager: \"http://127.0.0.1:1\"}\n", []harness.Capability{harness.AlertsAPI}},
+		"half":        {"grants: {prometheus: \"http://127.0.0.1:1\"}\n", nil},
+		"AWS":         {"grants: {aws: {region: r, access_key_id: env:TOKEN, secret_access_key: env:TOKEN, write: true}}\n", []harness.Capability{harness.VaultRead, harness.VaultWrite}},
+		"logs":        {"grants: {logs: {file: ca.crt, handled: x}}\n", []harness.Capability{harness.Logs}},
+		"hooks":       {"grants: {hooks: {replica: {command: [\"true\"], url: \"http://127.0.0.1:1\"}, reload: [\"true\"], trust_file: ca.crt}}\n", []harness.Capability{harness.RestartService, harness.IngressControlled}},
+	} {
+		l := loaded(t, bothModesFile+row.grants, "TOKEN="+token)
+		paper, err := Paper(l, "run")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		live, err := Live(t.Context(), l, "run", func(string, string) {})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, x := range suites.All() {
+			for _, c := range x.Stimulus.Needs() {
+				if want := slices.Contains(row.want, c); paper.Grants(c) != want && c != harness.URL || live.Target.Grants(c) != paper.Grants(c) {
+					t.Errorf("%s: %s: paper grants %v, live %v, want %v", name, c, paper.Grants(c), live.Target.Grants(c), want)
+				}
+			}
+			if !slices.Equal(x.Missing(paper), x.Missing(live.Target)) {
+				t.Errorf("%s: %s lacks %v on paper and %v live", name, x.ID, x.Missing(paper), x.Missing(live.Target))
+			}
+		}
+		if err := live.Stop(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestWithheld: where no accepted call may be made, nothing is called, and what
+// is about that endpoint says so.
+func TestWithheld(t *testing.T) {
+	paper, err := Paper(loaded(t, bothModesFile), "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paper.Endpoints) != 1 || len(paper.Withheld) != 2 {
+		t.Errorf("endpoints %v, withheld %v", paper.Endpoints, paper.Withheld)
+	}
+	for id, want := range map[string][]harness.Capability{
+		"OIDC-001": {harness.GivenTokens},
+		"OIDC-002": {harness.CallsEndpoint("enrollment"), harness.Allows(harness.Writes), harness.GivenTokens},
+		"OIDC-003": {harness.CallsEndpoint("review"), harness.GivenTokens},
+		"OIDC-004": {harness.GivenTokens}, // of its controls
+	} {
+		x, _ := suites.Find(id)
+		if got := x.Missing(paper); !slices.Equal(got, want) {
+			t.Errorf("%s lacks %v, want %v", id, got, want)
+		}
+	}
+}
+
+// TestClientCredentials: tokens come from the endpoint, a new one when half the
+// life of the last is over, and what it answers wrongly is told without its body.
+func TestClientCredentials(t *testing.T) {
+	var asked atomic.Int64
+	answer := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, secret, _ := r.BasicAuth()
+		if r.FormValue("grant_type") != "client_credentials" || r.FormValue("scope") != "s" || id != "me" || secret != "p%40ss" {
+			t.Errorf("asked by %q with %v", id, r.Form)
+		}
+		w.WriteHeader(answer)
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": fmt.Sprintf("token-%d", asked.Add(1)), "expires_in": 3600, "error": "invalid_client"})
+	}))
+	t.Cleanup(server.Close)
+	l := loaded(t, bothModesFile+"grants: {tokens: {client_credentials: {token_url: \""+server.URL+"\", client_id: me, client_secret: env:SECRET, scope: s}}}\n", "SECRET=p@ss")
+	var met []string
+	live, err := Live(t.Context(), l, "run", func(kind, value string) { met = append(met, value) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer := live.Target.Control.Bearer
+	for range 2 {
+		if token := bearer.Token(); token != "token-1" || asked.Load() != 1 {
+			t.Errorf("got %q, asked %d times: want the first token, asked for once", token, asked.Load())
+		}
+	}
+	if !slices.Contains(met, "token-1") || !slices.Contains(met, "p@ss") {
+		t.Errorf("met %d secrets", len(met))
+	}
+	bearer.(*source).stale = bearer.(*source).stale.AddDate(-1, 0, 0)
+	if got := bearer.Token(); got.Reveal() != "token-2" {
+		t.Errorf("got %q, want a new one", got.Reveal())
+	}
+	answer = http.StatusUnauthorized
+	if _, err := Live(t.Context(), l, "run", func(string, string) {}); err == nil || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "token-3") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestLiveOnAStack judges a stack of ours through a configuration, as a stranger
+// would: with keys, by its token endpoint, and with nothing.
+func TestLiveOnAStack(t *testing.T) {
+	s, err := Start(t.Context(), Spec{Runtime: Embedded, Run: "stack"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop(context.Background()) })
+	dir, own := t.TempDir(), s.Target
+	for name, content := range map[string]string{
+		"servers.pem": string(own.Faces[harness.OIDC].RootCAs), "ca.crt": string(own.Certs.Authority.Chain), "ca.key": own.Certs.Authority.Key.Reveal(),
+		"idp.key": own.Tokens.Signing[0].PEM.Reveal(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(mode harness.Mode) string { return strings.TrimPrefix(own.Faces[mode].URL, "https://") }
+	file := fmt.Sprintf(`mode: both
+target:
+  {name: aegis, environment: test, url: "https://oidc.aegis.test:%s", connect_to: %q, mtls_url: "https://mtls.aegis.test:%s", mtls_connect_to: %q, ca_bundle: file:servers.pem}
+endpoints:
+  - {name: inference, path: /predict, body: '{"inputs": [1]}', positive_call: harmless}
+profile: {issuer: %q, audience: aegis, scope: "aegis:call"}
+rails: {rate: 0, concurrency: 8}
+grants:
+  tokens: {signing_key: {key: file:idp.key, id: %q, algorithm: %s}, subject: %q}
+  certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: %q, unenrolled_cn: %q}
+`, port(t, at(harness.OIDC)), at(harness.OIDC), port(t, at(harness.MTLS)), at(harness.MTLS), own.Profile.Issuer,
+		own.Tokens.Signing[0].ID, own.Tokens.Signing[0].Algorithm, own.Tokens.Subject, own.Certs.EnrolledCN, own.Certs.UnenrolledCN)
+	path := filepath.Join(dir, "staging.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := config.Load(config.Sources{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := Live(t.Context(), all[0], "live", func(string, string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := run.New(live.Target, run.Options{})
+	t.Cleanup(e.Close)
+	passed := 0
+	for _, f := range e.All(t.Context(), suites.All(), nil) {
+		switch f.Verdict {
+		case harness.Pass:
+			passed++
+		case harness.Fail, harness.Error, harness.Inconclusive:
+			t.Errorf("%s %s: %s", f.ID, f.Verdict, f.Reason)
+		}
+	}
+	if passed < 100 {
+		t.Errorf("%d passed, want a hundred and more", passed)
+	}
+}
+
+func port(t *testing.T, at string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}

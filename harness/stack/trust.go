@@ -1,0 +1,58 @@
+package stack
+
+import (
+	"bytes"
+	"crypto/x509"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/fixtures/ingress"
+	"aegis.test/conformance/harness"
+)
+
+// neighbours are authorities that the ingress could trust by mistake, each with
+// a client in the enrolled one's name: the one that stands in for the roots of
+// the ingress's system, and the estate's own for servers.
+type neighbours struct {
+	system          *certs.Authority
+	public, sibling certs.Pair
+}
+
+func (b *blueprint) mintNeighbours() (err error) {
+	if b.neighbours.system, err = certs.NewAuthority("Aegis Conformance Public"); err != nil {
+		return err
+	}
+	if b.neighbours.public, err = b.neighbours.system.Issue(certs.Leaf{CommonName: b.enrolledCN}); err != nil {
+		return err
+	}
+	b.neighbours.sibling, err = b.servers.Issue(certs.Leaf{CommonName: b.enrolledCN})
+	return err
+}
+
+// client issues a client's certificate: soundly so, but for a fault.
+func (b *blueprint) client(cn string) (certs.Pair, error) {
+	leaf := certs.Leaf{CommonName: cn}
+	if b.spec.Fault.Client != nil {
+		b.spec.Fault.Client(&leaf)
+	}
+	return b.clients.Issue(leaf)
+}
+
+// bundle is the PEM of the authorities that clients' certificates must be of:
+// soundly the one, but for a fault.
+func (b *blueprint) bundle() []byte {
+	trusted := [][]byte{b.clients.RootPEM()}
+	switch b.shape(harness.MTLS).Trust {
+	case ingress.TrustSystem:
+		trusted = append(trusted, b.neighbours.system.RootPEM())
+	case ingress.TrustEstate:
+		trusted = append(trusted, b.servers.RootPEM())
+	}
+	return bytes.Join(trusted, nil)
+}
+
+// pool is a bundle as crypto/x509 has it.
+func pool(bundle []byte) *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AppendCertsFromPEM(bundle)
+	return p
+}

@@ -1,0 +1,170 @@
+package token
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// contents are recipes whose claims alone differ from a sound token's.
+func contents() []Recipe {
+	a, b := TwiceExpiring()
+	return slices.Concat(Mistyped(), MistypedNotBefore(), Boundless(), OddAudiences(), AlmostAudiences(), AlmostIssuers(), Siblings(), Nobodies(), OtherScopes(),
+		[]Recipe{ExpiringInWords(), a, b, Futuristic(time.Hour), SharedAudience(), Talkative(), Fractional(), Bound(), Subject()})
+}
+
+// forgeries are recipes of tokens that no sound verifier takes, whatever their
+// claims.
+func forgeries() []Recipe {
+	u, v := Unencoded()
+	w := Twice()
+	return slices.Concat(ConfusedEC(), Guessed(), Chained(), Traversing(), Injecting(), OddKids(), []Recipe{LongKid(), AnonymousForged(), Critical(), u, v},
+		OddlyCritical(), OtherAlgorithms(), Mismatched(), OddAlgorithms(), []Recipe{w.LastNone, w.LastSoundUnsigned, w.LastNoneUnsigned},
+		Encrypted(), Expensive(), Uncanonical(), Sized(), Twisted(), JSONSerialized(), Psychic(), Malformed(), Marked())
+}
+
+// input is what a compact token's signature is over, and the signature.
+func input(t *testing.T, compact string) (string, []byte) {
+	t.Helper()
+	i := strings.LastIndex(compact, ".")
+	signature, err := base64.RawURLEncoding.DecodeString(compact[i+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compact[:i], signature
+}
+
+func TestContentsAreAuthenticAndDifferInOneClaim(t *testing.T) {
+	s := source(t, "RS256", "ES256")
+	s.Profile.Scope = "aegis:call"
+	for _, r := range contents() {
+		compact := draw(t, r, s)
+		signed, signature := input(t, compact)
+		want, err := sign("RS256", keys["RS256"], []byte(signed)) // PKCS #1 v1.5 is deterministic
+		if err != nil || string(signature) != string(want) {
+			t.Errorf("%s is not signed by the trusted key: %v", r.Name, err)
+		}
+	}
+	for _, r := range slices.Concat(Mistyped(), OddAudiences(), AlmostIssuers(), Nobodies(), OtherScopes(), []Recipe{Bound(), Fractional()}) {
+		changed := changedClaims(t, draw(t, Sound(), s), draw(t, r, s))
+		if len(changed) != 1 {
+			t.Errorf("%s: claims %v differ, want one", r.Name, changed)
+		}
+	}
+}
+
+// changedClaims are the claims in which two tokens differ, jti left out.
+func changedClaims(t *testing.T, a, b string) []string {
+	t.Helper()
+	one, other := rawClaims(t, a), rawClaims(t, b)
+	var changed []string
+	for name := range one {
+		if string(one[name]) != string(other[name]) && name != "jti" {
+			changed = append(changed, name)
+		}
+	}
+	for name := range other {
+		if _, ok := one[name]; !ok {
+			changed = append(changed, name)
+		}
+	}
+	return changed
+}
+
+func rawClaims(t *testing.T, compact string) map[string]json.RawMessage {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(compact, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
+
+// lenient are the forgeries that go-jose itself takes: it knows b64, an empty
+// crit is none to it, and its base64 is not strict.
+func lenient() []string {
+	encoded, _ := Unencoded()
+	names := []string{encoded.Name, OddlyCritical()[0].Name}
+	for _, r := range Uncanonical() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func TestForgeriesDoNotVerify(t *testing.T) {
+	s := source(t, "RS256", "ES256")
+	if err := verify(draw(t, Sound(), s)); err != nil {
+		t.Fatalf("the sound token: %v", err)
+	}
+	names := map[string]bool{}
+	for _, r := range forgeries() {
+		if names[r.Name] {
+			t.Errorf("%s stands twice", r.Name)
+		}
+		names[r.Name] = true
+		if compact := draw(t, r, s); verify(compact) == nil && !slices.Contains(lenient(), r.Name) {
+			t.Errorf("%s verifies", r.Name)
+		}
+	}
+}
+
+// TestRecipesAreFresh draws every recipe twice: what is the same both times, a
+// target could know by heart.
+func TestRecipesAreFresh(t *testing.T) {
+	s := source(t, "RS256", "ES256")
+	s.Profile.Scope = "aegis:call"
+	for _, r := range slices.Concat(contents(), forgeries()) {
+		if r.Needs == nil {
+			continue // a literal: of its size alone
+		}
+		if draw(t, r, s) == draw(t, r, s) {
+			t.Errorf("%s is the same twice", r.Name)
+		}
+	}
+}
+
+func TestUncanonicalTokensAreWrittenOtherwise(t *testing.T) {
+	s := source(t, "RS256", "ES256")
+	for _, r := range append(Uncanonical(), Padded()) {
+		compact := draw(t, r, s)
+		signature := compact[strings.LastIndex(compact, ".")+1:]
+		if data, err := base64.RawURLEncoding.Strict().DecodeString(signature); err == nil && !strings.ContainsAny(signature, "\r\n") {
+			t.Errorf("%s: %d bytes in proper base64url", r.Name, len(data))
+		}
+	}
+}
+
+func TestBombsAreBounded(t *testing.T) {
+	s := source(t, "RS256", "ES256")
+	for _, r := range Expensive() {
+		if size := len(draw(t, r, s)); size > 8<<10 {
+			t.Errorf("%s: %d bytes, more than ingresses let by", r.Name, size)
+		}
+	}
+}
+
+func TestSiblingsPresentTheGivenToken(t *testing.T) {
+	s := source(t, "RS256")
+	s.Grant.OtherRealm = "given.other.realm"
+	siblings := Siblings()
+	if got := draw(t, siblings[len(siblings)-1], s); got != "given.other.realm" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFamiliesAreMissed(t *testing.T) {
+	rsaOnly, ecOnly := source(t, "RS256"), source(t, "ES256")
+	if _, err := Psychic()[0].Make(rsaOnly); err == nil {
+		t.Error("an ECDSA token was made without an EC key")
+	}
+	if _, err := OtherAlgorithms()[0].Make(ecOnly); err == nil {
+		t.Error("an RSA token was made without an RSA key")
+	}
+}

@@ -1,0 +1,277 @@
+package harness
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"time"
+)
+
+// Request is one request to send: a sound one, with what a variant changed.
+type Request struct {
+	Mode     Mode
+	Endpoint Endpoint
+	Variant  string // what is changed, in words; "" for a control
+	Control  bool
+	Face     *Face // nil means the target's face for Mode
+
+	Method string
+	Path   string  // raw request target
+	Fields []Field // header fields in order, sent as they are
+	Body   []byte
+
+	// Unique is what stands for "{{unique}}" in it; empty where nothing does.
+	Unique string
+
+	Credential  string // in words, for reports: "expired token"
+	Certificate *tls.Certificate
+	MinTLS      uint16 // tls.VersionTLS12 …; 0 means the library's own
+	MaxTLS      uint16
+	SNI         string // "" means the face's; NoSNI sends none
+	// Protocol is "" for HTTP/1.1, or "h2".
+	Protocol string
+	// Sessions keeps session tickets and offers them, whatever host they are of;
+	// nil neither keeps nor offers any.
+	Sessions tls.ClientSessionCache
+	// Raw, if not nil, are the bytes to send in place of all the above but the
+	// face and the protocol; what comes is read until the connection ends, or falls
+	// silent.
+	Raw []byte
+	// Preface is sent before anything else, in the clear.
+	Preface []byte
+	// Split says how the ClientHello is cut; "" sends it whole.
+	Split Split
+}
+
+// NoSNI is the SNI of a request that names no server.
+const NoSNI = "-"
+
+// Split is a way to cut a ClientHello into pieces.
+type Split string
+
+// Ways to cut it.
+const (
+	SplitSegments Split = "segments" // of TCP
+	SplitRecords  Split = "records"  // of TLS (RFC 8446 section 5.1)
+)
+
+// Field is one header field line.
+type Field struct{ Name, Value string }
+
+// Set replaces every field of that name (ASCII case ignored) by one.
+func (r *Request) Set(name, value string) {
+	r.Remove(name)
+	r.Fields = append(r.Fields, Field{name, value})
+}
+
+// Add appends a field line.
+func (r *Request) Add(name, value string) {
+	r.Fields = append(r.Fields, Field{name, value})
+}
+
+// Remove takes every field of that name out.
+func (r *Request) Remove(name string) {
+	kept := r.Fields[:0:0]
+	for _, f := range r.Fields {
+		if !equalFold(f.Name, name) {
+			kept = append(kept, f)
+		}
+	}
+	r.Fields = kept
+}
+
+// Get is the first value of that name, or "".
+func (r *Request) Get(name string) string {
+	for _, f := range r.Fields {
+		if equalFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+func equalFold(a, b string) bool {
+	return http.CanonicalHeaderKey(a) == http.CanonicalHeaderKey(b)
+}
+
+// Exchange is a request with what was seen of it.
+type Exchange struct {
+	Request     Request
+	Observation Observation
+}
+
+// Transport is how an exchange ended when no HTTP answer came.
+type Transport string
+
+// Transport outcomes. Answered means that an HTTP answer was read.
+const (
+	Answered  Transport = ""
+	Alert     Transport = "tls-alert" // the peer sent a TLS alert
+	EOF       Transport = "eof"       // closed before any byte of HTTP
+	Reset     Transport = "reset"     // RST, or a broken pipe
+	Refused   Transport = "refused"   // nobody listens
+	DNS       Transport = "dns"       // the name does not resolve
+	TimeOut   Transport = "time-out"
+	Untrusted Transport = "untrusted" // we refused the server's certificate
+	Malformed Transport = "malformed" // bytes came, and are no HTTP
+	Unoffered Transport = "unoffered" // the server does not speak the protocol asked for
+	Broken    Transport = "broken"    // anything else; Detail says what
+)
+
+// Observation is everything seen on the wire once.
+type Observation struct {
+	ProbeID   string
+	Status    int // 0 when no answer came
+	Header    http.Header
+	Body      []byte // the first MaxBody bytes
+	Truncated bool   // the body was longer, or ended early
+	Transport Transport
+	Detail    string // of the transport outcome, in the library's words
+	AlertCode uint8  // of Alert
+
+	TLSVersion  uint16 // 0 when the handshake did not end
+	CipherSuite uint16
+	ALPN        string
+	Resumed     bool
+	Peer        string // SHA-256 of the server's leaf, hex
+
+	Connect   time.Duration // from start to TCP
+	Handshake time.Duration // from start to TLS
+	FirstByte time.Duration
+	Total     time.Duration
+	At        time.Time // start
+
+	// Further are the statuses of the answers that came after the first, on a
+	// connection on which Request.Raw was sent.
+	Further []int
+
+	// Reached is what the request log said of this probe; nil when there is
+	// no such oracle, or it was not asked.
+	Reached *Reached
+}
+
+// Reached is what a service's request log knows of one probe.
+type Reached struct {
+	Seen     int      `json:"seen"`     // requests with the probe's ID that came to the service
+	Handled  int      `json:"handled"`  // of these, the ones that came to the handler
+	Identity []string `json:"identity"` // whom the handler served, once per request
+	Complete bool     `json:"complete"` // the log is known to be complete for this probe
+}
+
+// MaxBody is how much of an answer's body is read and kept, bytes.
+const MaxBody = 64 << 10
+
+// Trace is everything that one stimulus brought to light.
+type Trace struct {
+	Exchanges []Exchange
+	Startups  []Startup
+	Tallies   []Tally
+	Records   []Record
+	Watching  []Watching
+	Alarms    []Alarm
+	Facts     []Fact
+	Tokens    []VaultToken // of the service
+	Rendered  []Rendering
+	Issues    []Issue
+	Roles     []LoginRole
+	Logins    []Login
+	// Timeline is of a change that was made while the exchanges went on, each under
+	// its class as its variant; who judges them makes its samples.
+	Timeline *Timeline
+}
+
+// Watching is what watches a target, as it stands.
+type Watching struct {
+	Rules     []AlertRule // those on Metric
+	Metric    string
+	Series    int // of Metric, now
+	Targets   []Scraped
+	Managers  []string
+	Receivers []string
+}
+
+// Alarm is whether an alert fired.
+type Alarm struct {
+	When  string   // what was done, or was the case
+	Rules []string // names of the rules that could
+	Fired []string // names of the alerts that did
+	Took  time.Duration
+}
+
+// Record is what a log tells of one exchange of the trace.
+type Record struct {
+	Exchange int      // index into Trace.Exchanges
+	Lines    []string // that hold the probe's ID, as they are
+}
+
+// Startup is one start of a replica, as seen from outside.
+type Startup struct {
+	Variant string
+	Control bool // a sound start, that must succeed
+	Asked   bool // it was seen to ask for its secrets while they were held
+	Exited  bool
+	Code    int           // exit status, when Exited
+	Took    time.Duration // to its exit, or to its first answer
+	// Before are the answers it gave while its secrets were held or missing;
+	// calls that found nobody listening are only counted.
+	Before  []Exchange
+	Refused int
+	// After are the answers it gave once it had its secrets.
+	After []Exchange
+	Log   string // an excerpt, without what must not show
+	// Leaks names what showed in its log and must not, Unnamed what its log
+	// should have named and did not.
+	Leaks, Unnamed []string
+}
+
+// Family is a metric family on a metrics page.
+type Family struct {
+	Type   string             // counter, gauge, …
+	Help   string             // the text of its HELP line
+	Series map[string]float64 // by labels, as on the page
+}
+
+// Sum is the sum over the family's series (rulings A-28).
+func (f Family) Sum() float64 {
+	var sum float64
+	for _, v := range f.Series {
+		sum += v
+	}
+	return sum
+}
+
+// Tally is a metric family before and after something was done.
+type Tally struct {
+	Mode    Mode
+	Name    string
+	Of      string // what was done, where several things are told apart
+	Fresh   bool   // read from a replica that had just started
+	Before  Family
+	Between []Family // readings after Before, in order
+	After   Family
+	Calls   int // requests made in between, controls left out
+}
+
+// Rendering are the files of a replica whose secrets an agent renders, at one
+// moment.
+type Rendering struct {
+	When  string
+	User  int // whom the replica runs as
+	Files []File
+}
+
+// Fact is something read rather than provoked: what a policy allows on a path.
+type Fact struct {
+	Name   string
+	Values []string
+}
+
+// Issue is what came of a request for a certificate.
+type Issue struct {
+	Variant string
+	Control bool   // a sound request, that must be granted
+	Asker   string // the only name that is his
+	Refused string // why there is none, in the issuer's words
+	// Certificate is nil where there is none.
+	Certificate *x509.Certificate
+}

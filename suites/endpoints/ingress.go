@@ -1,0 +1,94 @@
+package endpoints
+
+import (
+	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outcome"
+	"aegis.test/conformance/harness/probe"
+)
+
+// Ingress are the expectations on every other way to the critical endpoints:
+// around the ingress, beside it, and through it while it changes.
+var Ingress = []Expectation{
+	{
+		ID: "ING-001", Title: "Backend not reachable around the ingress", Clauses: []string{"G.2", "3.5"},
+		Source: "RFC 9440 section 4; runbook section 3", Level: MUST,
+		Rule:     Says("The service's own address serves nobody without a credential, nor one who merely claims the enrolled identity there, or it is not reachable."),
+		Stimulus: probe.AroundIngress(), Outcome: outcome.Elsewhere{},
+	},
+	{
+		ID: "ING-002", Title: "Sibling ports", Clauses: []string{"G.2", "3.5"},
+		Source: "OWASP API8:2023; Envoy, administration interface", Level: MUST,
+		Rule:     Says("No further address of the ingress serves a critical endpoint, or the ingress's administration, to a caller without a credential."),
+		Stimulus: probe.Beside{}, Outcome: outcome.Elsewhere{},
+	},
+	{
+		ID: "ING-003", Title: "Plain HTTP", Clauses: []string{"3.2"},
+		Source: "ASVS 4.1.2, 12.2.1", Level: MUST,
+		Rule:     Says("The port of plain HTTP hands no call on, with or without a credential: it redirects to https, or refuses."),
+		Stimulus: probe.InPlainHTTP(), Outcome: outcome.Elsewhere{},
+	},
+	{
+		ID: "ING-004", Title: "Every address", Clauses: []string{"3.2", "3.5"},
+		Source: "runbook section 3", Level: MUST,
+		Rule:     Says("Every address at which the face is served gives the same denial, asked by name and by address."),
+		Stimulus: probe.EveryAddress(), Outcome: outcome.Elsewhere{Same: true},
+	},
+	{
+		ID: "ING-005", Title: "Other virtual hosts", Clauses: []string{"G.2", "3.5"},
+		Source: "ingress-nginx, client certificate authentication is per host; CVE-2026-48491", Level: MUST,
+		Rule:     Says("No other name at the face's address leads to a critical endpoint without a credential."),
+		Stimulus: probe.OtherHosts(), Outcome: outcome.Elsewhere{},
+	},
+	{
+		ID: "ING-006", Title: "Failed verification never reaches the backend", Clauses: []string{"3.5"},
+		Source: "runbook section 3", Level: MUST,
+		Rule:     Says("A call whose certificate does not verify leaves no line in the service's request log."),
+		Stimulus: probe.Presenting(probe.Untrusted(), probe.SelfSigned()).Needing(Logs),
+		Outcome:  outcome.Unauthenticated().Blocked(),
+	},
+	{
+		ID: "ING-007", Title: "HTTP/3 enforces where it is announced", Clauses: []string{"3.2"},
+		Source: "CVE-2026-53622; RFC 9114 section 3.1.1", Level: MUST,
+		Rule:     Says("Where an answer announces HTTP/3, a call by it without a certificate or with an untrusted one is refused too."),
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Untrusted())),
+		Outcome:  outcome.WhereOffered{Outcome: outcome.Unauthenticated()},
+	},
+	{
+		ID: "ING-008", Title: "Outage of the external authorizer", Clauses: []string{"3.5"},
+		Source: "Envoy, failure_mode_allow; Istio, CVE-2021-21378; ASVS 16.5.3", Level: MUST,
+		Rule:     Says("While the external authorizer that the ingress asks does not answer, no call is served."),
+		Stimulus: probe.WithoutAuthorizer(), Outcome: outcome.FailsClosed{}, Unless: noAuthorizer,
+	},
+	{
+		ID: "ING-009", Title: "No open window on reload", Clauses: []string{"3.2", "3.5"},
+		Source: "ASVS 16.5.3; runbook section 7", Level: MUST,
+		Rule:     Says("While the ingress is reloaded, no call without a certificate is served."),
+		Stimulus: probe.WhileReloading(3), Outcome: outcome.Through{Outcome: outcome.Unauthenticated()},
+	},
+	{
+		ID: "ING-010", Title: "The hop to the backend is protected", Clauses: []string{"3.5"},
+		Source: "RFC 9440 section 4; ASVS 12.3.3, 12.3.5", Level: SHOULD,
+		Rule:     Says("A neighbour of the ingress gets nothing out of the service by plain HTTP at the service's own address."),
+		Stimulus: probe.AsPeer(), Outcome: outcome.Elsewhere{},
+	},
+	{
+		ID: "ING-011", Title: "The mesh's default is not permissive", Clauses: []string{"3.2", "3.5"},
+		Source: "Linkerd, defaultInboundPolicy; Istio, PERMISSIVE", Level: MUST,
+		Rule:     Says("In a mesh, a call in the clear from outside of it is refused."),
+		Stimulus: probe.AsPeer(), Outcome: outcome.Elsewhere{}, Unless: noMesh,
+	},
+}
+
+func noMesh(p Profile) string {
+	if p.Mesh {
+		return ""
+	}
+	return "the profile declares no service mesh"
+}
+
+func noAuthorizer(p Profile) string {
+	if p.Authorizer {
+		return ""
+	}
+	return "the profile declares no external authorizer"
+}

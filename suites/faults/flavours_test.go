@@ -1,0 +1,32 @@
+package faults_test
+
+import (
+	"os"
+	"testing"
+
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/suites/faults"
+)
+
+// TestSoundIngressesAreNotAccused judges each sound ingress where they differ:
+// on what they refuse, and how. Caddy's image takes minutes to build, so that
+// it is judged by conformance run --ingress caddy.
+func TestSoundIngressesAreNotAccused(t *testing.T) {
+	if config.Read(os.Getenv, "").Runtime != string(stack.Containers) {
+		t.Log("not in containers: make test judges nginx and HAProxy where an engine answers")
+		return
+	}
+	for _, name := range []string{"nginx-400", "nginx-optional", "haproxy"} {
+		t.Run(name, func(t *testing.T) {
+			plan := faults.Plan{Runtime: stack.Containers, Ingress: name, Areas: []string{"MTLS", "CHN", "HDR", "EPT"}}
+			sound := plan.Sound(t.Context())
+			for id, reason := range sound.Reasons {
+				t.Errorf("%s is accused: %s: %s", name, id, reason)
+			}
+			if sound.Error != "" || sound.Judged < 50 {
+				t.Errorf("%d judged, %s: want some fifty or more", sound.Judged, sound.Error)
+			}
+		})
+	}
+}

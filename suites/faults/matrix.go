@@ -1,0 +1,243 @@
+// Package faults tests the suites: it plants each seeded fault in a stack of
+// its own and sees which expectations fail. A fault is caught when those it
+// names fail; it is exact when no other does.
+package faults
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"aegis.test/conformance/fixtures/faults"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/suites"
+)
+
+// Result is what became of one fault in one placement.
+type Result struct {
+	ID        string        `json:"id"`
+	Component string        `json:"component"`
+	Says      string        `json:"says"`
+	Origin    string        `json:"origin"`
+	Runtime   stack.Runtime `json:"runtime"`
+	Named     []string      `json:"named"`
+	CaughtBy  []string      `json:"caught_by"`
+	Caught    bool          `json:"caught"` // every named expectation failed
+	Exact     bool          `json:"exact"`  // and no other
+	// Masked are the expectations that could not be told under the fault: it
+	// breaks their controls.
+	Masked []string `json:"masked"`
+	Error  string   `json:"error,omitempty"`
+	Judged int      `json:"judged"` // expectations that passed or failed
+	Millis int64    `json:"millis"`
+	// Reasons are the failures' reasons, by ID.
+	Reasons map[string]string `json:"reasons,omitempty"`
+}
+
+// reference is the component of the stack without a fault.
+const reference = "reference"
+
+// Plan says what to plant, and where.
+type Plan struct {
+	Faults  []faults.Fault
+	Runtime stack.Runtime // Embedded or Containers
+	Ingress string        // empty is the usual one
+	// Service is an image under test in the place of the reference service.
+	Service stack.Service
+	// Areas narrows the expectations to some areas, IDs to some of them; none
+	// means all.
+	Areas, IDs []string
+	// Each receives results as they come, one at a time; nil discards.
+	Each     func(Result)
+	Progress func(string)
+}
+
+// parallel is how many stacks stand at once that mostly wait: for a start, an end
+// or a bound. One that is called all the time weighs twice.
+const parallel = 8
+
+// Run plants every fault and gives the results in the faults' order.
+func Run(ctx context.Context, p Plan) []Result {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many small stacks, on a machine with memory to spare
+	results := make([]Result, len(p.Faults))
+	done := make(chan int)
+	go func() {
+		defer close(done)
+		var wait sync.WaitGroup
+		room := semaphore.NewWeighted(parallel)
+		for i, f := range p.Faults {
+			weight := p.weight(f)
+			if err := room.Acquire(context.WithoutCancel(ctx), weight); err != nil {
+				panic(err) // it is never done
+			}
+			wait.Go(func() {
+				defer room.Release(weight)
+				results[i] = p.one(ctx, f)
+				done <- i
+			})
+		}
+		wait.Wait()
+	}()
+	for i := range done {
+		if p.Each != nil {
+			p.Each(results[i])
+		}
+	}
+	return results
+}
+
+// weight is what a fault's stack takes of parallel.
+func (p Plan) weight(f faults.Fault) int64 {
+	switch {
+	case p.Runtime == stack.Containers:
+		return parallel / 2 // some seven containers each
+	case slices.ContainsFunc(p.expectations(f), func(x harness.Expectation) bool { return !running(x.ID) }):
+		return 2
+	default:
+		return 1
+	}
+}
+
+// running reports whether an expectation is on how the service is run, and not on
+// who is served.
+func running(id string) bool {
+	area, _, _ := strings.Cut(id, "-")
+	return slices.Contains([]string{"FFS", "SEC", "MET", "ROT", "RBK"}, area)
+}
+
+// one plants one fault and judges everything.
+func (p Plan) one(ctx context.Context, f faults.Fault) Result {
+	began := time.Now()
+	r := Result{ID: f.ID, Component: f.Component, Says: f.Says, Origin: f.Origin, Runtime: p.Runtime, Named: f.Falls(), CaughtBy: []string{}, Masked: []string{}}
+	s, err := stack.Start(ctx, stack.Spec{Runtime: p.Runtime, Run: run.NewID(), Fault: f, Ingress: p.Ingress, Service: p.Service, Progress: p.Progress})
+	if err != nil {
+		r.Error = fmt.Sprintf("starting a stack with %s planted: %v", f.ID, err)
+		return r
+	}
+	defer func() { _ = s.Stop(context.WithoutCancel(ctx)) }()
+	narrow(s.Target, f)
+	expectations := p.expectations(f)
+	if f.Bare {
+		expectations = bare(s.Target, expectations)
+	}
+	if f.Beside != nil { // whoever meets the stray replica fails: chance has it
+		expectations = slices.DeleteFunc(expectations, func(x harness.Expectation) bool { return !slices.Contains(f.Named, x.ID) })
+	}
+	engine := run.New(s.Target, run.Options{})
+	defer engine.Close()
+	r.weigh(engine.All(ctx, expectations, nil), f.Either)
+	r.Millis = time.Since(began).Milliseconds()
+	if ctx.Err() != nil {
+		r.Error = "interrupted"
+	}
+	return r
+}
+
+// narrow leaves out the face that the fault is not planted in, which is the
+// reference's own, and makes expectations that name no endpoint call the one
+// that every fault shows on, and those the fault names: what holds of one
+// endpoint holds of the others, and a matrix is many runs. The reference is
+// judged on all.
+func narrow(t *harness.Target, f faults.Fault) {
+	if f.Component == reference {
+		return
+	}
+	other := func(mode harness.Mode, _ harness.Face) bool { return f.Face != "" && mode != f.Face }
+	maps.DeleteFunc(t.Faces, other)
+	maps.DeleteFunc(t.Backends, other)
+	var kept []harness.Endpoint
+	for _, e := range t.Endpoints {
+		if e.Name == t.Endpoints[0].Name || slices.Contains(f.Endpoints, e.Name) {
+			kept = append(kept, e)
+		} else {
+			t.Others = append(t.Others, e)
+		}
+	}
+	t.Endpoints = kept
+}
+
+// bare is the rig without an ingress: the service's own address is the target's,
+// and what is left are the expectations on whom it serves.
+func bare(t *harness.Target, all []harness.Expectation) []harness.Expectation {
+	t.Faces = maps.Clone(t.Backends)
+	t.Open, t.Foreign, t.Plain, t.Addresses, t.Siblings, t.Backends = nil, nil, "", nil, nil, nil
+	areas := []string{"OIDC", "JOSE", "CLM", "BRR", "EPT"}
+	return slices.DeleteFunc(slices.Clone(all), func(x harness.Expectation) bool {
+		return !slices.Contains(areas, x.Area())
+	})
+}
+
+// expectations are those of the plan's areas, and of the halves of the catalogue
+// that the fault is about: on who is served, and on how the service is run. A
+// fault of one half is judged on it whole; the reference is judged on both.
+func (p Plan) expectations(f faults.Fault) []harness.Expectation {
+	run := slices.ContainsFunc(f.Named, running) || f.Component == reference
+	serve := slices.ContainsFunc(f.Named, func(id string) bool { return !running(id) }) || f.Component == reference
+	return slices.DeleteFunc(suites.All(), func(x harness.Expectation) bool {
+		return len(p.Areas) > 0 && !slices.Contains(p.Areas, x.Area()) || len(p.IDs) > 0 && !slices.Contains(p.IDs, x.ID) ||
+			running(x.ID) && !run || !running(x.ID) && !serve
+	})
+}
+
+// weigh compares what failed with what the fault names. A named expectation
+// that this placement cannot exercise is not held against it.
+func (r *Result) weigh(findings []harness.Finding, either []string) {
+	r.Reasons = map[string]string{}
+	exercised := map[string]bool{}
+	for _, f := range findings {
+		if slices.Contains(either, f.ID) {
+			continue
+		}
+		if f.Verdict == harness.Pass || f.Verdict == harness.Fail {
+			r.Judged++
+		}
+		switch f.Verdict {
+		case harness.Fail:
+			r.CaughtBy = append(r.CaughtBy, f.ID)
+			r.Reasons[f.ID] = f.Reason
+		case harness.Inconclusive, harness.Error:
+			r.Masked = append(r.Masked, f.ID)
+			r.Reasons[f.ID] = f.Reason
+		}
+		exercised[f.ID] = f.Verdict != harness.NotExercised && f.Verdict != harness.NotApplicable
+	}
+	named := slices.DeleteFunc(slices.Clone(r.Named), func(id string) bool { return !exercised[id] })
+	r.Caught = len(named) > 0 && !slices.ContainsFunc(named, func(id string) bool { return !slices.Contains(r.CaughtBy, id) })
+	r.Exact = r.Caught && !slices.ContainsFunc(r.CaughtBy, func(id string) bool { return !slices.Contains(r.Named, id) })
+}
+
+// String is the result in one line.
+func (r Result) String() string {
+	verdict := "caught"
+	switch {
+	case r.Error == "" && r.Component == reference:
+		return fmt.Sprintf("%-8s %d false alarms: %s", r.ID, len(r.CaughtBy)+len(r.Masked), strings.Join(slices.Concat(r.CaughtBy, r.Masked), ", "))
+	case r.Error != "":
+		return fmt.Sprintf("%-8s %s: error: %s", r.ID, r.Component, r.Error)
+	case !r.Caught:
+		verdict = "SURVIVED"
+	case !r.Exact:
+		verdict = "caught, not exactly"
+	}
+	line := fmt.Sprintf("%-8s %s by %s", r.ID, verdict, strings.Join(r.CaughtBy, ", "))
+	if missed := without(r.Named, r.CaughtBy); len(missed) > 0 {
+		line += "; named and not failed: " + strings.Join(missed, ", ")
+	}
+	if more := without(r.CaughtBy, r.Named); len(more) > 0 {
+		line += "; failed and not named: " + strings.Join(more, ", ")
+	}
+	return line
+}
+
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(id string) bool { return slices.Contains(b, id) })
+}

@@ -1,0 +1,61 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"aegis.test/conformance/fixtures/faults"
+	"aegis.test/conformance/harness/stack"
+)
+
+// Sound judges the reference without a fault: whatever fails there is a false
+// alarm.
+func Sound(ctx context.Context, runtime stack.Runtime) Result {
+	return Plan{Runtime: runtime}.Sound(ctx)
+}
+
+// Sound judges the plan's expectations on the reference.
+func (p Plan) Sound(ctx context.Context) Result {
+	r := p.one(ctx, faults.Fault{ID: "none", Component: reference, Says: "The reference, with nothing wrong."})
+	r.Caught, r.Exact = false, false
+	return r
+}
+
+// Score is what a matrix is worth.
+type Score struct {
+	Planted     int      `json:"planted"`
+	Caught      int      `json:"caught"`
+	Exact       int      `json:"exact"`
+	Errors      int      `json:"errors"`
+	FalseAlarms int      `json:"false_alarms"` // expectations that failed, or could not be told, on the reference
+	Survived    []string `json:"survived"`
+}
+
+// Count scores a matrix.
+func Count(sound Result, results []Result) Score {
+	s := Score{Planted: len(results), FalseAlarms: len(sound.CaughtBy) + len(sound.Masked), Survived: []string{}}
+	for _, r := range slices.Concat([]Result{sound}, results) {
+		if r.Error != "" {
+			s.Errors++
+		}
+	}
+	for _, r := range results {
+		switch {
+		case r.Exact:
+			s.Caught++
+			s.Exact++
+		case r.Caught:
+			s.Caught++
+		default:
+			s.Survived = append(s.Survived, r.ID)
+		}
+	}
+	return s
+}
+
+// String is the score in one line.
+func (s Score) String() string {
+	return fmt.Sprintf("%d of %d faults caught, %d of them by exactly what they name; %d false alarms on the reference; %d could not be planted",
+		s.Caught, s.Planted, s.Exact, s.FalseAlarms, s.Errors)
+}

@@ -1,0 +1,174 @@
+package oidc
+
+import (
+	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outcome"
+	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/token"
+)
+
+// KeySets are the expectations on where keys come from and how long they stay.
+var KeySets = []Expectation{
+	{
+		ID: "JWKS-001", Title: "New key picked up without restart", Clauses: []string{"4.2"},
+		Source: "OpenID Connect Core section 10.1.1; rulings A-16", Level: MUST,
+		Rule:     Says("A token of a key that was newly published is answered 200 within the declared bound, without a restart."),
+		Stimulus: probe.NewKey(),
+		Outcome:  outcome.Telling(outcome.PerCredential{probe.OfNewKey: outcome.Accepted()}),
+	},
+	{
+		ID: "JWKS-002", Title: "Withdrawn key stops working", Clauses: []string{"4.2"},
+		Source: "OpenID Connect Core section 10.1.1; rulings A-16", Level: MUST,
+		Rule:     Says("A token of a key that was withdrawn is answered 401 within the declared bound; another key's is served."),
+		Stimulus: probe.WithdrawnKey(),
+		Outcome: outcome.Telling(outcome.PerCredential{
+			probe.OfGoneKey: outcome.Unauthenticated(), probe.OfStaying: outcome.Accepted(),
+		}),
+	},
+	{
+		ID: "JWKS-003", Title: "Overlap window", Clauses: []string{"4.2"},
+		Source: "OpenID Connect Core section 10.1.1", Level: MUST,
+		Rule:     Says("While an old and a new key are both published, tokens of both are answered 200."),
+		Stimulus: probe.Overlap(),
+		Outcome:  outcome.PerCredential{probe.OfNewKey: outcome.Accepted(), token.Sound().Name: outcome.Accepted()},
+	},
+	{
+		ID: "JWKS-004", Title: "IdP down, warm cache", Clauses: []string{"4.2"},
+		Source: "ASVS 16.5.2; after RFC 9111 section 4.2.4", Level: SHOULD,
+		Rule:     Says("Once its keys were read, a service answers valid tokens 200 during an outage of the JWKS endpoint."),
+		Stimulus: probe.KeyOutage(), Outcome: outcome.Accepted(),
+	},
+	{
+		ID: "JWKS-005", Title: "IdP down, cold cache", Clauses: []string{"4.4"},
+		Source: "ASVS 16.5.3; the class of CVE-2026-27586; rulings A-35", Level: MUST,
+		Rule:     Says("A service that started while the JWKS endpoint was out of reach serves nobody: 401, 503 or an exit, for valid and forged tokens."),
+		Stimulus: probe.ColdOutage(),
+		Outcome: outcome.OrExit{Fact: probe.Exited, Outcome: outcome.PerVariant{
+			situated(token.Sound(), probe.WhileCold):      outcome.Unverifiable(),
+			situated(token.StolenKid(), probe.WhileCold):  outcome.Unverifiable(),
+			situated(token.UnknownKey(), probe.WhileCold): outcome.Unverifiable(),
+			situated(token.Sound(), probe.OnceWarm):       outcome.Shown(outcome.Accepted()),
+		}},
+	},
+	{
+		ID: "JWKS-006", Title: "Unknown kid does not poison the cache", Clauses: []string{"4.2", "4.4"},
+		Source: "ASVS 16.5.2; a cache that an unknown kid declares stale", Level: MUST,
+		Rule:     Says("During an outage of the JWKS endpoint an unknown kid is answered 401, and a valid token after it 200."),
+		Stimulus: probe.Poison(),
+		Outcome:  outcome.PerCredential{token.UnknownKey().Name: outcome.Unverifiable(), token.Sound().Name: outcome.Accepted()},
+	},
+	{
+		ID: "JWKS-007", Title: "Refetch is rate-limited", Clauses: []string{"4.4"},
+		Source: "RFC 8725 section 3.10; ASVS 13.2.6", Level: SHOULD,
+		Rule:     Says("A hundred unknown kids are each answered 401, and cause no more fetches of the JWKS than are declared for a minute: five, if nothing else is."),
+		Stimulus: probe.KidFlood(100),
+		Outcome:  outcome.Sparing{Fetches: probe.FloodFetches, Lasted: probe.FloodLasted},
+	},
+	{
+		ID: "JWKS-008", Title: "Hostile JWKS responses", Clauses: []string{"4.2", "4.4"},
+		Source: "ASVS 16.5.2 and 16.5.3; RFC 7517 section 5", Level: MUST,
+		Rule:     Says("A JWKS endpoint that answers no key set takes no key from the service and opens it to nobody: valid tokens are answered 200, forged ones 401."),
+		Stimulus: probe.HostileKeySets(),
+		Outcome: outcome.PerCredential{
+			token.Sound().Name: outcome.Accepted(), token.StolenKid().Name: outcome.Unverifiable(), token.UnknownKey().Name: outcome.Unverifiable(),
+		},
+	},
+	{
+		ID: "JWKS-009", Title: "Slow JWKS", Clauses: []string{"4.2"},
+		Source: "ASVS 13.2.6 and 16.5.2", Level: SHOULD,
+		Rule:     Says("While the JWKS endpoint holds its answer back, valid tokens of known keys are answered 200 at once, and unknown kids 401 or 503 within ten seconds."),
+		Stimulus: probe.SlowKeySet(),
+		Outcome: outcome.Prompt(outcome.PerCredential{
+			token.Sound().Name: outcome.Accepted(), token.UnknownKey().Name: outcome.Unverifiable(),
+		}),
+	},
+	{
+		ID: "JWKS-010", Title: "JWKS transport authenticated", Clauses: []string{"4.2", "4.4"},
+		Source: "OpenID Connect Discovery section 3; ASVS 12.3.2", Level: MUST,
+		Rule:     Says("A service takes no key from a JWKS endpoint whose certificate signs itself, is for another name or has expired."),
+		Stimulus: probe.UnauthenticatedKeySet(),
+		Outcome: outcome.All{
+			outcome.OrExit{Fact: probe.Exited, Outcome: outcome.PerVariant{
+				situated(token.Sound(), probe.BehindSelfSigned): outcome.Unverifiable(),
+				situated(token.Sound(), probe.BehindWrongName):  outcome.Unverifiable(),
+				situated(token.Sound(), probe.BehindExpired):    outcome.Unverifiable(),
+				situated(token.Sound(), probe.OnceWarm):         outcome.Shown(outcome.Accepted()),
+			}},
+			outcome.Count{Fact: probe.Served, Unless: probe.Exited, Bucket: Security},
+		},
+	},
+	{
+		ID: "JWKS-011", Title: "No downgrade by redirect", Clauses: []string{"4.2"},
+		Source: "ASVS 13.2.4 and 13.2.5", Level: SHOULD,
+		Rule:     Says("A JWKS endpoint that redirects to another host or to plain HTTP is not followed: nothing comes there, and the key it serves is not trusted."),
+		Stimulus: probe.RedirectedKeySet(),
+		Outcome: outcome.All{
+			outcome.PerCredential{probe.OfRedirect: outcome.Unverifiable()},
+			outcome.Count{Fact: probe.Called, Bucket: Contract},
+		},
+	},
+	{
+		ID: "JWKS-012", Title: "Unusable keys ignored", Clauses: []string{"4.2"},
+		Source: "RFC 7517 sections 4 and 5", Level: SHOULD,
+		Rule:     Says("Keys that cannot be used, and unknown members, spoil no other key of the set: the good key's token is answered 200."),
+		Stimulus: probe.UnusableKeys(),
+		Outcome:  outcome.PerCredential{probe.OfGoodKey: outcome.Accepted()},
+	},
+	{
+		ID: "JWKS-013", Title: "Duplicate kid", Clauses: []string{"4.2", "4.4"},
+		Source: "RFC 7517 section 4.5; Wycheproof, DuplicateKid", Level: MAY,
+		Rule:     Says("Of two keys with one kid either may be taken, and the same always; a token of neither is answered 401."),
+		Stimulus: probe.DuplicateKid(),
+		Outcome: outcome.Deterministic{PerCredential: outcome.PerCredential{
+			probe.OfFirst: outcome.Accepted().Or(401), probe.OfSecond: outcome.Accepted().Or(401), probe.OfNeither: outcome.Unauthenticated(),
+		}},
+	},
+	{
+		ID: "JWKS-014", Title: "Symmetric and private keys in the JWKS", Clauses: []string{"4.4"},
+		Source: "RFC 8725 section 3.1; Wycheproof, MixedKeySet; CVE-2026-22818", Level: MUST,
+		Rule:     Says("An HS256 token keyed with a symmetric or a private key that the JWKS publishes is answered 401."),
+		Stimulus: probe.SecretKeys(), Outcome: outcome.Unauthenticated(),
+	},
+	{
+		ID: "JWKS-015", Title: "A key without alg does not let the token choose", Clauses: []string{"4.4"},
+		Source: "CVE-2026-22817; CVE-2026-22818", Level: MUST,
+		Rule:     Says("An HS256 token keyed with the public half of a published RSA key that says no alg is answered 401."),
+		Stimulus: probe.AlglessKey(), Outcome: outcome.Unauthenticated(),
+	},
+	{
+		ID: "JWKS-016", Title: "Recovery", Clauses: []string{"4.2"},
+		Source: "ASVS 16.5.2", Level: MUST,
+		Rule:     Says("Once the JWKS endpoint is back from an outage, valid tokens and those of a new key are answered 200 within the declared bound, and a minute at most, without a restart."),
+		Stimulus: probe.Recovery(),
+		Outcome:  outcome.Telling(outcome.PerCredential{token.Sound().Name: outcome.Accepted(), probe.OfNewKey: outcome.Accepted()}),
+	},
+	{
+		ID: "JWKS-017", Title: "Vault's value is what is used", Clauses: []string{"1.4", "2.4", "2.6"},
+		Source: "a verifier that reads the environment while Vault's value is discarded", Level: MUST,
+		Rule:     Says("The key set that aegis/runtime names is the one that is trusted, whatever the environment names: its tokens are answered 200, the other's 401."),
+		Stimulus: probe.NamedKeySet(),
+		Outcome: outcome.PerVariant{
+			probe.OfDecoy + ", " + probe.VaultNames:   outcome.Accepted(),
+			situated(token.Sound(), probe.VaultNames): outcome.Unauthenticated(),
+			situated(token.Sound(), probe.VaultSound): outcome.Accepted(),
+			probe.OfDecoy + ", " + probe.VaultSound:   outcome.Unauthenticated(),
+		},
+	},
+	{
+		ID: "JOSE-008", Title: "jku to a key set of the attacker's", Clauses: []string{"4.4"},
+		Source: "RFC 7515 sections 4.1.2 and 10; RFC 8725 section 3.10; ASVS 9.1.3", Level: MUST,
+		Rule:     Says("A token whose jku leads to a listener of ours, in whatever way, is answered 401, and nothing comes there."),
+		Stimulus: probe.PointingTo("jku"),
+		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Fact: probe.Called, Bucket: Security}},
+	},
+	{
+		ID: "JOSE-009", Title: "x5u to a chain of the attacker's", Clauses: []string{"4.4"},
+		Source: "RFC 7515 section 4.1.5; RFC 8725 section 3.10", Level: MUST,
+		Rule:     Says("A token whose x5u leads to a listener of ours, in whatever way, is answered 401, and nothing comes there."),
+		Stimulus: probe.PointingTo("x5u"),
+		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Fact: probe.Called, Bucket: Security}},
+	},
+}
+
+// situated is the variant of a token in a situation.
+func situated(recipe token.Recipe, situation string) string { return recipe.Name + ", " + situation }
