@@ -22,6 +22,7 @@ type Start struct {
 	unset    []string
 	hold     bool
 	never    bool // what is held is not let go
+	serving  bool // it is called until it accepts valid credentials, or the bound passed
 	impostor bool
 	names    []string       // what its log must name, if it ends
 	sought   harness.Sought // what its log must not show, beside what the service holds
@@ -96,6 +97,13 @@ func (s Start) HeldVault() Start {
 	return s
 }
 
+// Serving calls it until it accepts valid credentials: a service may listen
+// before it has fetched its keys.
+func (s Start) Serving() Start {
+	s.serving = true
+	return s
+}
+
 // Words says what is done.
 func (s Start) Words() string {
 	var ways []string
@@ -164,7 +172,7 @@ func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		return trace, nil // it was released: its own control
 	}
 	for _, mode := range s.Modes() {
-		control, err := Replica(mode).watch(ctx, hands)
+		control, err := Replica(mode).Serving().watch(ctx, hands)
 		control.Control = true
 		trace.Startups = append(trace.Startups, control)
 		if err != nil {
@@ -328,12 +336,21 @@ func (s Start) untilAnswered(ctx context.Context, hands harness.Hands, replica h
 		answers, refused, err := s.round(ctx, hands, replica)
 		if err == nil && len(answers) > 0 && refused == 0 && !unready(answers) {
 			seen.After = answers
-			return
+			if !s.serving || accepted(hands.Target().Profile, answers) {
+				return
+			}
 		}
 		if !pause(ctx, 20*time.Millisecond) {
 			return
 		}
 	}
+}
+
+// accepted reports that every call with a valid credential was.
+func accepted(p harness.Profile, answers []harness.Exchange) bool {
+	return !slices.ContainsFunc(answers, func(x harness.Exchange) bool {
+		return x.Request.Variant == validCredential && !p.Accepts(x.Observation.Status)
+	})
 }
 
 // unready reports that every call was answered 503: it listens, and says that
@@ -369,6 +386,9 @@ func (s Start) round(ctx context.Context, hands harness.Hands, replica harness.R
 	return answers, refused, nil
 }
 
+// validCredential is the variant of a call with a valid credential.
+const validCredential = "valid credential"
+
 // direct are the calls that reach a service behind the ingress: with a valid
 // credential (in mtls mode the identity header, as the ingress would set it),
 // and with none.
@@ -377,20 +397,20 @@ func direct(t *harness.Target, mode harness.Mode, face harness.Face) ([]harness.
 	for _, endpoint := range t.Endpoints {
 		none := plain(t, mode, endpoint)
 		none.Variant, none.Face = "no credential", &face
-		valid := plain(t, mode, endpoint)
-		valid.Variant, valid.Face = "valid credential", &face
+		shown := plain(t, mode, endpoint)
+		shown.Variant, shown.Face = validCredential, &face
 		if mode == harness.OIDC {
 			sound, err := Sound(t, mode, endpoint)
 			if err != nil {
 				return nil, err
 			}
-			valid.Set("Authorization", sound.Get("Authorization"))
-			valid.Credential = sound.Credential
+			shown.Set("Authorization", sound.Get("Authorization"))
+			shown.Credential = sound.Credential
 		} else {
-			forwarded(t, &valid, t.Certs.EnrolledCN)
-			valid.Credential = "identity header of an enrolled client"
+			forwarded(t, &shown, t.Certs.EnrolledCN)
+			shown.Credential = "identity header of an enrolled client"
 		}
-		for _, r := range []harness.Request{none, valid} {
+		for _, r := range []harness.Request{none, shown} {
 			r.Set("Host", Authority(face))
 			requests = append(requests, r)
 		}

@@ -107,7 +107,7 @@ var FailFast = []Expectation{
 		ID: "FFS-015", Title: "What is required depends on the mode", Clauses: []string{"2.2", "2.5"},
 		Source: "runbook section 2", Level: MAY,
 		Rule:     Says("A service in oidc mode starts without clients/allowed, which it does not use; one in mtls mode without oidc_jwks_uri exits, or enforces."),
-		Stimulus: probe.Replica(OIDC).WithoutField(probe.ListField).Or(probe.Replica(MTLS).WithoutField("oidc_jwks_uri")),
+		Stimulus: probe.Replica(OIDC).WithoutField(probe.ListField).Serving().Or(probe.Replica(MTLS).WithoutField("oidc_jwks_uri")),
 		Outcome: outcome.PerStart{
 			"while aegis/runtime lacks clients/allowed": outcome.Serves(), "while aegis/runtime lacks oidc_jwks_uri": outcome.RefusesOrEnforces(),
 		},
