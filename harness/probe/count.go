@@ -130,8 +130,12 @@ func (c Counting) tally(ctx context.Context, hands harness.Hands, mode harness.M
 	if c.apart {
 		tally.Of = c.variants[0].Name + " at " + c.endpoints[0]
 	}
-	for range c.times {
-		round, err := c.Calls.Act(ctx, hands)
+	calls, rounds := c.Calls, c.times
+	if c.readings == 0 && !calls.together { // nothing is read between the rounds
+		calls.variants, rounds = slices.Repeat(calls.variants, rounds), 1
+	}
+	for range rounds {
+		round, err := calls.Act(ctx, hands)
 		if err != nil {
 			return err
 		}

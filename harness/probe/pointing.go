@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,12 +109,15 @@ func forms(spot harness.Spot, issuer string) []form {
 // endpoint has of them.
 type Flood struct{ kids int }
 
+// floodLanes are few: of unknown kids that come at once, a service may fetch for all.
+const floodLanes = 4
+
 // KidFlood sends so many unknown kids.
 func KidFlood(kids int) Flood { return Flood{kids} }
 
 // Words says what is done.
 func (f Flood) Words() string {
-	return fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on one connection, and count the fetches of the JWKS meanwhile", f.kids)
+	return fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches of the JWKS meanwhile", f.kids, floodLanes)
 }
 
 // Needs is the count of fetches, and a token to forge from.
@@ -154,7 +158,7 @@ func (f Flood) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	if err != nil {
 		return s.trace, err
 	}
-	s.trace.Exchanges = hands.SendTogether(ctx, requests)
+	s.trace.Exchanges = sendLots(ctx, hands, slices.Collect(slices.Chunk(requests, (len(requests)+floodLanes-1)/floodLanes)))
 	after, err := s.jwks.Fetches(ctx)
 	s.fact(FloodFetches, fmt.Sprint(after-before))
 	s.fact(FloodLasted, time.Since(began).String())

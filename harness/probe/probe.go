@@ -41,23 +41,59 @@ func Send(ctx context.Context, t *harness.Target, request harness.Request) harne
 }
 
 // SendTogether sends requests one after the other on one connection, which is
-// the first one's. When the connection ends early, what is left was not sent:
-// its transport outcome is the end's, or Broken where the end came between two
-// answers, as is a server's right: that tells nothing of the next request.
+// the first one's: see Connection.Send.
 func SendTogether(ctx context.Context, t *harness.Target, requests []harness.Request) []harness.Observation {
+	c := Connect(ctx, t, requests[0])
+	defer c.Close()
+	return c.Send(ctx, requests)
+}
+
+// Connection is one that was opened for a request, or the reason why it was not.
+type Connection struct {
+	conn  *wire
+	err   error
+	at    time.Time           // when all but waiting began
+	first harness.Observation // what the handshake was
+}
+
+// Connect opens a connection for a request: to its face, with its certificate.
+func Connect(ctx context.Context, t *harness.Target, r harness.Request) *Connection {
+	c := &Connection{at: time.Now()}
+	c.first.At = c.at
+	c.conn, c.err = dial(ctx, t, r, &c.first)
+	return c
+}
+
+// Waited says that the connection waited since it was opened, for nothing of the
+// target's: that is not counted in what is seen.
+func (c *Connection) Waited(d time.Duration) { c.at = c.at.Add(d) }
+
+// Close closes it.
+func (c *Connection) Close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+}
+
+// Send sends requests one after the other. When the connection ends early, what is
+// left was not sent: its transport outcome is the end's, or Broken where the end
+// came between two answers, as is a server's right: that tells nothing of the next
+// request. It is called once.
+func (c *Connection) Send(ctx context.Context, requests []harness.Request) []harness.Observation {
 	seen := make([]harness.Observation, len(requests))
 	for i := range seen {
-		seen[i] = harness.Observation{ProbeID: requests[i].Get(Header), At: time.Now()}
+		seen[i] = harness.Observation{ProbeID: requests[i].Get(Header), At: c.at}
 	}
-	w, err := dial(ctx, t, requests[0], &seen[0])
-	if err != nil {
+	if c.err != nil {
 		for i := range seen {
-			seen[i].Transport, seen[i].Detail, seen[i].AlertCode = classify(err)
+			seen[i].Transport, seen[i].Detail, seen[i].AlertCode = classify(c.err)
 			seen[i].Total = time.Since(seen[i].At)
 		}
 		return seen
 	}
-	defer func() { _ = w.Close() }()
+	c.first.ProbeID, c.first.At = seen[0].ProbeID, c.at
+	seen[0] = c.first
+	w := c.conn
 	defer context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })()
 	if requests[0].Protocol == h2 && requests[0].Raw != nil {
 		if err := w.frames(requests[0].Raw, &seen[0]); err != nil {

@@ -22,7 +22,7 @@ type Start struct {
 	unset    []string
 	hold     bool
 	never    bool // what is held is not let go
-	serving  bool // it is called until it accepts valid credentials, or the bound passed
+	serving  bool // it is called until it accepts valid credentials, or has had its time for keys
 	impostor bool
 	names    []string       // what its log must name, if it ends
 	sought   harness.Sought // what its log must not show, beside what the service holds
@@ -97,8 +97,8 @@ func (s Start) HeldVault() Start {
 	return s
 }
 
-// Serving calls it until it accepts valid credentials: a service may listen
-// before it has fetched its keys.
+// Serving calls it until it accepts valid credentials, for as long as new keys may
+// take: a service may listen before it has fetched any.
 func (s Start) Serving() Start {
 	s.serving = true
 	return s
@@ -326,6 +326,7 @@ func (s Start) whileHeld(ctx context.Context, hands harness.Hands, replica harne
 
 // untilAnswered calls the replica until it has ended or answered a whole round.
 func (s Start) untilAnswered(ctx context.Context, hands harness.Hands, replica harness.Replica, ended <-chan int, seen *harness.Startup) {
+	var listening time.Time
 	for {
 		select {
 		case code := <-ended:
@@ -336,7 +337,11 @@ func (s Start) untilAnswered(ctx context.Context, hands harness.Hands, replica h
 		answers, refused, err := s.round(ctx, hands, replica)
 		if err == nil && len(answers) > 0 && refused == 0 && !unready(answers) {
 			seen.After = answers
-			if !s.serving || accepted(hands.Target().Profile, answers) {
+			if listening.IsZero() {
+				listening = time.Now()
+			}
+			p := hands.Target().Profile
+			if !s.serving || accepted(p, answers) || time.Since(listening) > newKeyBound(p) {
 				return
 			}
 		}

@@ -266,21 +266,17 @@ func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) (
 		}
 		change = func(r *harness.Request) { present(r, Unenrolled().Name, pair) }
 	}
-	var exchanges []harness.Exchange
+	var requests []harness.Request
 	for i, endpoint := range t.Endpoints[:min(2, len(t.Endpoints))] {
-		var requests []harness.Request
 		for range []int{deniedPredicts, deniedEnrolments}[i] {
 			r := plain(t, mode, endpoint)
 			r.Variant = "denied " + endpoint.Name
 			change(&r)
 			requests = append(requests, r)
 		}
-		const together = 10
-		for group := range slices.Chunk(requests, together) {
-			exchanges = append(exchanges, hands.SendTogether(ctx, group)...)
-		}
 	}
-	return exchanges, nil
+	const together = 10
+	return sendLots(ctx, hands, slices.Collect(slices.Chunk(requests, together))), nil
 }
 
 // freshConnections is how many connections are opened for EveryReplica: of three replicas

@@ -449,14 +449,20 @@ func (c Crowd) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 			lots = append(lots, c.lot(t, who.Name, certificate, protocol))
 		}
 	}
+	trace.Exchanges = sendLots(ctx, hands, lots)
+	return trace, nil
+}
+
+// sendLots sends some lots at once, each on a connection of its own; exchanges come
+// in order.
+func sendLots(ctx context.Context, hands harness.Hands, lots [][]harness.Request) []harness.Exchange {
 	answers := make([][]harness.Exchange, len(lots))
 	var wait sync.WaitGroup
 	for i, lot := range lots {
 		wait.Go(func() { answers[i] = hands.SendTogether(ctx, lot) })
 	}
 	wait.Wait()
-	trace.Exchanges = slices.Concat(answers...)
-	return trace, nil
+	return slices.Concat(answers...)
 }
 
 // lot is what one client sends on one connection: to every endpoint in turn.

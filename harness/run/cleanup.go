@@ -54,7 +54,7 @@ func (e *Engine) Remove(ctx context.Context, created []harness.Request) (removed
 		if !ok {
 			continue
 		}
-		seen := e.send(ctx, []harness.Request{call}, true, e.together)[0].Observation
+		seen := e.send(ctx, []harness.Request{call}, e.together)[0].Observation
 		gone := []int{http.StatusNotFound, http.StatusGone}
 		if seen.Status/100 == 2 || slices.Contains(gone, seen.Status) {
 			removed++

@@ -23,7 +23,7 @@ import (
 
 // Options says how requests are sent. The zero value suits a stack of our own.
 type Options struct {
-	Concurrency int           // requests at once; default 8
+	Concurrency int           // requests at once, while as many connections are being opened; default 8
 	Rate        float64       // requests a second; 0 is unpaced
 	Burst       int           // default 10
 	TimeOut     time.Duration // of one request; default 10 s
@@ -42,7 +42,8 @@ type Options struct {
 type Engine struct {
 	target      *harness.Target
 	options     Options
-	places      chan struct{}
+	places      chan struct{} // of requests under way
+	doors       chan struct{} // of connections that are being opened
 	pace        *rate.Limiter
 	controls    ledger
 	credentials wallet
@@ -70,6 +71,7 @@ func New(t *harness.Target, o Options) *Engine {
 	e := &Engine{
 		target: t, options: o,
 		places: make(chan struct{}, o.Concurrency),
+		doors:  make(chan struct{}, o.Concurrency),
 		pace:   rate.NewLimiter(limit, o.Burst),
 		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter},
 		client: &http.Client{Timeout: o.TimeOut, Transport: &http.Transport{MaxIdleConnsPerHost: o.Concurrency},
@@ -96,7 +98,7 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 	go func() {
 		defer close(told)
 		var group errgroup.Group
-		group.SetLimit(e.options.Concurrency)
+		group.SetLimit(2 * e.options.Concurrency)
 		var alone []int
 		for i, x := range expectations {
 			if x.Alone() {
@@ -124,11 +126,10 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 }
 
 // sending is how requests are put on the wire.
-type sending func(context.Context, []harness.Request) []harness.Observation
+type sending func(context.Context, []harness.Request) ([]harness.Observation, error)
 
-// send sends requests on one connection: each waits for its turn, and for its
-// place if it takes one.
-func (e *Engine) send(ctx context.Context, requests []harness.Request, place bool, by sending) []harness.Exchange {
+// send sends requests on one connection, each in its turn.
+func (e *Engine) send(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
 	exchanges := make([]harness.Exchange, len(requests))
 	for i, r := range requests {
 		exchanges[i].Request = r
@@ -142,17 +143,11 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, place boo
 	if err := e.note(requests); err != nil {
 		return unsent(exchanges, err)
 	}
-	if place {
-		select {
-		case e.places <- struct{}{}:
-		case <-ctx.Done():
-			return unsent(exchanges, ctx.Err())
-		}
-		defer func() { <-e.places }()
+	seen, err := by(ctx, requests)
+	if err != nil {
+		return unsent(exchanges, err)
 	}
-	limited, cancel := context.WithTimeout(ctx, e.options.TimeOut)
-	defer cancel()
-	for i, seen := range by(limited, requests) {
+	for i, seen := range seen {
 		seen.Reached = e.reached(ctx, requests[i], seen)
 		exchanges[i].Observation = seen
 		e.rails.watch(requests[i], seen)
@@ -161,9 +156,52 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, place boo
 	return exchanges
 }
 
-// together sends on one connection that is the requests' own.
-func (e *Engine) together(ctx context.Context, requests []harness.Request) []harness.Observation {
-	return probe.SendTogether(ctx, e.target, requests)
+// together sends on one connection that is the requests' own. It is opened while
+// others have their place: a request that is next costs one round trip then.
+func (e *Engine) together(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
+	if err := enter(ctx, e.doors); err != nil {
+		return nil, err
+	}
+	conn, left := e.connect(ctx, requests[0])
+	<-e.doors
+	defer conn.Close()
+	opened := time.Now()
+	if err := enter(ctx, e.places); err != nil {
+		return nil, err
+	}
+	defer func() { <-e.places }()
+	conn.Waited(time.Since(opened))
+	limited, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return conn.Send(limited, requests), nil
+}
+
+// atOnce is together without a place: beside all others.
+func (e *Engine) atOnce(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
+	conn, left := e.connect(ctx, requests[0])
+	defer conn.Close()
+	limited, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return conn.Send(limited, requests), nil
+}
+
+// connect opens a connection for a request, and says what is left of the time-out.
+func (e *Engine) connect(ctx context.Context, r harness.Request) (*probe.Connection, time.Duration) {
+	limited, cancel := context.WithTimeout(ctx, e.options.TimeOut)
+	defer cancel()
+	began := time.Now()
+	conn := probe.Connect(limited, e.target, r)
+	return conn, e.options.TimeOut - time.Since(began)
+}
+
+// enter takes a place, which is left by a receive.
+func enter(ctx context.Context, places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // turn waits until one more request may be sent.
@@ -249,7 +287,7 @@ func (e *Engine) control(ctx context.Context, l lane) harness.Exchange {
 		if err != nil {
 			return unsent([]harness.Exchange{{}}, err)[0]
 		}
-		return e.send(ctx, []harness.Request{probe.With(e.target, l.mode, endpoint, credential)}, true, e.together)[0]
+		return e.send(ctx, []harness.Request{probe.With(e.target, l.mode, endpoint, credential)}, e.together)[0]
 	}
 	return unsent([]harness.Exchange{{}}, fmt.Errorf("no endpoint %q", l.endpoint))[0]
 }
@@ -273,10 +311,10 @@ func (h *hands) Send(ctx context.Context, r harness.Request) harness.Exchange {
 }
 
 func (h *hands) SendTogether(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendBy(ctx, requests, true, h.together)
+	return h.sendBy(ctx, requests, h.together)
 }
 
-func (h *hands) sendBy(ctx context.Context, requests []harness.Request, place bool, by sending) []harness.Exchange {
+func (h *hands) sendBy(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
 	if err := h.before(ctx, requests); err != nil {
 		exchanges := make([]harness.Exchange, len(requests))
 		for i, r := range requests {
@@ -285,7 +323,7 @@ func (h *hands) sendBy(ctx context.Context, requests []harness.Request, place bo
 		return unsent(exchanges, err)
 	}
 	h.sent.Add(int64(len(requests)))
-	return h.send(ctx, requests, place, by)
+	return h.send(ctx, requests, by)
 }
 
 func (h *hands) Hold(like harness.Request) harness.Held { return held{h, probe.Hold(h.target, like)} }
@@ -297,26 +335,32 @@ type held struct {
 }
 
 func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
-	return c.hands.sendBy(ctx, []harness.Request{r}, true, func(ctx context.Context, requests []harness.Request) []harness.Observation {
-		return []harness.Observation{c.Held.Send(ctx, requests[0])}
+	return c.hands.sendBy(ctx, []harness.Request{r}, func(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
+		if err := enter(ctx, c.hands.places); err != nil {
+			return nil, err
+		}
+		defer func() { <-c.hands.places }()
+		limited, cancel := context.WithTimeout(ctx, c.hands.options.TimeOut)
+		defer cancel()
+		return []harness.Observation{c.Held.Send(limited, requests[0])}, nil
 	})[0]
 }
 
 func (h *hands) SendAll(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendAll(ctx, requests, h.options.Concurrency, true)
+	return h.sendAll(ctx, requests, 2*h.options.Concurrency, h.together) // those with a place, and the next
 }
 
 func (h *hands) SendAtOnce(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendAll(ctx, requests, len(requests), false)
+	return h.sendAll(ctx, requests, len(requests), h.atOnce)
 }
 
-func (h *hands) sendAll(ctx context.Context, requests []harness.Request, limit int, place bool) []harness.Exchange {
+func (h *hands) sendAll(ctx context.Context, requests []harness.Request, limit int, by sending) []harness.Exchange {
 	exchanges := make([]harness.Exchange, len(requests))
 	var group errgroup.Group
 	group.SetLimit(max(1, limit))
 	for i, r := range requests {
 		group.Go(func() error {
-			exchanges[i] = h.sendBy(ctx, []harness.Request{r}, place, h.together)[0]
+			exchanges[i] = h.sendBy(ctx, []harness.Request{r}, by)[0]
 			return nil
 		})
 	}
