@@ -328,6 +328,16 @@ func (e Expectation) Missing(t *Target) []Capability {
 	return missing
 }
 
+// OneSided reports whether the target lacks only the accepted calls that must
+// surround the stimulus. Sent without them it can fail, where what must be refused
+// is served (rulings 0.2), and it cannot pass (rulings 0.3).
+func (e Expectation) OneSided(t *Target) bool {
+	missing, controls, needs := e.Missing(t), e.controls(t), e.Stimulus.Needs()
+	return len(missing) > 0 && !slices.ContainsFunc(missing, func(c Capability) bool {
+		return !slices.Contains(controls, c) || slices.Contains(needs, c)
+	})
+}
+
 // controls are the credentials that accepted requests around the stimulus need,
 // in every mode that it addresses: no refusal counts without them.
 func (e Expectation) controls(t *Target) []Capability {

@@ -21,6 +21,9 @@ var gives = map[harness.Capability]string{
 	harness.PlainPort: "target.plain_url", harness.IngressAddresses: "target.siblings",
 }
 
+// OursOnly is what grants a capability that no configuration can.
+const OursOnly = "only a stack of ours: conformance run"
+
 // Gives says what in a configuration grants a capability, or that nothing does.
 func Gives(c harness.Capability) string {
 	if effect, ok := strings.CutPrefix(string(c), string(harness.Allows(""))); ok {
@@ -32,5 +35,5 @@ func Gives(c harness.Capability) string {
 	if said := gives[c]; said != "" {
 		return said
 	}
-	return "only a stack of ours: conformance run"
+	return OursOnly
 }

@@ -29,15 +29,17 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 		f.Verdict, f.Reason = harness.NotExercised, interrupted
 		return f
 	}
-	if before := standing(e.target, x); before.Verdict != "" {
-		before.Want = f.Want
+	before := standing(e.target, x)
+	before.Want = f.Want
+	bare := oneSided(e.target, x)
+	if before.Verdict != "" && !bare {
 		return before
 	}
 	if why := e.Stopped(); why != "" {
 		f.Verdict, f.Reason = harness.NotExercised, "the run stopped: "+why
 		return f
 	}
-	h := &hands{Engine: e, controlled: x.Stimulus.Controlled()}
+	h := &hands{Engine: e, controlled: x.Stimulus.Controlled() && !bare}
 	h.openRing(ctx, x.Stimulus)
 	if refusal := h.ring.broken(); refusal != "" {
 		f.Verdict, f.Reason = harness.Inconclusive, refusal
@@ -49,9 +51,24 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	f.Requests = int(h.sent.Load())
 	f.Control = h.ring.words()
 	conclude(ctx, &f, x, e.target, h, trace, err)
+	if bare && ctx.Err() == nil {
+		f = unflanked(f, before)
+	}
 	f.Notes = append(f.Notes, withheld(e.target, x)...)
 	f.Millis = time.Since(began).Milliseconds()
 	return f
+}
+
+// unflanked is what a finding is worth that no accepted call could surround: a
+// request that was served stands, and whatever else was seen shows nothing.
+func unflanked(seen, before harness.Finding) harness.Finding {
+	if seen.Verdict == harness.Fail && seen.Bucket == harness.Security {
+		seen.Notes = append(seen.Notes, "no accepted call stands beside it: "+before.Reason)
+		return seen
+	}
+	before.Requests = seen.Requests
+	before.Reason += ", so that no refusal counts; nothing was seen to be served that must not be"
+	return before
 }
 
 // withheld tells which endpoints an expectation about every one left out.

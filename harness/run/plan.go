@@ -14,7 +14,8 @@ type Planned struct {
 	Reason  string               `json:"reason"`
 	Missing []harness.Capability `json:"missing"`
 	// Requests is how many requests its stimulus sends, its controls left out;
-	// -1 when that turns on what is answered. Writes are those of them that write
+	// -1 when that turns on what is answered. A row that is not exercised sends
+	// some where it lacks its controls only: it can fail, and cannot pass. Writes are those of them that write
 	// where they are accepted.
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
@@ -42,15 +43,13 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 	p := Planned{ID: x.ID, Missing: []harness.Capability{}}
 	if f := standing(t, x); f.Verdict != "" {
 		p.Verdict, p.Reason, p.Missing = f.Verdict, f.Reason, append(p.Missing, f.Missing...)
-		return p
+		if !oneSided(t, x) {
+			return p
+		}
 	}
-	p.Requests = -1
-	stimulus, ok := x.Stimulus.(counted)
+	requests, ok := foretold(t, x)
 	if !ok {
-		return p
-	}
-	requests, ok := stimulus.Requests(t)
-	if !ok {
+		p.Requests = -1
 		return p
 	}
 	p.Requests = len(requests)
@@ -60,6 +59,25 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 		}
 	}
 	return p
+}
+
+// foretold are the requests of a stimulus, where that can be told.
+func foretold(t *harness.Target, x harness.Expectation) ([]harness.Request, bool) {
+	stimulus, ok := x.Stimulus.(counted)
+	if !ok {
+		return nil, false
+	}
+	return stimulus.Requests(t)
+}
+
+// oneSided reports whether an expectation that cannot be exercised is sent all the
+// same: it lacks its controls only, and what it sends is known.
+func oneSided(t *harness.Target, x harness.Expectation) bool {
+	if x.NotApplicable(t) != "" || !x.OneSided(t) {
+		return false
+	}
+	_, ok := foretold(t, x)
+	return ok
 }
 
 // standing is how an expectation stands before anything is sent: its verdict is

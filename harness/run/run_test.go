@@ -118,6 +118,30 @@ func TestControlRefusedAfter(t *testing.T) {
 	}
 }
 
+// TestWithoutCredentials: a target that grants no credential is asked all the same.
+// What it serves fails; what it refuses is not exercised, and never passes.
+func TestWithoutCredentials(t *testing.T) {
+	for status, want := range map[int]harness.Verdict{
+		http.StatusOK: harness.Fail, http.StatusUnauthorized: harness.NotExercised,
+		http.StatusBadGateway: harness.NotExercised, http.StatusTeapot: harness.NotExercised,
+	} {
+		s := serve(t, always(status))
+		s.Tokens.Valid = ""
+		plan := Plan(s.Target, refusing("X-1"))
+		if plan.Verdict != harness.NotExercised || plan.Requests != len(s.Endpoints) {
+			t.Errorf("%d: planned %s, %d requests", status, plan.Verdict, plan.Requests)
+		}
+		f := judge(t, s.Target, Options{}, refusing("X-1"))
+		all, controls := s.seen()
+		if f.Verdict != want || f.Requests != plan.Requests || len(all) != plan.Requests || controls != 0 {
+			t.Errorf("%d: %s (%s), %d requests, %d came", status, f.Verdict, f.Reason, f.Requests, len(all))
+		}
+		if want == harness.Fail && (f.Bucket != harness.Security || len(f.Notes) == 0) || want != harness.Fail && !slices.Equal(f.Missing, plan.Missing) {
+			t.Errorf("%d: bucket %q, lacks %v, notes %v", status, f.Bucket, f.Missing, f.Notes)
+		}
+	}
+}
+
 // TestSharedControls: many findings share their controls, and each request is
 // still surrounded, by the service's own clock.
 func TestSharedControls(t *testing.T) {

@@ -145,6 +145,18 @@ func TestVerdict(t *testing.T) {
 				in.Findings[i] = finding(f.ID, harness.NotApplicable)
 			}
 		}, Invalid, 3, "nothing was judged"},
+		{"no credential, and requests were sent", func(in *Input) {
+			for i, f := range in.Findings {
+				in.Findings[i] = finding(f.ID, harness.NotExercised, harness.GivenTokens)
+				in.Findings[i].Requests = 1
+			}
+		}, Incomplete, 3, "no refusal counts without an accepted call"},
+		{"no credential, and nothing was sent", func(in *Input) {
+			for i, f := range in.Findings {
+				in.Findings[i] = finding(f.ID, harness.NotExercised, harness.GivenTokens)
+				in.Findings[i].Requests = 0
+			}
+		}, Invalid, 3, "nothing was judged"},
 		{"empty catalogue", func(in *Input) { in.Catalogue, in.Findings = nil, nil }, Invalid, 3, "nothing was judged"},
 		{"finding missing", func(in *Input) { in.Findings = in.Findings[:2] }, Invalid, 3, "no finding was recorded for MTLS-001"},
 		{"unknown ID", func(in *Input) { in.Findings = append(in.Findings, pass("NEW-001")) }, Invalid, 3, "NEW-001"},

@@ -47,13 +47,30 @@ func (r Record) invalidity() []string {
 	}
 	why = append(why, r.changes()...)
 	why = append(why, r.mistaken()...)
-	if r.Totals[harness.Pass]+r.Totals[harness.Fail] == 0 && r.Stopped == "" {
+	if r.judged() == 0 && r.Stopped == "" && !r.unflanked() {
 		why = append(why, "nothing was judged: no expectation passed or failed")
 	}
 	if ids := r.ids(func(f Finding) bool { return f.Reason == noFinding }); len(ids) > 0 {
 		why = append(why, fmt.Sprintf("no finding was recorded for %s", some(ids)))
 	}
 	return why
+}
+
+// judged is how many expectations passed or failed.
+func (r Record) judged() int { return r.Totals[harness.Pass] + r.Totals[harness.Fail] }
+
+// unflanked reports whether requests were sent, nothing was judged of them, and
+// each row says what it lacks: no credential was granted, so that no accepted call
+// stood beside a refusal. It is a run that saw little, and not one that went wrong.
+func (r Record) unflanked() bool {
+	sent := 0
+	for _, f := range r.Findings {
+		if f.Verdict != harness.NotApplicable && (f.Verdict != harness.NotExercised || len(f.Missing) == 0) {
+			return false
+		}
+		sent += f.Requests
+	}
+	return r.judged() == 0 && sent > 0
 }
 
 // changes lists what did not stay as it was planned, or as it was at the start.
@@ -118,6 +135,9 @@ func (r Record) gaps() []string {
 	}
 	if r.Stopped != "" {
 		why = append(why, "the run stopped: "+r.Stopped)
+	}
+	if r.unflanked() {
+		why = append(why, "nothing passed, as no refusal counts without an accepted call beside it: grant a token or certificates first")
 	}
 	add("the harness broke", r.ids(func(f Finding) bool { return f.Verdict == harness.Error }))
 	add("inconclusive", r.ids(func(f Finding) bool { return f.Verdict == harness.Inconclusive }))

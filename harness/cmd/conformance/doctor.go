@@ -58,14 +58,12 @@ request or two to each face, and none that needs a credential. Each line is ok,
 warn or fail, with the fix; the exit status is 4 where one is fail.`,
 		Example: "  conformance doctor\n  conformance doctor --config staging.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
-			defer cancel()
 			failed := false
 			show := func(a ailment) {
 				failed = failed || a.mark == markFail
 				_ = tell(c, a.String())
 			}
-			examineEngine(ctx, show)
+			within(c.Context(), func(ctx context.Context) { examineEngine(ctx, show) })
 			all, err := from.load()
 			if err != nil && from.path == "" && errors.Is(err, errNoConfig) {
 				show(ailment{markWarn, "configuration", "there is none", "conformance init writes one, where a live target is meant"})
@@ -74,7 +72,7 @@ warn or fail, with the fix; the exit status is 4 where one is fail.`,
 			}
 			for _, l := range all {
 				show(ailment{markOK, "configuration", l.Source + ", target " + l.Target.Name, ""})
-				examine(ctx, l, show)
+				within(c.Context(), func(ctx context.Context) { examine(ctx, l, show) })
 			}
 			if failed {
 				return status(exitEnvironment)
@@ -84,6 +82,13 @@ warn or fail, with the fix; the exit status is 4 where one is fail.`,
 	}
 	from.flags(c)
 	return c
+}
+
+// within gives a look a minute of its own: a slow engine takes none of a target's.
+func within(ctx context.Context, look func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	look(ctx)
 }
 
 // examineEngine looks for an engine and its images: a live target needs neither.

@@ -91,7 +91,7 @@ func planned(l config.Loaded, selected []harness.Expectation) (targetPlan, error
 func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", p.Target)
-	runs, cannot, out, requests, writes, unknown := 0, 0, 0, 0, 0, 0
+	runs, cannot, out, requests, writes, unknown, bare, bareRequests := 0, 0, 0, 0, 0, 0, 0, 0
 	lacks := map[harness.Capability]int{}
 	for i, r := range p.Rows {
 		switch r.Verdict {
@@ -100,6 +100,10 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 			fmt.Fprintf(&b, "%-9s not applicable  %s\n", r.ID, r.Reason)
 		case harness.NotExercised:
 			cannot++
+			if r.Requests > 0 {
+				bare++
+				bareRequests += r.Requests
+			}
 			for _, c := range r.Missing {
 				lacks[c]++
 			}
@@ -123,8 +127,66 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	for _, name := range slices.Sorted(maps.Keys(p.Withheld)) {
 		fmt.Fprintf(&b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
 	}
+	if bare > 0 {
+		fmt.Fprintf(&b, "%d of those that cannot are sent all the same, %d requests: they fail where they are served, and pass nothing without an accepted call\n", bare, bareRequests)
+	}
 	for _, c := range slices.Sorted(maps.Keys(lacks)) {
-		fmt.Fprintf(&b, "%-20s would let %d more run, as far as they lack nothing else: %s\n", c, lacks[c], config.Gives(c))
+		fmt.Fprintf(&b, "%-20s is lacked by %d: %s\n", c, lacks[c], config.Gives(c))
+	}
+	for i, s := range p.steps() {
+		fmt.Fprintf(&b, "%s %s would add %d rows\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.grant, s.adds)
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// step is a grant, and how many expectations more would run with it, after the
+// steps before it.
+type step struct {
+	grant string
+	adds  int
+}
+
+// steps are the grants to give, that which adds most first: until none adds
+// any by itself.
+func (p targetPlan) steps() []step {
+	given := map[string]bool{}
+	open := func(r run.Planned, also string) bool {
+		return !slices.ContainsFunc(r.Missing, func(c harness.Capability) bool {
+			grant := config.Gives(c)
+			return grant != also && !given[grant]
+		})
+	}
+	var steps []step
+	for {
+		adds := map[string]int{}
+		for _, r := range p.Rows {
+			for _, grant := range granting(r.Missing) {
+				if r.Verdict == harness.NotExercised && !open(r, "") && open(r, grant) {
+					adds[grant]++
+				}
+			}
+		}
+		best := ""
+		for _, grant := range slices.Sorted(maps.Keys(adds)) {
+			if grant != config.OursOnly && adds[grant] > adds[best] {
+				best = grant
+			}
+		}
+		if best == "" {
+			return steps
+		}
+		given[best] = true
+		steps = append(steps, step{best, adds[best]})
+	}
+}
+
+// granting is what would grant capabilities, each once.
+func granting(missing []harness.Capability) []string {
+	var all []string
+	for _, c := range missing {
+		if grant := config.Gives(c); !slices.Contains(all, grant) {
+			all = append(all, grant)
+		}
+	}
+	return all
 }
