@@ -309,7 +309,12 @@ func TestGrantCombinations(t *testing.T) {
 			out := t.TempDir()
 			c := command(t, "run", "--config", path, "--out", out, "--allow", effect)
 			c.Env = append(c.Env, "STAGING_VAULT_TOKEN="+d.root, "STAGING_PROXY_SECRET=between-proxy-and-service")
-			said, errs, code := finish(t, c)
+			said, errs, code, most := watch(t, c)
+			if most > 100<<10 {
+				t.Errorf("the run held %d KiB of memory, want 100 MiB at most (issue 4)", most)
+			} else {
+				t.Logf("%d MiB of memory", most>>10)
+			}
 			if code != exitIncomplete {
 				t.Errorf("status %d, want %d\n%s\n%s", code, exitIncomplete, said, errs)
 			}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/signoff"
@@ -48,14 +50,42 @@ func conformance(t *testing.T, args ...string) (stdout, stderr string, code int)
 
 func finish(t *testing.T, c *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
+	stdout, stderr, code, _ = watch(t, c)
+	return stdout, stderr, code
+}
+
+// watch is finish, with the most memory that the command held, in KiB; 0 where the
+// system does not tell. What it tells once a command has ended counts the pages of
+// its parent, too.
+func watch(t *testing.T, c *exec.Cmd) (stdout, stderr string, code, held int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Run(); err != nil {
-		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
-			t.Fatal(err)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+				t.Fatal(err)
+			}
+			return out.String(), errs.String(), c.ProcessState.ExitCode(), held
+		case <-time.After(20 * time.Millisecond):
+			held = max(held, peak(c.Process.Pid))
 		}
 	}
-	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+// peak is VmHWM of proc_pid_status(5).
+func peak(pid int) (kib int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if _, rest, ok := strings.Cut(string(text), "VmHWM:"); ok {
+		_, _ = fmt.Sscan(rest, &kib)
+	}
+	return kib
 }
 
 func record(t *testing.T, dir string) signoff.Record {
