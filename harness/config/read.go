@@ -178,10 +178,24 @@ func finish(s Sources, drafts []draft) ([]Loaded, error) {
 		}
 		all = append(all, l)
 	}
-	if problems = append(problems, sameName(all)...); len(problems) > 0 {
+	if problems = append(problems, sameName(all)...); len(problems) == 0 {
+		problems = oneImage(all)
+	}
+	if len(problems) > 0 {
 		return nil, problems
 	}
 	return all, nil
+}
+
+// oneImage finds an image beside others: the stack that is started for it is the
+// only target.
+func oneImage(all []Loaded) Problems {
+	i := slices.IndexFunc(all, func(l Loaded) bool { return l.Service.Image != "" })
+	if i < 0 || len(all) == 1 {
+		return nil
+	}
+	const path = "service.image"
+	return Problems{{At: all[i].Origins[path], Path: path, What: "a stack is started for it, and targets name what is there already", Do: "give the image a file of its own"}}
 }
 
 // sameName finds targets that a roll-up could not tell apart.

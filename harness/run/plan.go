@@ -15,8 +15,8 @@ type Planned struct {
 	Missing []harness.Capability `json:"missing"`
 	// Requests is how many requests its stimulus sends, its controls left out;
 	// -1 when that turns on what is answered. A row that is not exercised sends
-	// some where it lacks its controls only: it can fail, and cannot pass. Writes are those of them that write
-	// where they are accepted.
+	// some where it lacks its controls only: it can fail, and cannot pass. Writes
+	// are those of them that write where they are accepted.
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
 }

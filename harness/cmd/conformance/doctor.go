@@ -274,7 +274,20 @@ func permitted(path, need string, can []string) ailment {
 	return a
 }
 
-// examineGrants looks at the lifetimes of what is presented.
+// examineAWS reads the secret there; whether it may be written shows only when it is.
+func examineAWS(ctx context.Context, l config.Loaded, t *harness.Target, show func(ailment)) {
+	a := l.Grants.AWS
+	if a.Region == "" {
+		return
+	}
+	if _, err := t.Control.Secrets.Read(ctx); err != nil {
+		show(ailment{markFail, "AWS read", err.Error(), "mend grants.aws, or allow secretsmanager:GetSecretValue on " + a.SecretID})
+		return
+	}
+	show(ailment{markOK, "AWS read", a.SecretID, ""})
+}
+
+// examineGrants looks at what is granted: whether it can be used, and how long.
 func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 	live, err := stack.Live(ctx, l, run.NewID(), func(string, string) {})
 	if err != nil {
@@ -283,6 +296,7 @@ func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 	}
 	defer func() { _ = live.Stop(ctx) }()
 	t := live.Target
+	examineAWS(ctx, l, t, show)
 	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
 		a := expiring("valid token", "it is valid", at, "give one that outlasts the run, or grants.tokens.client_credentials")
 		if a.mark == markWarn && time.Until(at) > 30*time.Minute || t.Control.Bearer != nil {
