@@ -1,12 +1,19 @@
 package stack
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/suites"
 )
 
 // TestKubernetesLogin lets the service's account into the real Vault by a token of
@@ -60,4 +67,36 @@ func TestKubernetesLogin(t *testing.T) {
 	if err := vault.NewStore(service, nil).Write(t.Context(), map[string]string{"a": "b"}); err == nil {
 		t.Error("the service's login writes its secrets")
 	}
+	wide := vault.SoundBinding().Role
+	wide["bound_service_account_names"] = []string{"*"}
+	for verdict, role := range map[harness.Verdict]map[string]any{harness.Pass: vault.SoundBinding().Role, harness.Fail: wide} {
+		put(t, c.vault.root, "auth/kubernetes/role/"+vault.KubernetesRole, role)
+		if f := judgeRole(t, c); f.Verdict != verdict {
+			t.Errorf("a live run on the role for %v: %s (%s), want %s", role["bound_service_account_names"], f.Verdict, f.Reason, verdict)
+		}
+	}
+}
+
+// judgeRole holds the service's role to SEC-004 as a live run does that may read it.
+func judgeRole(t *testing.T, c *containers) harness.Finding {
+	t.Helper()
+	token := put(t, c.vault.root, "auth/token/create", map[string]any{"policies": []string{"root"}}).Auth.ClientToken
+	dir := t.TempDir()
+	text := bothModesFile + fmt.Sprintf("grants: {vault: {address: %q, ca_bundle: file:servers.pem, login: {token: env:TOKEN}, service_role: {role: %s}}}\n", c.vault.root.Address(), vault.KubernetesRole)
+	for name, content := range map[string][]byte{"servers.pem": c.blueprint.servers.RootPEM(), "staging.yaml": []byte(text)} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := config.Load(config.Sources{Path: filepath.Join(dir, "staging.yaml"), Environ: []string{"TOKEN=" + token}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := Live(t.Context(), all[0], "run", func(string, string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = live.Stop(context.WithoutCancel(t.Context())) }()
+	x, _ := suites.Find("SEC-004")
+	return run.Judge(t.Context(), live.Target, x)
 }
