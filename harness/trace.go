@@ -37,6 +37,8 @@ type Request struct {
 	// face and the protocol; what comes is read until the connection ends, or falls
 	// silent.
 	Raw []byte
+	// Renegotiate asks for another handshake over TLS 1.2 in the place of a call.
+	Renegotiate bool
 	// Preface is sent before anything else, in the clear.
 	Preface []byte
 	// Split says how the ClientHello is cut; "" sends it whole.

@@ -175,3 +175,34 @@ func (s ShortLived) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 	j.Notes = append(j.Notes, "revocation is not declared: certificates are to be short-lived instead")
 	return j
 }
+
+// OneHandshake wants of a connection's calls what Calls wants, and that nobody who
+// asks for a second handshake gets it (RFC 5746 allows a server to refuse, to end the
+// connection, and to say nothing).
+type OneHandshake struct{ Calls harness.Outcome }
+
+// Want says what is wanted.
+func (o OneHandshake) Want(p harness.Profile) string {
+	return o.Calls.Want(p) + ", and no second handshake on a connection"
+}
+
+// Judge judges the calls, and what became of the second handshake: one that could not
+// be asked for is a note.
+func (o OneHandshake) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	asked := slices.IndexFunc(t.Exchanges, func(x harness.Exchange) bool { return x.Request.Renegotiate })
+	if asked < 0 {
+		return nothing()
+	}
+	calls := t
+	calls.Exchanges = t.Exchanges[:asked]
+	j := o.Calls.Judge(p, calls)
+	switch seen := t.Exchanges[asked].Observation; seen.Transport {
+	case harness.Answered:
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol, Exchange: asked, Got: seen.Detail, Want: o.Want(p)})
+	case harness.Unoffered:
+		j.Notes = append(j.Notes, "a second handshake could not be asked for: "+seen.Detail)
+	default:
+		j.Notes = append(j.Notes, "a second handshake was refused: "+string(seen.Transport))
+	}
+	return j
+}

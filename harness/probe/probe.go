@@ -54,12 +54,18 @@ type Connection struct {
 	err   error
 	at    time.Time           // when all but waiting began
 	first harness.Observation // what the handshake was
+	whole bool                // first is all that is to be seen
 }
 
 // Connect opens a connection for a request: to its face, with its certificate.
 func Connect(ctx context.Context, t *harness.Target, r harness.Request) *Connection {
 	c := &Connection{at: time.Now()}
 	c.first.At = c.at
+	if r.Renegotiate {
+		c.whole = true
+		renegotiate(ctx, t, r, &c.first)
+		return c
+	}
 	c.conn, c.err = dial(ctx, t, r, &c.first)
 	return c
 }
@@ -93,6 +99,9 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 	}
 	c.first.ProbeID, c.first.At = seen[0].ProbeID, c.at
 	seen[0] = c.first
+	if c.whole {
+		return seen
+	}
 	w := c.conn
 	defer context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })()
 	if requests[0].Protocol == h2 && requests[0].Raw != nil {

@@ -9,12 +9,13 @@ import (
 )
 
 // Steady calls several times on one connection, of each TLS version, as the
-// unenrolled client, who claims to be the enrolled one after his first call.
+// unenrolled client, who claims to be the enrolled one after his first call; on
+// another, of TLS 1.2, he asks for a second handshake.
 type Steady struct{}
 
 // Words says what is done.
 func (Steady) Words() string {
-	return "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, on one connection of each TLS version"
+	return "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, on one connection of each TLS version; ask for a second handshake on one of TLS 1.2"
 }
 
 // Needs is both clients.
@@ -53,6 +54,10 @@ func (Steady) Act(ctx context.Context, hands harness.Hands) (harness.Trace, erro
 		}
 		trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, calls)...)
 	}
+	again := plain(t, harness.MTLS, t.Endpoints[0])
+	present(&again, Unenrolled().Name, certificate)
+	again.Variant, again.Renegotiate = "a second handshake", true
+	trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, again))
 	return trace, nil
 }
 

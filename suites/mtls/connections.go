@@ -64,8 +64,8 @@ var Connections = []Expectation{
 	{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
 		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST,
-		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over TLS 1.2 and 1.3."),
-		Stimulus: probe.Steady{}, Outcome: outcome.Forbidden(),
+		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over TLS 1.2 and 1.3, and he gets no second handshake."),
+		Stimulus: probe.Steady{}, Outcome: outcome.OneHandshake{Calls: outcome.Forbidden()},
 	},
 	{
 		ID: "MTLS-009", Title: "Ticket of an open host", Clauses: []string{"3.2", "3.5"},
