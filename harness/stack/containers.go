@@ -178,7 +178,7 @@ func (c *containers) target(ctx context.Context, components []harness.Component)
 		return nil, err
 	}
 	t.Components = components
-	t.Control = &harness.Control{Launcher: c, Secrets: vault.NewStore(c.vault.root, c.vault.service), Vault: vault.NewOperator(c.vault.root, c.vault.key),
+	t.Control = &harness.Control{Launcher: c, Secrets: vault.NewStore(c.vault.root, c.vault.service), Vault: c.operator(),
 		JWKS: c.blueprint.door, Outside: c.blueprint.door, Logs: c.engine, Issuer: c.vault.issuer, OwnIssuer: c.vault.issuer}
 	t.Control.Deployment = deployment{c}
 	if !is.given() {

@@ -147,3 +147,60 @@ func (c *containers) turnToFront(ctx context.Context, front *placed) error {
 	c.vault.root = root
 	return vault.Active(ctx, root)
 }
+
+// activeNode is the node that is active, once one is.
+func (c *containers) activeNode(ctx context.Context) (*node, error) {
+	if err := vault.Active(ctx, c.vault.root); err != nil {
+		return nil, err
+	}
+	leader, err := c.vault.root.Sys().LeaderWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking Vault which node is active: %w", err)
+	}
+	for _, n := range c.nodes {
+		if strings.Contains(leader.LeaderAddress, "//"+n.name+":") {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("asking Vault which node is active: none of ours is at %q", leader.LeaderAddress)
+}
+
+// nodes are a Vault of several nodes in the hands of who runs it.
+type nodes struct {
+	*vault.Operator
+	c *containers
+}
+
+// operator is who runs Vault.
+func (c *containers) operator() harness.VaultControl {
+	one := vault.NewOperator(c.vault.root, c.vault.key)
+	if c.blueprint.spec.HA {
+		return nodes{one, c}
+	}
+	return one
+}
+
+// Seal seals so many, one after the other, that what is left is no majority: a node
+// that stands by cannot be sealed.
+func (n nodes) Seal(ctx context.Context) error {
+	for range nodeCount/2 + 1 {
+		active, err := n.c.activeNode(ctx)
+		if err != nil {
+			return err
+		}
+		if err := active.client.Sys().SealWithContext(ctx); err != nil {
+			return fmt.Errorf("sealing %s: %w", active.name, err)
+		}
+	}
+	return nil
+}
+
+// Unseal unseals those that are sealed, and returns when one is active.
+func (n nodes) Unseal(ctx context.Context) error {
+	for _, one := range n.c.nodes {
+		if _, err := one.client.Sys().UnsealWithContext(ctx, n.c.vault.key.Reveal()); err != nil {
+			return fmt.Errorf("unsealing %s: %w", one.name, err)
+		}
+	}
+	return vault.Active(ctx, n.c.vault.root)
+}

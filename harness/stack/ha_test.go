@@ -42,7 +42,10 @@ func TestVaultFailover(t *testing.T) {
 
 	steady := steadily(t, s.Target)
 	began := time.Now()
-	active := c.activeNode(t)
+	active, err := c.activeNode(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := active.remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,11 @@ func TestVaultFailover(t *testing.T) {
 	steady()
 	believes(t, s.Target)
 
-	if err := c.activeNode(t).client.Sys().SealWithContext(t.Context()); err != nil { // one of three is no majority
+	next, err := c.activeNode(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.client.Sys().SealWithContext(t.Context()); err != nil { // one of three is no majority
 		t.Fatal(err)
 	}
 	steady = steadily(t, s.Target)
@@ -111,22 +118,6 @@ func steadily(t *testing.T, target *harness.Target) (end func()) {
 		}
 		t.Logf("%d calls meanwhile, %d of them answered otherwise than before", calls.Load(), wrong.Load())
 	}
-}
-
-// activeNode is the node that is active.
-func (c *containers) activeNode(t *testing.T) *node {
-	t.Helper()
-	leader, err := c.vault.root.Sys().LeaderWithContext(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range c.nodes {
-		if strings.Contains(leader.LeaderAddress, "//"+n.name+":") {
-			return n
-		}
-	}
-	t.Fatalf("no node is at %q", leader.LeaderAddress)
-	return nil
 }
 
 // startsOrSays wants a replica to answer, or to end with the reason in its log.

@@ -37,7 +37,7 @@ func (s *session) each(ctx context.Context) error {
 	worst := exitPass
 	for i, name := range s.ingresses {
 		one := session{
-			runtime: s.runtime, ingress: name, service: s.service, config: s.config, rules: s.rules, out: filepath.Join(s.out, name), only: s.only,
+			runtime: s.runtime, ingress: name, service: s.service, config: s.config, rules: s.rules, ha: s.ha, out: filepath.Join(s.out, name), only: s.only,
 			dry: s.dry, verbose: s.verbose, concurrency: s.concurrency, waivers: s.waivers, console: s.console,
 		}
 		if i > 0 && len(s.only) == 0 {

@@ -130,6 +130,7 @@ func TestMistakesAreTold(t *testing.T) {
 		"certs":      {[]string{"certs"}, exitUsage, "--out"},
 		"image here": {[]string{"run", "--runtime", "embedded", "--service-image", "aegis", "--out", out}, exitUsage, "--runtime containers"},
 		"rules here": {[]string{"run", "--runtime", "embedded", "--alert-rules", "rules.yml", "--out", out}, exitUsage, "--runtime containers"},
+		"nodes here": {[]string{"run", "--runtime", "embedded", "--ha", "--out", out}, exitUsage, "--runtime containers"},
 		"no rules":   {[]string{"run", "--alert-rules", filepath.Join(out, "none.yml"), "--out", out}, exitUsage, "--alert-rules"},
 		"shard":      {[]string{"run", "--shard", "4/4", "--out", out}, exitUsage, "0/4 to 3/4"},
 		"shard only": {[]string{"run", "--shard", "0/4", "--only", "MTLS", "--out", out}, exitUsage, "--only"},

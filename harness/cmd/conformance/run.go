@@ -31,6 +31,7 @@ type session struct {
 	rules       []byte          // nil means ours
 	out         string
 	only        []string
+	ha          bool
 	shard       string
 	done        string
 	dry         bool
@@ -77,6 +78,7 @@ run; conformance init writes a file to begin with.`,
   conformance run --waivers waivers.yaml
   conformance run --service-image registry.example/aegis:1.4.2
   conformance run --alert-rules deploy/aegis-rules.yml
+  conformance run --ha --only FFS,SEC,ROT
   conformance run --config staging.yaml --allow writes`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if s.console, err = newConsole(c, s.output, s.verbose); err != nil {
@@ -89,9 +91,12 @@ run; conformance init writes a file to begin with.`,
 				if s.alertRules != "" {
 					return usage{errors.New("--alert-rules: a live target is watched by its own Prometheus (grants.prometheus), with the rules that are loaded there")}
 				}
+				if s.ha {
+					return usage{errors.New("--ha: a live target has the Vault that it has")}
+				}
 				return s.live(c.Context())
 			}
-			if err := s.readRules(); err != nil {
+			if err := s.contain(); err != nil {
 				return usage{err}
 			}
 			return s.each(c.Context())
@@ -102,6 +107,7 @@ run; conformance init writes a file to begin with.`,
 	f.StringSliceVar(&s.ingresses, "ingress", stack.Flavours()[:1], "what stands before the service, one after the other: "+strings.Join(stack.Flavours(), ", "))
 	f.StringVar(&s.service.Image, "service-image", "", "image under test, in the place of the reference service")
 	f.StringVar(&s.alertRules, "alert-rules", "", "rule file of the team's own, for the stack's Prometheus to load in the place of ours; needs containers")
+	f.BoolVar(&s.ha, "ha", false, "make Vault three nodes on raft behind one address; needs containers")
 	f.StringVar(&s.out, "out", "build/signoff", "directory of the sign-off")
 	f.StringSliceVar(&s.only, "only", nil, "judge only these: IDs, areas, chapters, levels or effects; the sign-off is then INVALID")
 	f.StringVar(&s.shard, "shard", "", "judge only this part, i/n, of the catalogue; conformance merge makes one sign-off of all")
@@ -117,15 +123,26 @@ run; conformance init writes a file to begin with.`,
 	return c
 }
 
-// readRules reads the team's rule file. Only a stack in containers is watched.
-func (s *session) readRules() (err error) {
-	switch {
-	case s.alertRules == "":
+// contain places in containers what stands nowhere else, and reads the team's rule
+// file.
+func (s *session) contain() (err error) {
+	for _, only := range []struct {
+		asked      bool
+		flag, lack string
+	}{
+		{s.alertRules != "", "--alert-rules", "nothing watches the embedded stack"},
+		{s.ha, "--ha", "the embedded Vault is one node"},
+	} {
+		switch {
+		case !only.asked:
+		case s.runtime == stack.Embedded:
+			return fmt.Errorf("%s: %s: use --runtime containers", only.flag, only.lack)
+		case s.runtime == stack.Auto:
+			s.runtime = stack.Containers
+		}
+	}
+	if s.alertRules == "" {
 		return nil
-	case s.runtime == stack.Embedded:
-		return errors.New("--alert-rules: nothing watches the embedded stack: use --runtime containers")
-	case s.runtime == stack.Auto:
-		s.runtime = stack.Containers
 	}
 	if s.rules, err = os.ReadFile(s.alertRules); err != nil {
 		return fmt.Errorf("--alert-rules: %w", err)
@@ -173,7 +190,7 @@ func (s *session) run(ctx context.Context) error {
 
 // judge starts the stack and holds it against the expectations.
 func (s *session) judge(ctx context.Context, in *signoff.Input, selected []harness.Expectation) error {
-	started, err := stack.Start(ctx, stack.Spec{Runtime: s.runtime, Ingress: s.ingress, Service: s.service, Rules: s.rules, Run: in.Run, Progress: s.console.step, Log: s.log(), Met: secrets.Register})
+	started, err := stack.Start(ctx, stack.Spec{Runtime: s.runtime, Ingress: s.ingress, Service: s.service, HA: s.ha, Rules: s.rules, Run: in.Run, Progress: s.console.step, Log: s.log(), Met: secrets.Register})
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
