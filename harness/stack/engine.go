@@ -36,8 +36,9 @@ const (
 	createBound = 20 * time.Second
 	// readyBound is how long a component may take to give its first answer.
 	readyBound = 30 * time.Second
-	// stopBound is how long removing all of a run may take (issue 2).
-	stopBound = 5 * time.Second
+	// stopBound is how long removing all of a run may take. An engine that is not
+	// busy needs a second or two of it: what is given up is left behind.
+	stopBound = 20 * time.Second
 	// poll is the pause between two questions to a component that is starting.
 	poll = 20 * time.Millisecond
 )
