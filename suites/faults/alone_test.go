@@ -58,3 +58,35 @@ func TestIngressFaultsAreCaughtWithoutTheService(t *testing.T) {
 		}
 	}
 }
+
+// TestShareKeepsWhatMustFail: a shared matrix judges a fault on all that must fail on
+// it, on a part of the rest, and on another part by another seed.
+func TestShareKeepsWhatMustFail(t *testing.T) {
+	f, ok := faults.ByID("M-162")
+	few, found := faults.ByID("M-006")
+	if !ok || !found {
+		t.Fatal("the faults of this test are gone")
+	}
+	whole := len(Plan{}.expectations(few))
+	seen := map[string]bool{}
+	for seed := range uint64(100) {
+		plan := Plan{Share: 6, Seed: seed}
+		if got, want := len(plan.expectations(f)), len(f.Falls()); got < want {
+			t.Fatalf("%s: %d judged of %d that must fail", f.ID, got, want)
+		}
+		part := plan.expectations(few)
+		if len(part) < len(few.Falls()) || len(part) > whole/2 {
+			t.Fatalf("seed %d: %d of %d judged", seed, len(part), whole)
+		}
+		for _, x := range part {
+			seen[x.ID] = true
+		}
+	}
+	if len(seen) != whole {
+		t.Errorf("a hundred seeds judged %d of %d expectations", len(seen), whole)
+	}
+	sound := faults.Fault{ID: "none", Component: reference}
+	if got := len((Plan{Share: 6}).expectations(sound)); got != len(suites.All()) {
+		t.Errorf("the reference is judged on %d of %d", got, len(suites.All()))
+	}
+}

@@ -6,6 +6,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"runtime/debug"
 	"slices"
@@ -56,6 +57,11 @@ type Plan struct {
 	// Areas narrows the expectations to some areas, IDs to some of them; none
 	// means all.
 	Areas, IDs []string
+	// Share, if over 1, judges a fault on what must fail on it, and on one in so many
+	// of the other expectations: others each time, by Seed. The reference is judged
+	// on all.
+	Share int
+	Seed  uint64
 	// Each receives results as they come, one at a time; nil discards.
 	Each     func(Result)
 	Progress func(string)
@@ -184,8 +190,18 @@ func (p Plan) expectations(f faults.Fault) []harness.Expectation {
 	serve := slices.ContainsFunc(f.Named, func(id string) bool { return !running(id) }) || f.Component == reference
 	return slices.DeleteFunc(suites.All(), func(x harness.Expectation) bool {
 		return len(p.Areas) > 0 && !slices.Contains(p.Areas, x.Area()) || len(p.IDs) > 0 && !slices.Contains(p.IDs, x.ID) ||
-			running(x.ID) && !run || !running(x.ID) && !serve
+			running(x.ID) && !run || !running(x.ID) && !serve || !p.has(f, x.ID)
 	})
+}
+
+// has reports whether an expectation is of a fault's share.
+func (p Plan) has(f faults.Fault, id string) bool {
+	if p.Share <= 1 || f.Component == reference || slices.Contains(f.Falls(), id) {
+		return true
+	}
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, p.Seed, f.ID, id)
+	return h.Sum64()%uint64(p.Share) == 0
 }
 
 // weigh compares what failed with what the fault names. A named expectation
