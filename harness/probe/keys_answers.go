@@ -1,0 +1,198 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// KeyOutage closes every connection to the key set after it was read.
+func KeyOutage() Keys {
+	return Keys{words: "let the JWKS endpoint fall silent, and once it was asked again call every critical endpoint with a valid token",
+		play: func(ctx context.Context, s *scene) error {
+			if err := s.fall(ctx); err != nil {
+				return err
+			}
+			return s.note(ctx, "", token.Sound())
+		}}
+}
+
+// fall is an outage that the target has noticed, if it looks.
+func (s *scene) fall(ctx context.Context) error {
+	if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
+		return err
+	}
+	return s.digested(ctx)
+}
+
+// Poison presents unknown kids during an outage, and then a valid token.
+func Poison() Keys {
+	return Keys{words: "during an outage of the JWKS endpoint call every critical endpoint with an unknown kid, and then with a valid token",
+		play: func(ctx context.Context, s *scene) error {
+			if err := s.fall(ctx); err != nil {
+				return err
+			}
+			if err := s.note(ctx, "", token.UnknownKey()); err != nil {
+				return err
+			}
+			return s.note(ctx, "", token.Sound())
+		}}
+}
+
+// Recovery ends an outage by a new key.
+func Recovery() Keys {
+	return Keys{words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key and with a valid one until they are accepted or the declared bound has passed",
+		play: func(ctx context.Context, s *scene) error {
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			if err := s.fall(ctx); err != nil {
+				return err
+			}
+			if err := s.publish(ctx, key); err != nil {
+				return err
+			}
+			// The new key first: once it is accepted, the key set is the new one.
+			for _, recipe := range []token.Recipe{token.SignedBy(OfNewKey, key), token.Sound()} {
+				calls, took, err := s.until(ctx, min(s.newKey(), time.Minute), s.accepted, recipe)
+				s.keep("", calls)
+				s.fact("after the outage a "+recipe.Name+" was accepted after", took.Round(time.Millisecond).String())
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+}
+
+// hostile are answers of a JWKS endpoint that hold no key set (JWKS-008).
+var hostile = []struct {
+	name   string
+	answer harness.JWKSAnswer
+}{
+	{"500", harness.JWKSAnswer{Status: 500}},
+	{"200 with HTML", harness.JWKSAnswer{ContentType: "text/html", Body: []byte("<!doctype html><title>Sign in</title>")}},
+	{"{}", harness.JWKSAnswer{Body: []byte("{}")}},
+	{"no keys", harness.JWKSAnswer{Body: []byte(`{"keys":[]}`)}},
+	{"keys that are null", harness.JWKSAnswer{Body: []byte(`{"keys":null}`)}},
+	{"a key set cut short", harness.JWKSAnswer{Body: []byte(`{"keys":[{"kty":"RSA","n":"`)}},
+	{"50 MB", harness.JWKSAnswer{Body: make([]byte, 64<<10), Repeat: 800}},
+}
+
+// HostileKeySets answers with what is no key set.
+func HostileKeySets() Keys {
+	return Keys{words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; each time, once it was asked, call every critical endpoint with a valid token and forged ones",
+		play: func(ctx context.Context, s *scene) error {
+			keys, err := s.sound()
+			if err != nil {
+				return err
+			}
+			all := append(slices.Clone(hostile), struct {
+				name   string
+				answer harness.JWKSAnswer
+			}{"the keys as text/plain", harness.JWKSAnswer{ContentType: "text/plain", Body: token.KeySet(keys...)}})
+			for _, h := range all {
+				if err := s.serve(ctx, h.answer); err != nil {
+					return err
+				}
+				if err := s.digested(ctx); err != nil {
+					return err
+				}
+				if err := s.note(ctx, "while the JWKS is "+h.name, token.Sound(), token.StolenKid(), token.UnknownKey()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+}
+
+// promptness is how long a call that needs no fetch may take.
+const promptness = 3 * time.Second
+
+// SlowKeySet holds the key set's answer back while it is asked for.
+func SlowKeySet() Keys {
+	return Keys{words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown kid and with a valid token",
+		play: func(ctx context.Context, s *scene) error {
+			if err := s.serve(ctx, harness.JWKSAnswer{Delay: time.Minute}); err != nil {
+				return err
+			}
+			var unknown []harness.Exchange
+			var failed error
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				unknown, failed = s.call(ctx, token.UnknownKey())
+			}()
+			err := s.whileHeld(ctx)
+			<-ended
+			s.keep("", unknown)
+			return errors.Join(err, failed)
+		}}
+}
+
+// whileHeld presents a valid token while the key set is being asked for.
+func (s *scene) whileHeld(ctx context.Context) error {
+	held, cancel := context.WithTimeout(ctx, s.patience())
+	defer cancel()
+	if err := s.jwks.Held(held); err != nil {
+		return fmt.Errorf("holding the key set back: %w: nobody asked for it within %s", ErrUnseen, s.patience())
+	}
+	prompt, cancel := context.WithTimeout(ctx, promptness)
+	defer cancel()
+	return s.note(prompt, "", token.Sound())
+}
+
+// RedirectedKeySet redirects the key set to another host and to plain HTTP.
+func RedirectedKeySet() Keys {
+	return Keys{words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every critical endpoint with a token of the key that listener serves",
+		needs: []harness.Capability{harness.OutOfBand},
+		play: func(ctx context.Context, s *scene) error {
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			keys, err := publics(append(slices.Clone(s.t.Tokens.Signing), key))
+			if err != nil {
+				return err
+			}
+			mark := "redirect-" + token.Random(8)
+			spot, err := s.t.Control.Outside.Listen(ctx, mark, token.KeySet(keys...))
+			if err != nil {
+				return fmt.Errorf("listening out of band: %w", err)
+			}
+			for _, to := range []struct{ name, url string }{{"to another host", spot.URL}, {"to plain HTTP", spot.Plain}} {
+				if to.url == "" {
+					continue
+				}
+				if err := s.serve(ctx, harness.JWKSAnswer{Status: 302, Location: to.url + "/jwks"}); err != nil {
+					return err
+				}
+				if err := s.digested(ctx); err != nil {
+					return err
+				}
+				if err := s.note(ctx, "redirected "+to.name, token.SignedBy(OfRedirect, key)); err != nil {
+					return err
+				}
+			}
+			return s.hits(ctx, mark)
+		}}
+}
+
+// hits keeps how often a mark of the outside was called.
+func (s *scene) hits(ctx context.Context, mark string) error {
+	n, err := s.t.Control.Outside.Hits(ctx, mark)
+	if err != nil {
+		return fmt.Errorf("counting calls out of band: %w", err)
+	}
+	s.fact(Called, fmt.Sprint(n))
+	return nil
+}
+
+// Called is the fact of calls that came to a listener of ours.
+const Called = "calls out of band"

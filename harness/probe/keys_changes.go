@@ -1,0 +1,78 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// NewKey publishes a key beside the others and waits until its tokens are
+// accepted.
+func NewKey() Keys {
+	return Keys{words: "publish a new key, and call every critical endpoint with its token until it is accepted or the declared bound has passed",
+		play: func(ctx context.Context, s *scene) error {
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			if err := s.publish(ctx, key); err != nil {
+				return err
+			}
+			calls, took, err := s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfNewKey, key))
+			s.keep("", calls)
+			s.fact("a new key was accepted after", took.Round(time.Millisecond).String())
+			return err
+		}}
+}
+
+// WithdrawnKey takes the first trusted key out and waits until its tokens are
+// refused; a new key stays.
+func WithdrawnKey() Keys {
+	return Keys{words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then with a token of another key",
+		play: func(ctx context.Context, s *scene) error {
+			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			left, err := publics(append(slices.Clone(other), key))
+			if err != nil {
+				return err
+			}
+			if err := s.serve(ctx, harness.JWKSAnswer{Body: token.KeySet(left...)}); err != nil {
+				return err
+			}
+			calls, took, err := s.until(ctx, s.removedKey(), unauthenticated, token.SignedBy(OfGoneKey, gone))
+			s.keep("", calls)
+			s.fact("a withdrawn key was refused after", took.Round(time.Millisecond).String())
+			if err != nil {
+				return err
+			}
+			calls, _, err = s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfStaying, key))
+			s.keep("", calls)
+			return err
+		}}
+}
+
+// Overlap presents tokens of an old and a new key in turn, while both are
+// published.
+func Overlap() Keys {
+	return Keys{words: "publish a new key beside the old ones, and once it is known call every critical endpoint with tokens of both",
+		play: func(ctx context.Context, s *scene) error {
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			public, err := token.Public(key)
+			if err != nil {
+				return err
+			}
+			if err := s.install(ctx, public); err != nil {
+				return err
+			}
+			return s.note(ctx, "", token.Sound(), token.SignedBy(OfNewKey, key))
+		}}
+}
