@@ -259,6 +259,9 @@ func (b *builder) pair(given config.Pair, into *harness.CertPair, cn *string) er
 	_, _, keyInVault := given.Key.InVault()
 	if b.paper && (chainInVault || keyInVault) {
 		pair, err := paperPair("on paper")
+		if cn == nil { // it may have to issue
+			pair, err = paperAuthority()
+		}
 		*into = pair
 		return err
 	}
@@ -298,11 +301,20 @@ func issued(a *certs.Authority, cn string) (harness.CertPair, error) {
 	return harness.CertPair{Chain: pair.ChainPEM(), Key: harness.Secret(key)}, err
 }
 
-// paperPair is a pair that nobody trusts.
+// paperPair is a pair that nobody trusts, paperAuthority one that issues.
 func paperPair(cn string) (harness.CertPair, error) {
 	a, err := certs.NewAuthority("On paper")
 	if err != nil {
 		return harness.CertPair{}, err
 	}
 	return issued(a, cn)
+}
+
+func paperAuthority() (harness.CertPair, error) {
+	a, err := certs.NewAuthority("On paper")
+	if err != nil {
+		return harness.CertPair{}, err
+	}
+	key, err := a.Pair().KeyPEM()
+	return harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)}, err
 }

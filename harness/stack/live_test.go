@@ -18,6 +18,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/suites"
 )
 
@@ -226,4 +227,23 @@ func port(t *testing.T, at string) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// TestPaperStandIns: what is in Vault is planned for as what it is declared to be.
+func TestPaperStandIns(t *testing.T) {
+	for algorithm, want := range map[string][2]bool{"ES256": {true, false}, "ES384": {true, false}, "RS256": {false, true}, "PS256": {false, false}, "EdDSA": {false, false}} {
+		l := config.Loaded{File: config.File{Mode: "both", Target: config.Target{URL: "https://a.test"}}}
+		l.Grants.Tokens.SigningKey = config.SigningKey{Key: "vault:a#b", ID: "a", Algorithm: algorithm}
+		l.Grants.Certificates = config.Certificates{Authority: config.Pair{Certificate: "vault:a#c", Key: "vault:a#d"}, EnrolledCN: "a", UnenrolledCN: "b"}
+		target, err := Paper(l, "run")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]bool{target.Grants(harness.MintEC), target.Grants(harness.MintRSA)}; got != want || !target.Grants(harness.MintTokens) || !target.Grants(harness.ClientCAKey) || !target.Grants(harness.GivenClientCerts) {
+			t.Errorf("%s: tokens of an EC and of an RSA key %v, want %v; issued certificates %v", algorithm, got, want, target.Grants(harness.GivenClientCerts))
+		}
+		if _, err := token.Sound().Make(token.From(target)); err != nil {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
 }

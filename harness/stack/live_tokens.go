@@ -52,19 +52,29 @@ func (b *builder) signing(t *harness.Target) error {
 	if k.Key == "" {
 		return nil
 	}
+	algorithm := k.Algorithm
 	key, err := b.secret("signing key", k.Key, func() (string, error) {
-		pair, err := paperPair("on paper")
-		return pair.Key.Reveal(), err
+		standIn, err := paperKey(k.Algorithm)
+		algorithm = standIn.Algorithm
+		return standIn.PEM.Reveal(), err
 	})
 	if err != nil {
 		return err
 	}
-	algorithm := k.Algorithm
-	if _, _, vaulted := k.Key.InVault(); b.paper && vaulted {
-		algorithm = "ES256" // the algorithm of the key that stands in
-	}
 	t.Tokens.Signing = []harness.SigningKey{{ID: k.ID, Algorithm: algorithm, PEM: key}}
 	return nil
+}
+
+// paperKey is a key that nobody trusts, of an algorithm's family.
+func paperKey(algorithm string) (harness.SigningKey, error) {
+	if strings.HasPrefix(algorithm, "ES") {
+		return token.NewKey()
+	}
+	key, err := token.NewRSAKey()
+	if !strings.HasPrefix(algorithm, "RS") {
+		key.Algorithm = "PS256" // of neither family that an expectation may be about
+	}
+	return key, err
 }
 
 // bearer makes a source of valid tokens, which must give one now.

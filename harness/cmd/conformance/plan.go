@@ -53,6 +53,7 @@ type targetPlan struct {
 	Target   string            `json:"target"`
 	Withheld map[string]string `json:"withheld"` // endpoints that are not called, and why
 	Rows     []run.Planned     `json:"rows"`
+	Steps    []step            `json:"steps"` // what to grant, that which adds most first
 }
 
 func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, asJSON bool) error {
@@ -80,11 +81,13 @@ func planned(l config.Loaded, selected []harness.Expectation) (targetPlan, error
 	if err != nil {
 		return targetPlan{}, fmt.Errorf("planning for %s: %w", l.Target.Name, err)
 	}
-	plan := targetPlan{Target: t.Name, Withheld: t.Withheld, Rows: []run.Planned{}}
+	plan := targetPlan{Target: t.Name, Withheld: t.Withheld, Rows: []run.Planned{}, Steps: []step{}}
 	for _, x := range selected {
 		plan.Rows = append(plan.Rows, run.Plan(t, x))
 	}
-	return plan, nil
+	more, err := steps(l, selected)
+	plan.Steps = append(plan.Steps, more...)
+	return plan, err
 }
 
 // text is a line for each expectation, and what it comes to.
@@ -133,60 +136,16 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	for _, c := range slices.Sorted(maps.Keys(lacks)) {
 		fmt.Fprintf(&b, "%-20s is lacked by %d: %s\n", c, lacks[c], config.Gives(c))
 	}
-	for i, s := range p.steps() {
-		fmt.Fprintf(&b, "%s %s would add %d rows\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.grant, s.adds)
+	for i, s := range p.Steps {
+		fmt.Fprintf(&b, "%s %s would add %s\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.Grant, plural(s.Adds, "row"))
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// step is a grant, and how many expectations more would run with it, after the
-// steps before it.
-type step struct {
-	grant string
-	adds  int
-}
-
-// steps are the grants to give, that which adds most first: until none adds
-// any by itself.
-func (p targetPlan) steps() []step {
-	given := map[string]bool{}
-	open := func(r run.Planned, also string) bool {
-		return !slices.ContainsFunc(r.Missing, func(c harness.Capability) bool {
-			grant := config.Gives(c)
-			return grant != also && !given[grant]
-		})
+// plural is a count of a noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	var steps []step
-	for {
-		adds := map[string]int{}
-		for _, r := range p.Rows {
-			for _, grant := range granting(r.Missing) {
-				if r.Verdict == harness.NotExercised && !open(r, "") && open(r, grant) {
-					adds[grant]++
-				}
-			}
-		}
-		best := ""
-		for _, grant := range slices.Sorted(maps.Keys(adds)) {
-			if grant != config.OursOnly && adds[grant] > adds[best] {
-				best = grant
-			}
-		}
-		if best == "" {
-			return steps
-		}
-		given[best] = true
-		steps = append(steps, step{best, adds[best]})
-	}
-}
-
-// granting is what would grant capabilities, each once.
-func granting(missing []harness.Capability) []string {
-	var all []string
-	for _, c := range missing {
-		if grant := config.Gives(c); !slices.Contains(all, grant) {
-			all = append(all, grant)
-		}
-	}
-	return all
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack"
+)
+
+// grant is something that a configuration could grant beside what it does: how
+// its file would then differ. What it names is never read: it is for paper.
+type grant struct {
+	name string
+	give func(*config.File)
+}
+
+// onPaper is a reference that nobody reads.
+const onPaper config.Reference = "vault:on/paper#it"
+
+var paperPair = config.Pair{Certificate: onPaper, Key: onPaper}
+
+// grants lists them; of two that add as much, the first is told first.
+var grants = slices.Concat([]grant{
+	{"grants.tokens (valid, client_credentials or vault_role)", func(f *config.File) { give(&f.Grants.Tokens.Valid, onPaper) }},
+	{"grants.certificates (enrolled and unenrolled, or vault_pki)", func(f *config.File) {
+		give(&f.Grants.Certificates.Enrolled, paperPair)
+		give(&f.Grants.Certificates.Unenrolled, paperPair)
+	}},
+	{"grants.tokens.expired", func(f *config.File) { give(&f.Grants.Tokens.Expired, onPaper) }},
+	signingKey("ES256"), signingKey("RS256"),
+	{"grants.certificates.authority", func(f *config.File) {
+		give(&f.Grants.Certificates.Authority, paperPair)
+		issueFor(f)
+	}},
+	{"grants.metrics", func(f *config.File) { perMode(f, &f.Grants.Metrics) }},
+	{"grants.backend", func(f *config.File) { perMode(f, &f.Grants.Backend) }},
+	{"grants.logs", func(f *config.File) { give(&f.Grants.Logs.Handled, "on paper"); give(&f.Grants.Logs.File, "on paper") }},
+	{"grants.component_logs", func(f *config.File) {
+		for _, program := range []*[]string{&f.Grants.Components.Ingress, &f.Grants.Components.OIDC, &f.Grants.Components.MTLS} {
+			*program = []string{"on paper"}
+		}
+	}},
+	allowing(harness.Writes), allowing(harness.Disruptive),
+	{"grants.vault or grants.aws", inVault(func(*config.File) {})},
+	{"grants.vault or grants.aws, with write", func(f *config.File) {
+		if f.Grants.AWS.Region != "" {
+			f.Grants.AWS.Write = true
+			return
+		}
+		inVault(func(f *config.File) { f.Grants.Vault.Write = true })(f)
+	}},
+	{"grants.vault, with service_token", inVault(func(f *config.File) { give(&f.Grants.Vault.ServiceToken, onPaper) })},
+	{"grants.vault, with service_role", inVault(func(f *config.File) { give(&f.Grants.Vault.ServiceRole.Role, "on paper") })},
+	{"grants.certificates.vault_pki, in place of enrolled and unenrolled", inVault(byPKI)},
+	{"grants.certificates.vault_pki, with client_token", inVault(func(f *config.File) {
+		byPKI(f)
+		give(&f.Grants.Certificates.VaultPKI.ClientToken, onPaper)
+	})},
+	{"grants.certificates.sibling", func(f *config.File) { give(&f.Grants.Certificates.Sibling, paperPair) }},
+	{"grants.certificates.public", func(f *config.File) { give(&f.Grants.Certificates.Public, paperPair) }},
+	{"grants.hooks.replica", func(f *config.File) {
+		if f.Grants.AWS.Region == "" {
+			f.Grants.Hooks.Replica = config.Replica{Command: []string{"on paper"}, URL: "http://127.0.0.1:{{port}}"}
+		}
+	}},
+	{"grants.hooks (reload and trust_file)", func(f *config.File) { f.Grants.Hooks.Reload, f.Grants.Hooks.TrustTo = []string{"on paper"}, "on paper" }},
+	{"grants.prometheus and grants.alertmanager", func(f *config.File) {
+		give(&f.Grants.Prometheus, "http://on.paper")
+		give(&f.Grants.Alertmanager, "http://on.paper")
+	}},
+	{"target.plain_url", func(f *config.File) { give(&f.Target.PlainURL, "http://on.paper") }},
+	{"target.siblings", func(f *config.File) { f.Target.Siblings = []string{"on.paper:443"} }},
+}, callable("inference", "enrollment", "review", "review item"))
+
+// give puts a value where there is none.
+func give[T comparable](into *T, value T) {
+	var none T
+	if *into == none {
+		*into = value
+	}
+}
+
+// signingKey is the key to mint with: a target has one.
+func signingKey(algorithm string) grant {
+	return grant{"grants.tokens.signing_key, of " + algorithm, func(f *config.File) {
+		give(&f.Grants.Tokens.SigningKey, config.SigningKey{Key: onPaper, ID: "on paper", Algorithm: algorithm})
+	}}
+}
+
+func perMode(f *config.File, into *config.PerMode) {
+	if f.Mode != "mtls" {
+		give(&into.OIDC, "http://on.paper")
+	}
+	if f.Mode != "oidc" {
+		give(&into.MTLS, "http://on.paper")
+	}
+}
+
+func allowing(effect harness.Effect) grant {
+	return grant{"--allow " + string(effect), func(f *config.File) {
+		if !effect.Within(harness.Effect(f.Rails.Allow)) {
+			f.Rails.Allow = string(effect)
+		}
+	}}
+}
+
+// byPKI has the clients' certificates of Vault: none are given beside it.
+func byPKI(f *config.File) {
+	give(&f.Grants.Certificates.VaultPKI.Role, "on paper")
+	f.Grants.Certificates.Enrolled, f.Grants.Certificates.Unenrolled = config.Pair{}, config.Pair{}
+	issueFor(f)
+}
+
+// issueFor names clients to issue certificates for.
+func issueFor(f *config.File) {
+	give(&f.Grants.Certificates.EnrolledCN, "enrolled")
+	give(&f.Grants.Certificates.UnenrolledCN, "unenrolled")
+}
+
+// inVault is a change that goes with a Vault, where AWS is not in its place.
+func inVault(change func(*config.File)) func(*config.File) {
+	return func(f *config.File) {
+		if f.Grants.AWS.Region == "" {
+			give(&f.Grants.Vault.Address, "https://on.paper")
+			change(f)
+		}
+	}
+}
+
+// callable are endpoints of the runbook that may be called, where the file has
+// none of that name or says never.
+func callable(names ...string) []grant {
+	var all []grant
+	for _, name := range names {
+		all = append(all, grant{"an endpoint named " + name + " that may be called", func(f *config.File) {
+			f.Endpoints = slices.Clone(f.Endpoints)
+			i := slices.IndexFunc(f.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
+			if i < 0 {
+				i = len(f.Endpoints)
+				f.Endpoints = append(f.Endpoints, config.Endpoint{Name: name, Method: "POST", Path: "/" + strings.ReplaceAll(name, " ", "-"), PositiveCall: "never"})
+			}
+			if f.Endpoints[i].PositiveCall == "never" {
+				f.Endpoints[i].PositiveCall = "harmless"
+			}
+		}})
+	}
+	return all
+}
+
+// step is a grant, and how many expectations more would run with it, after the
+// steps before it.
+type step struct {
+	Grant string `json:"grant"`
+	Adds  int    `json:"adds"`
+}
+
+// steps are the grants to give, that which adds most first: until none adds any
+// by itself.
+func steps(l config.Loaded, selected []harness.Expectation) ([]step, error) {
+	var steps []step
+	now, err := runnable(l, selected)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var best grant
+		most := now
+		for _, g := range grants {
+			next := l
+			g.give(&next.File)
+			n, err := runnable(next, selected)
+			if err != nil {
+				return nil, err
+			}
+			if n > most {
+				best, most = g, n
+			}
+		}
+		if best.give == nil {
+			return steps, nil
+		}
+		best.give(&l.File)
+		steps = append(steps, step{best.name, most - now})
+		now = most
+	}
+}
+
+// runnable is how many expectations would run.
+func runnable(l config.Loaded, selected []harness.Expectation) (int, error) {
+	t, err := stack.Paper(l, "plan")
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, x := range selected {
+		if x.NotApplicable(t) == "" && len(x.Missing(t)) == 0 {
+			n++
+		}
+	}
+	return n, nil
+}
