@@ -77,13 +77,7 @@ var (
 
 func recorded(x harness.Exchange, lines []string) *harness.Problem {
 	const want = "one record of the denial"
-	var denials []map[string]any
-	for _, line := range lines {
-		var record map[string]any
-		if json.Unmarshal([]byte(line), &record) == nil && text(record, whyNames) != "" {
-			denials = append(denials, record)
-		}
-	}
+	denials := reasoned(lines)
 	if len(denials) != 1 {
 		return contract(fmt.Sprintf("%d records that give a reason, among %d lines on the call", len(denials), len(lines)), want)
 	}
@@ -101,6 +95,18 @@ func recorded(x harness.Exchange, lines []string) *harness.Problem {
 		return contract("a record without "+strings.Join(lacking, ", "), want+" that says when, where, why and of whom")
 	}
 	return nil
+}
+
+// reasoned are the records that give a reason: of a denial, and of no call that was
+// only noted.
+func reasoned(lines []string) (denials []map[string]any) {
+	for _, line := range lines {
+		var record map[string]any
+		if json.Unmarshal([]byte(line), &record) == nil && text(record, whyNames) != "" {
+			denials = append(denials, record)
+		}
+	}
+	return denials
 }
 
 // text is the first of some members that is text.

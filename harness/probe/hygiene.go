@@ -400,15 +400,22 @@ func grownBy(before, now harness.Family) (n int) {
 }
 
 // Injections calls with line ends and escape sequences where a caller is named,
-// and looks for them in the logs as they are (SEC-011).
+// looks for them in the logs as they are, and keeps each service's records of its
+// calls (SEC-011). A call that is refused comes first, as one comes last: between
+// the two a log is whole.
 func Injections() harness.Stimulus {
 	return asks{
-		words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, and look in the logs for what they would forge",
+		words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look in the logs for what they would forge, and count the records of each refusal",
 		needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, alone: true, bare: true,
 		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			forged := "forged-" + token.Random(8)
 			for _, mode := range shown(t) {
+				first, err := refusedCall(t, mode, "the first call, which is refused")
+				if err != nil {
+					return trace, err
+				}
+				trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, first))
 				requests, err := callers(t, mode, "x\r\n"+forged+escapes+forged, "x%0d%0a"+forged+"%1b%5b31m"+forged)
 				if err != nil {
 					return trace, err
@@ -429,6 +436,9 @@ func Injections() harness.Stimulus {
 				for _, what := range injected(texts[name], forged) {
 					trace.Facts = append(trace.Facts, harness.Fact{Name: Shown, Values: []string{place + ": " + what}})
 				}
+			}
+			for i, x := range trace.Exchanges {
+				trace.Records = append(trace.Records, records(texts[serviceOf(x.Request.Mode)], trace.Exchanges[i:i+1], i)...)
 			}
 			return trace, err
 		},

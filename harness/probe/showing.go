@@ -97,7 +97,25 @@ func (s *search) carry(r harness.Request) {
 
 // components are the names, in the logs, of what stands before and behind a
 // mode's face.
-func components(mode harness.Mode) []string { return []string{"service-" + string(mode), "ingress"} }
+func components(mode harness.Mode) []string { return []string{serviceOf(mode), "ingress"} }
+
+// serviceOf is the name, in the logs, of the service behind a mode's face.
+func serviceOf(mode harness.Mode) string { return "service-" + string(mode) }
+
+// refusedCall is a call to a mode's face that the service itself refuses: a control
+// of what its log tells.
+func refusedCall(t *harness.Target, mode harness.Mode, variant string) (harness.Request, error) {
+	r := plain(t, mode, t.Endpoints[0])
+	r.Control, r.Variant = true, variant
+	if mode == harness.MTLS {
+		stranger, err := Unenrolled().Make(t)
+		if err != nil {
+			return r, err
+		}
+		present(&r, Unenrolled().Name, stranger)
+	}
+	return r, nil
+}
 
 // heard is how long a log may take to tell of a call, and the ingress's whether
 // it tells of calls by their ID at all.
@@ -111,14 +129,9 @@ func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (
 	t := hands.Target()
 	texts = map[string]string{}
 	for _, mode := range shown(t) {
-		last := plain(t, mode, t.Endpoints[0])
-		last.Control, last.Variant = true, "the last call, which is refused"
-		if mode == harness.MTLS {
-			stranger, err := Unenrolled().Make(t)
-			if err != nil {
-				return nil, err
-			}
-			present(&last, Unenrolled().Name, stranger)
+		last, err := refusedCall(t, mode, "the last call, which is refused")
+		if err != nil {
+			return nil, err
 		}
 		trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, last))
 		for _, name := range components(mode) {

@@ -208,6 +208,6 @@ var Hygiene = []Expectation{
 		ID: "SEC-011", Title: "Callers cannot forge the log", Clauses: []string{"5.2", "8.5"},
 		Source: "ASVS 16.4.1; CWE-117", Level: SHOULD,
 		Rule:     Says("CR, LF and escape sequences in a kid, a subject, a common name, a path or Authorization are encoded in the logs of services and ingress: one record an event."),
-		Stimulus: probe.Injections(), Outcome: found.Hidden("records that callers cannot forge", Contract).Whatever(),
+		Stimulus: probe.Injections(), Outcome: found.Hidden("records that callers cannot forge, one of each denial", Contract).Whatever().OneEach(),
 	},
 }
