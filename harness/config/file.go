@@ -277,7 +277,7 @@ type Rails struct {
 // Service is the team's own image.
 type Service struct {
 	Image   string            `yaml:"image" says:"reference of the image"`
-	Env     map[string]string `yaml:"env" says:"further environment; a value may name what the stack knows, as ${AUTH_MODE}"`
+	Env     map[string]string `yaml:"env" says:"further environment; a value may name what the stack knows, as ${AUTH_MODE}; VAULT_TOKEN and MTLS_PROXY_SECRET are files, named by VAULT_TOKEN_FILE and MTLS_PROXY_SECRET_FILE, unless they are asked for here"`
 	Port    int               `yaml:"port" default:"8080" says:"where it listens"`
 	Command []string          `yaml:"command" says:"in place of the image's own"`
 	Health  string            `yaml:"health" default:"/healthz" says:"path that answers once it serves"`

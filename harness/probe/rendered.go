@@ -100,14 +100,15 @@ func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Tra
 }
 
 // DeployedSecrets searches what the services were deployed as for values of
-// aegis/runtime that are nobody's but Vault's (SEC-007).
+// aegis/runtime that are nobody's but Vault's, for their token of Vault, and for what
+// the ingress proves itself with (SEC-007).
 func DeployedSecrets() harness.Stimulus { return inDeployment{} }
 
 type inDeployment struct{ rendered }
 
 // Words says what is done.
 func (inDeployment) Words() string {
-	return "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds"
+	return "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their token of Vault and the ingress's secret"
 }
 
 // Needs is sight of the deployment, and of the secrets.
@@ -124,15 +125,9 @@ func (inDeployment) Modes() []harness.Mode { return nil }
 // Act searches.
 func (inDeployment) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 	t := hands.Target()
-	fields, err := t.Control.Secrets.Read(ctx)
-	if err != nil {
+	var s search
+	if s.sought, err = confidential(ctx, t); err != nil {
 		return trace, err
-	}
-	s := search{sought: harness.Sought{}}
-	for name, value := range fields {
-		if !slices.Contains(public, name) {
-			s.sought[ofRuntime(name)] = harness.Secret(value)
-		}
 	}
 	err = t.Control.Deployment.Each(ctx, func(part string, content io.Reader) error {
 		what, err := s.sought.Scan(content)

@@ -103,9 +103,7 @@ func (c sidecars) Launch(ctx context.Context, launch harness.Launch) (harness.Re
 			o.RoleFile: []byte(login.RoleID.Reveal()), o.IDFile: []byte(login.SecretID.Reveal()),
 		},
 		hidden: []string{login.SecretID.Reveal()},
-		volume: &mount.Mount{Type: mount.TypeVolume, Target: renderedDir, VolumeOptions: &mount.VolumeOptions{DriverConfig: &mount.Driver{
-			Name: "local", Options: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0750,uid=" + user + ",gid=" + user},
-		}}},
+		volume: memory(renderedDir, "0750"),
 	})
 	if err != nil {
 		return nil, err
@@ -116,8 +114,11 @@ func (c sidecars) Launch(ctx context.Context, launch harness.Launch) (harness.Re
 	if err := rendered(running, s.Files); err != nil {
 		return nil, errors.Join(agent.failed(err), agent.remove(ctx))
 	}
-	service := c.service("replica-"+nonce(), fromFiles(launch, renderedDir))
-	service.shares = agent.id
+	service, err := c.service(ctx, "replica-"+nonce(), fromFiles(launch, renderedDir))
+	if err != nil {
+		return nil, errors.Join(err, agent.remove(ctx))
+	}
+	service.shares = append(service.shares, agent.id)
 	placed, err := c.startAnywhere(ctx, service)
 	if err != nil {
 		return nil, errors.Join(err, agent.remove(ctx))
@@ -273,7 +274,8 @@ func (b *beside) end() error { return errors.Join(b.agent.Stop(), os.RemoveAll(b
 type deployment struct{ *containers }
 
 // Each visits what each service's container was started with and what was copied
-// into it, as the engine tells it, and the layers of each image.
+// into it, as the engine tells it, and the layers of each image. What it was handed
+// in memory is no part of it.
 func (d deployment) Each(ctx context.Context, visit func(string, io.Reader) error) error {
 	seen := map[string]bool{}
 	for _, mode := range modes {

@@ -60,6 +60,8 @@ type containers struct {
 	have      map[string]images.Have
 	vault     seededVault
 	vaultAt   *placed
+	idpAt     *placed
+	handover  handover
 	nodes     []*node // of a Vault that is more than one
 	services  map[harness.Mode]*placed
 	watch     watch
@@ -291,6 +293,7 @@ func (c *containers) startIDP(ctx context.Context) (harness.Component, error) {
 	}
 	p, err := c.engine.start(ctx, part{
 		name: "idp", image: c.have[images.Fixture], command: []string{"/bin/fixture", "idp"}, ports: []int{idpPort, doorPorts[0]},
+		volume: memory(handedDir, "0755"),
 		env: map[string]string{
 			"IDP_ISSUER": c.blueprint.issuer, "IDP_STATE": string(state),
 			"TLS_CERT": string(pair.ChainPEM()), "TLS_KEY": string(key),
@@ -300,6 +303,7 @@ func (c *containers) startIDP(ctx context.Context) (harness.Component, error) {
 	if err != nil {
 		return harness.Component{}, err
 	}
+	c.idpAt = p
 	open(p.at[doorPorts[0]])
 	ready, err := p.ready(ctx, c.answers("https://"+p.at[idpPort]+idp.DiscoveryPath, ""))
 	return p.component("mock IdP", idpPort, ready), err
@@ -311,8 +315,12 @@ func (c *containers) startServices(ctx context.Context) error {
 	beside := c.blueprint.spec.Fault.Beside
 	var steps []func(context.Context) error
 	for i, mode := range modes {
-		steps = append(steps, func(ctx context.Context) (err error) {
-			started[i], err = c.engine.start(ctx, c.service("service-"+string(mode), harness.Launch{Mode: mode}))
+		steps = append(steps, func(ctx context.Context) error {
+			p, err := c.service(ctx, "service-"+string(mode), harness.Launch{Mode: mode})
+			if err != nil {
+				return err
+			}
+			started[i], err = c.engine.start(ctx, p)
 			return err
 		})
 		if beside != nil {
@@ -329,7 +337,11 @@ func (c *containers) startServices(ctx context.Context) error {
 
 // startBeside starts the further replica of a fault, and waits until it is ready.
 func (c *containers) startBeside(ctx context.Context, mode harness.Mode, env map[string]string) error {
-	further, err := c.engine.start(ctx, c.service("beside-"+string(mode), harness.Launch{Mode: mode, Env: env}))
+	p, err := c.service(ctx, "beside-"+string(mode), harness.Launch{Mode: mode, Env: env})
+	if err != nil {
+		return err
+	}
+	further, err := c.engine.start(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -110,10 +110,10 @@ type part struct {
 	// foreign, if true, causes it to run as its image says: its entry point, when
 	// no command is given, its user, and the engine's usual capabilities.
 	foreign bool
-	// volume is a volume of its own, and shares the ID of a container whose volumes
-	// it reads; nil and "" are none.
+	// volume is a volume of its own; nil is none. shares are the IDs of containers
+	// whose volumes it reads.
 	volume *mount.Mount
-	shares string
+	shares []string
 	// cue is text in its log that is counted; "" is none.
 	cue string
 }
@@ -201,8 +201,8 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 			if p.volume != nil {
 				h.Mounts = append(h.Mounts, *p.volume)
 			}
-			if p.shares != "" {
-				h.VolumesFrom = []string{p.shares + ":ro"}
+			for _, id := range p.shares {
+				h.VolumesFrom = append(h.VolumesFrom, id+":ro")
 			}
 			if !p.foreign {
 				h.CapDrop = []string{"ALL"}

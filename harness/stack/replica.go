@@ -37,8 +37,11 @@ func (c *containers) Launch(ctx context.Context, launch harness.Launch) (harness
 		}
 		launch.Env["VAULT_ADDR"] = fmt.Sprintf("https://%s.%s:%d", id, gates, vaultPort)
 	}
-	var err error
-	if r.placed, err = c.startAnywhere(ctx, c.service("replica-"+id, launch)); err != nil {
+	p, err := c.service(ctx, "replica-"+id, launch)
+	if err != nil {
+		return nil, errors.Join(err, r.Stop(ctx))
+	}
+	if r.placed, err = c.startAnywhere(ctx, p); err != nil {
 		return nil, errors.Join(err, r.Stop(ctx))
 	}
 	return r, nil

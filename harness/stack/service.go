@@ -2,6 +2,7 @@ package stack
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,7 +34,10 @@ type Service struct {
 	Health string
 	// Env is set beside the contract's Variables, and over them. ${NAME} in a
 	// value is the value of one of these, so that the team's names can stand for
-	// ours; where that one is not set, nor is this.
+	// ours; where that one is not set, nor is this. What is in confidence,
+	// VAULT_TOKEN and MTLS_PROXY_SECRET, is handed over as files, in memory, that
+	// VAULT_TOKEN_FILE and MTLS_PROXY_SECRET_FILE name; an image that knows no files
+	// asks for it here, and SEC-007 finds it in its environment.
 	Env map[string]string
 	// ProvesIngress says that it takes an identity header only beside
 	// MTLS_PROXY_SECRET in harness.ProxyHeader. Of one that does not, the
@@ -77,9 +81,9 @@ const ServiceCA = files + "ca.pem"
 
 // Variables are the variables of the environment contract that a placement sets.
 var Variables = []string{
-	"AUTH_MODE", "JWKS_MAX_AGE", "LISTEN_ADDR", "MTLS_ID_HEADER", "MTLS_PROXY_SECRET",
+	"AUTH_MODE", "JWKS_MAX_AGE", "LISTEN_ADDR", "MTLS_ID_HEADER", "MTLS_PROXY_SECRET", "MTLS_PROXY_SECRET_FILE",
 	"OIDC_AUDIENCE", "OIDC_CACERT_BYTES", "OIDC_ISSUER", "OIDC_LEEWAY", "OIDC_SCOPE", "REQUEST_LOG_ADDR",
-	"SECRETS_REFRESH", "VAULT_ADDR", "VAULT_CACERT_BYTES", "VAULT_TOKEN",
+	"SECRETS_REFRESH", "VAULT_ADDR", "VAULT_CACERT_BYTES", "VAULT_TOKEN", "VAULT_TOKEN_FILE",
 }
 
 // KnownService reports whether a runtime can place such a service, and what it
@@ -165,11 +169,11 @@ func (s Service) declared(stack harness.Profile) harness.Profile {
 }
 
 // service is a container of the service in one mode, started as launch says.
-func (c *containers) service(name string, launch harness.Launch) part {
+func (c *containers) service(ctx context.Context, name string, launch harness.Launch) (part, error) {
 	spec, env := c.blueprint.spec, c.blueprint.env(launch.Mode, vaultURL, c.vault.token)
 	under := spec.Service
 	env["LISTEN_ADDR"] = ":" + strconv.Itoa(under.port())
-	p := part{name: name, ports: []int{under.port()}, hidden: []string{c.vault.token.Reveal()}}
+	p := part{name: name, ports: []int{under.port()}, hidden: []string{c.vault.token.Reveal()}, shares: []string{c.idpAt.id}}
 	if spec.Fault.Deployed {
 		copied, _ := json.Marshal(c.blueprint.secrets) // text
 		env["AEGIS_RUNTIME"] = string(copied)
@@ -185,13 +189,21 @@ func (c *containers) service(name string, launch harness.Launch) part {
 	if face := spec.Fault.Face; planted != nil && (face == "" || face == launch.Mode) {
 		env["AEGIS_FAULT"] = spec.Fault.ID
 	}
-	p.env = launchEnv(env, launch)
+	env = launchEnv(env, launch)
+	if err := c.handOver(ctx, env); err != nil {
+		return p, err
+	}
+	p.env = under.named(env)
+	for _, name := range handed {
+		if _, asked := under.Env[name]; !asked && name != spec.Fault.InEnv {
+			delete(p.env, name)
+		}
+	}
 	if !under.given() {
 		p.image, p.command = c.have[images.Fixture], []string{"/bin/fixture", "aegis"}
-		return p
+		return p, nil
 	}
 	p.image, p.command, p.foreign = c.have[under.Image], under.Command, true
-	p.env = under.named(p.env)
 	p.files = map[string][]byte{ServiceCA: c.blueprint.servers.RootPEM()}
-	return p
+	return p, nil
 }

@@ -20,7 +20,7 @@ func TestVariablesAreTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := slices.Sorted(maps.Keys(b.env(harness.MTLS, vaultURL, "token")))
-	set = append(set, "LISTEN_ADDR", "REQUEST_LOG_ADDR") // a container's
+	set = append(set, "LISTEN_ADDR", "REQUEST_LOG_ADDR", "MTLS_PROXY_SECRET_FILE", "VAULT_TOKEN_FILE") // a container's
 	slices.Sort(set)
 	if !slices.Equal(set, Variables) {
 		t.Errorf("got %q, want %q", set, Variables)

@@ -183,8 +183,8 @@ var Hygiene = []Expectation{
 	{
 		ID: "SEC-007", Title: "Secrets are not deployed", Clauses: []string{"G.1"},
 		Source: "ASVS 13.3.1; runbook, goal", Level: MUST,
-		Rule:     Says("What aegis/runtime holds in confidence is in no image of the services, in no environment or configuration they were started with, and in no file that was copied to them, in any form."),
-		Stimulus: probe.DeployedSecrets(), Outcome: found.Hidden("a deployment without the secrets of aegis/runtime", Contract),
+		Rule:     Says("What aegis/runtime holds in confidence, the service's token of Vault and what its ingress proves itself with are in no image of the services, in no environment or configuration they were started with, and in no file that was copied to them, in any form."),
+		Stimulus: probe.DeployedSecrets(), Outcome: found.Hidden("a deployment without the service's secrets", Contract),
 	},
 	{
 		ID: "SEC-008", Title: "Rendered files are protected", Clauses: []string{"1.6", "1.7"},
