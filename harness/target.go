@@ -322,6 +322,7 @@ type Launch struct {
 	Impostor  bool              // another stands between it and Vault, with a certificate nobody should believe
 	Previous  bool              // the release before is started
 	Watched   bool              // what watches the services watches it too, until Replica.Stop
+	Crashes   bool              // it will be made to crash, if it is a Crasher
 }
 
 // Replica is a started replica.
@@ -342,6 +343,25 @@ type Replica interface {
 	Log() string
 	// Stop ends it and frees what it holds.
 	Stop(ctx context.Context) error
+}
+
+// Crasher is a replica that can be made to crash, if it was launched to be.
+type Crasher interface {
+	// Crash ends it as a fault of its own would, by SIGABRT, and visits each file that
+	// it has left, its core file among them.
+	Crash(ctx context.Context, visit func(file string, content io.Reader) error) (Crash, error)
+}
+
+// Crash is what is known of a replica's end.
+type Crash struct {
+	Ended bool // it did end
+	Code  int  // exit status
+	// CoreLimit is the soft limit on its core file, as the system tells it: "0",
+	// "unlimited", or bytes; empty where nobody knows.
+	CoreLimit string
+	// Piped says that the kernel hands core files to a program at the host, which no
+	// limit keeps it from (core(5)).
+	Piped bool
 }
 
 // SecretStore is the secret backend, with the right to change aegis/runtime.

@@ -10,8 +10,8 @@ import (
 )
 
 // Search says by which facts a search tells where it looked, what showed that
-// must not, and where it could not look.
-type Search struct{ Searched, Shown, Unheard string }
+// must not, where it could not look, and what else is worth telling.
+type Search struct{ Searched, Shown, Unheard, Told string }
 
 // Hidden wants nothing that was sought to show, wherever was searched; what shows
 // is a failure of a bucket.
@@ -59,6 +59,8 @@ func (h Hidden) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 			fail(-1, strings.Join(f.Values, ", "))
 		case h.search.Searched:
 			searched = true
+		case h.search.Told:
+			j.Notes = append(j.Notes, f.Values...)
 		}
 	}
 	for i, x := range t.Exchanges {

@@ -33,8 +33,14 @@ func TestHidden(t *testing.T) {
 		"an exception":              {search.Hidden("w", harness.Security).Mute(), []harness.Fact{seen}, []harness.Exchange{broken}, hole},
 		"an exception, not its own": {search.Hidden("w", harness.Security), []harness.Fact{seen}, []harness.Exchange{broken}, pass},
 	} {
-		if got := verdict(t, row.outcome.Judge(harness.Profile{}, harness.Trace{Facts: row.facts, Exchanges: row.exchanges})); got != row.want {
+		row.outcome.search.Told = "told"
+		told := harness.Fact{Name: "told", Values: []string{"a note"}}
+		j := row.outcome.Judge(harness.Profile{}, harness.Trace{Facts: append(row.facts, told), Exchanges: row.exchanges})
+		if got := verdict(t, j); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+		if row.want == pass && (len(j.Notes) != 1 || j.Notes[0] != "a note") {
+			t.Errorf("%s: got notes %q, want what is told", name, j.Notes)
 		}
 	}
 }

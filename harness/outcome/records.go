@@ -2,7 +2,6 @@ package outcome
 
 import (
 	"fmt"
-	"net/http"
 
 	"aegis.test/conformance/harness"
 )
@@ -24,7 +23,7 @@ func (o oneEach) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	for _, record := range t.Records {
 		x := t.Exchanges[record.Exchange]
 		status := x.Observation.Status
-		if status != http.StatusUnauthorized && status != http.StatusForbidden {
+		if status != 401 && status != 403 {
 			continue
 		}
 		count, reached := len(reasoned(record.Lines)), x.Observation.Reached

@@ -16,14 +16,15 @@ import (
 
 // CredentialsInLogs calls the services and replicas at level debug with good and
 // bad credentials, while a secret is rotated and after a start without one, and
-// searches what is logged of it (SEC-001).
+// searches what is logged of it, and what the replicas leave that are made to crash
+// (SEC-001).
 func CredentialsInLogs() harness.Stimulus { return inLogs{} }
 
 type inLogs struct{}
 
 // Words says what is done.
 func (inLogs) Words() string {
-	return "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, and search all their logs and the ingress's"
+	return "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, end the replicas by SIGABRT, and search all their logs, the ingress's and what they have left"
 }
 
 // Needs is sight of the logs, and the right to start replicas and to rotate.
@@ -64,7 +65,7 @@ func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace
 		}
 	}()
 	for _, mode := range shown(t) {
-		if replicas[mode], err = started(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}}); err != nil {
+		if replicas[mode], err = started(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}, Crashes: true}); err != nil {
 			delete(replicas, mode)
 			return trace, err
 		}
@@ -79,9 +80,16 @@ func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace
 			return trace, err
 		}
 	}
-	err = s.searchLogs(ctx, hands, &trace)
+	if err := s.searchLogs(ctx, hands, &trace); err != nil {
+		return trace, err
+	}
+	for _, mode := range shown(t) {
+		if err := s.crash(ctx, mode, replicas[mode]); err != nil {
+			return trace, err
+		}
+	}
 	trace.Facts = append(trace.Facts, s.facts...)
-	return trace, err
+	return trace, nil
 }
 
 // rotate writes a new canary and a new client into aegis/runtime, and waits until

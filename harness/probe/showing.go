@@ -17,6 +17,7 @@ const (
 	Searched = "searched"
 	Shown    = "shows what must not show"
 	Unheard  = "does not tell of the calls"
+	Told     = "worth telling of the search"
 )
 
 // signs tell a credential, whoever's it is.

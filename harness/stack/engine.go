@@ -114,6 +114,15 @@ type part struct {
 	// whose volumes it reads.
 	volume *mount.Mount
 	shares []string
+	// dir is its working directory; empty is the image's.
+	dir string
+	// beside is the ID of a container whose process IDs it shares; empty is none. The
+	// first process of its own would be spared by signals that end any other
+	// (pid_namespaces(7)).
+	beside string
+	// cores, if true, causes it to be started without a limit on core files: they hold
+	// what it held.
+	cores bool
 	// cue is text in its log that is counted; "" is none.
 	cue string
 }
@@ -194,10 +203,17 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 			if !p.foreign {
 				c.User = images.User
 			}
+			if p.dir != "" {
+				c.WorkingDir = p.dir
+			}
 		}),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.PortBindings = bindings
 			h.SecurityOpt = []string{"no-new-privileges"}
+			h.Ulimits = []*container.Ulimit{p.coreLimit()}
+			if p.beside != "" {
+				h.PidMode = container.PidMode("container:" + p.beside)
+			}
 			if p.volume != nil {
 				h.Mounts = append(h.Mounts, *p.volume)
 			}
@@ -213,6 +229,14 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 		options = append(options, testcontainers.WithEntrypoint(p.command...))
 	}
 	return options
+}
+
+// coreLimit is the limit on core files: none is written, but for a fault.
+func (p part) coreLimit() *container.Ulimit {
+	if p.cores {
+		return &container.Ulimit{Name: "core", Soft: -1, Hard: -1}
+	}
+	return &container.Ulimit{Name: "core"}
 }
 
 // follow reads the container's output to its end.

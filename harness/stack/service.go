@@ -174,6 +174,10 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 	under := spec.Service
 	env["LISTEN_ADDR"] = ":" + strconv.Itoa(under.port())
 	p := part{name: name, ports: []int{under.port()}, hidden: []string{c.vault.token.Reveal()}, shares: []string{c.idpAt.id}}
+	p.cores = spec.Fault.Cores
+	if launch.Crashes {
+		p.beside = c.idpAt.id
+	}
 	if spec.Fault.Deployed {
 		copied, _ := json.Marshal(c.blueprint.secrets) // text
 		env["AEGIS_RUNTIME"] = string(copied)
@@ -200,7 +204,7 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 		}
 	}
 	if !under.given() {
-		p.image, p.command = c.have[images.Fixture], []string{"/bin/fixture", "aegis"}
+		p.image, p.command, p.dir = c.have[images.Fixture], []string{"/bin/fixture", "aegis"}, "/tmp"
 		return p, nil
 	}
 	p.image, p.command, p.foreign = c.have[under.Image], under.Command, true

@@ -13,7 +13,7 @@ import (
 )
 
 // found is how a search for secrets tells what it found.
-var found = outcome.Search{Searched: probe.Searched, Shown: probe.Shown, Unheard: probe.Unheard}
+var found = outcome.Search{Searched: probe.Searched, Shown: probe.Shown, Unheard: probe.Unheard, Told: probe.Told}
 
 // FailFast are the expectations on a start without its secrets.
 var FailFast = []Expectation{
@@ -146,7 +146,7 @@ var Hygiene = []Expectation{
 	{
 		ID: "SEC-001", Title: "No credentials in logs", Clauses: []string{"5.2", "8.5"},
 		Source: "ASVS 16.2.5; RFC 6750 section 5.3; runbook section 5", Level: MUST,
-		Rule:     Says("No log of the services, at level info or debug, and none of the ingress shows a token, a password or a secret, in any form: not of good calls, bad calls, rotations or starts that fail."),
+		Rule:     Says("No log of the services, at level info or debug, and none of the ingress shows a token, a password or a secret, in any form: not of good calls, bad calls, rotations or starts that fail; nor does what a service leaves that crashes."),
 		Stimulus: probe.CredentialsInLogs(), Outcome: found.Hidden("logs without credentials", Contract),
 	},
 	{
