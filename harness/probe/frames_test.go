@@ -3,11 +3,13 @@ package probe
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,5 +73,37 @@ func TestFurtherStreamsAreSeen(t *testing.T) {
 	seen := Send(within(t, 20*time.Second), face("https://"+address, roots), r)
 	if seen.Status != 200 || !slices.Equal(seen.Further, []int{200}) {
 		t.Errorf("got %d, further %v, %s: want 200 and another", seen.Status, seen.Further, seen.Detail)
+	}
+}
+
+// TestPacedRequestsWait: of requests on one connection each waits for its turn, and
+// those whose turn does not come are not sent.
+func TestPacedRequestsWait(t *testing.T) {
+	for _, protocol := range []string{"", h2} {
+		var came atomic.Int32
+		target := h2Face(t, func(http.ResponseWriter, *http.Request) { came.Add(1) })
+		var requests []harness.Request
+		for range 4 {
+			r := post("/predict")
+			r.Protocol = protocol
+			requests = append(requests, r)
+		}
+		ctx, turns := within(t, 20*time.Second), 0
+		c := Connect(ctx, target, requests[0])
+		c.Paced(func(i int) error {
+			if turns++; i == 2 {
+				return errors.New("no turn")
+			}
+			return nil
+		}, 10*time.Second)
+		for i, seen := range c.Send(ctx, requests) {
+			if sent := i < 2; sent != (seen.Transport == harness.Answered) || sent != (seen.Detail != "no turn") {
+				t.Errorf("%q: request %d: %q (%s)", protocol, i+1, seen.Transport, seen.Detail)
+			}
+		}
+		c.Close()
+		if turns != 3 || came.Load() != 2 {
+			t.Errorf("%q: %d turns were asked for, and %d requests came: want 3 and 2", protocol, turns, came.Load())
+		}
 	}
 }

@@ -155,9 +155,9 @@ type frozen struct{ *Tickets }
 func (frozen) Put(string, *tls.ClientSessionState) {}
 
 // streams sends requests at once, as streams of one connection of HTTP/2.
-func streams(ctx context.Context, conn net.Conn, requests []harness.Request, seen []harness.Observation) {
+func (c *Connection) streams(ctx context.Context, requests []harness.Request, seen []harness.Observation) {
 	transport := &http2.Transport{DisableCompression: true, MaxHeaderListSize: maxHead}
-	end := &ending{Conn: conn}
+	end := &ending{Conn: c.conn.Conn}
 	client, err := transport.NewClientConn(end)
 	if err != nil {
 		for i := range seen {
@@ -168,11 +168,13 @@ func streams(ctx context.Context, conn net.Conn, requests []harness.Request, see
 	defer func() { _ = client.Close() }()
 	var wait sync.WaitGroup
 	for i, r := range requests {
-		if i > 0 {
-			seen[i] = again(seen[0], r)
+		if !c.next(i, requests, seen) {
+			break
 		}
 		wait.Go(func() {
-			if err := stream(ctx, client, r, &seen[i]); err != nil {
+			limited, cancel := c.limited(ctx)
+			defer cancel()
+			if err := stream(limited, client, r, &seen[i]); err != nil {
 				seen[i].Transport, seen[i].Detail, seen[i].AlertCode = classifyStream(end.instead(err))
 			}
 			seen[i].Total = time.Since(seen[i].At)

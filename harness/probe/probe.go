@@ -55,6 +55,8 @@ type Connection struct {
 	at    time.Time           // when all but waiting began
 	first harness.Observation // what the handshake was
 	whole bool                // first is all that is to be seen
+	turn  func(i int) error   // waits until a request may be sent; nil where none need
+	each  time.Duration       // how long one request may take; 0 is as long as all
 }
 
 // Connect opens a connection for a request: to its face, with its certificate.
@@ -73,6 +75,34 @@ func Connect(ctx context.Context, t *harness.Target, r harness.Request) *Connect
 // Waited says that the connection waited since it was opened, for nothing of the
 // target's: that is not counted in what is seen.
 func (c *Connection) Waited(d time.Duration) { c.at = c.at.Add(d) }
+
+// Paced makes each request wait for its turn, and then take no longer than a time. A
+// turn that does not come is the end: what is left is not sent.
+func (c *Connection) Paced(turn func(i int) error, each time.Duration) { c.turn, c.each = turn, each }
+
+// next waits for the turn of a request. Those that have none are told so, from it on.
+func (c *Connection) next(i int, requests []harness.Request, seen []harness.Observation) bool {
+	if c.turn != nil {
+		if err := c.turn(i); err != nil {
+			for j := i; j < len(seen); j++ {
+				seen[j].Transport, seen[j].Detail, seen[j].At = harness.Broken, err.Error(), time.Now()
+			}
+			return false
+		}
+	}
+	if i > 0 {
+		seen[i] = again(seen[0], requests[i])
+	}
+	return true
+}
+
+// limited is a context that ends as one request must.
+func (c *Connection) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.each == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.each)
+}
 
 // Close closes it.
 func (c *Connection) Close() {
@@ -103,7 +133,8 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 		return seen
 	}
 	w := c.conn
-	defer context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })()
+	end := func() { _ = w.SetDeadline(time.Unix(1, 0)) }
+	defer context.AfterFunc(ctx, end)()
 	if requests[0].Protocol == h2 && requests[0].Raw != nil {
 		if err := w.frames(requests[0].Raw, &seen[0]); err != nil {
 			seen[0].Transport, seen[0].Detail, seen[0].AlertCode = classifyStream(err)
@@ -112,14 +143,19 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 		return seen
 	}
 	if requests[0].Protocol == h2 {
-		streams(ctx, w.Conn, requests, seen)
+		c.streams(ctx, requests, seen)
 		return seen
 	}
 	for i, request := range requests {
-		if i > 0 {
-			seen[i] = again(seen[0], request)
+		if !c.next(i, requests, seen) {
+			break
 		}
-		if err := w.exchange(request, &seen[i], i == len(requests)-1); err != nil {
+		limited, cancel := c.limited(ctx)
+		stop := context.AfterFunc(limited, end)
+		err := w.exchange(request, &seen[i], i == len(requests)-1)
+		stop()
+		cancel()
+		if err != nil {
 			seen[i].Total = time.Since(seen[i].At)
 			for j := i; j < len(seen); j++ {
 				seen[j].Transport, seen[j].Detail, seen[j].AlertCode = w.classify(err)

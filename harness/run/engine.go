@@ -47,6 +47,7 @@ type Engine struct {
 	pace        *rate.Limiter
 	controls    ledger
 	credentials wallet
+	sent        atomic.Int64
 	rails       rails
 	estate      estate
 	client      *http.Client // for oracles and metrics pages
@@ -82,6 +83,9 @@ func New(t *harness.Target, o Options) *Engine {
 	e.end = end
 	return e
 }
+
+// Sent is how many requests were sent, controls among them: each had its turn.
+func (e *Engine) Sent() int { return int(e.sent.Load()) }
 
 // Close ends the controls under way and frees what the engine holds.
 func (e *Engine) Close() {
@@ -135,7 +139,7 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, by sendin
 		exchanges[i].Request = r
 		e.met(r)
 	}
-	for range requests {
+	for range requests[:min(len(requests), e.options.Burst)] {
 		if err := e.turn(ctx); err != nil {
 			return unsent(exchanges, err)
 		}
@@ -143,6 +147,7 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, by sendin
 	if err := e.note(requests); err != nil {
 		return unsent(exchanges, err)
 	}
+	e.sent.Add(int64(min(len(requests), e.options.Burst)))
 	seen, err := by(ctx, requests)
 	if err != nil {
 		return unsent(exchanges, err)
@@ -171,6 +176,10 @@ func (e *Engine) together(ctx context.Context, requests []harness.Request) ([]ha
 	}
 	defer func() { <-e.places }()
 	conn.Waited(time.Since(opened))
+	if len(requests) > e.options.Burst { // the others wait for their turn on the connection
+		conn.Paced(func(i int) error { return e.turnOf(ctx, i) }, e.options.TimeOut)
+		return conn.Send(ctx, requests), nil
+	}
 	limited, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	return conn.Send(limited, requests), nil
@@ -215,6 +224,18 @@ func (e *Engine) turn(ctx context.Context) error {
 	if why := e.Stopped(); why != "" {
 		return errors.New("the run stopped: " + why)
 	}
+	return nil
+}
+
+// turnOf is turn for a request on a connection: the first of them have had theirs.
+func (e *Engine) turnOf(ctx context.Context, i int) error {
+	if i < e.options.Burst {
+		return nil
+	}
+	if err := e.turn(ctx); err != nil {
+		return errors.New(notSent + err.Error())
+	}
+	e.sent.Add(1)
 	return nil
 }
 

@@ -225,6 +225,29 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceOnOneConnection: of more requests than a burst, only so many have their turn
+// at once; the others wait for it on the connection.
+func TestPaceOnOneConnection(t *testing.T) {
+	const burst = 3
+	s := serve(t, nil)
+	e := New(s.Target, Options{Rate: 1e-6, Burst: burst}) // the next turn is days away: longer than the context lasts
+	t.Cleanup(e.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	var requests []harness.Request
+	for range burst + 2 {
+		requests = append(requests, probe.With(s.Target, harness.OIDC, s.Endpoints[0], func(*harness.Request) {}))
+	}
+	for i, x := range e.send(ctx, requests, e.together) {
+		if sent := i < burst; sent != (x.Observation.Transport == harness.Answered) || sent == strings.HasPrefix(x.Observation.Detail, notSent) {
+			t.Errorf("request %d: %q (%s)", i+1, x.Observation.Transport, x.Observation.Detail)
+		}
+	}
+	if all, _ := s.seen(); len(all) != burst || e.Sent() != burst {
+		t.Errorf("%d requests came, and %d are said to be sent: want %d", len(all), e.Sent(), burst)
+	}
+}
+
 func TestConcurrencyBoundsRequests(t *testing.T) {
 	var now, most atomic.Int64
 	s := serve(t, func(w http.ResponseWriter, r *http.Request, n int, control bool) {
