@@ -395,6 +395,8 @@ type VaultToken struct {
 type VaultControl interface {
 	// Token makes a token with which aegis/runtime cannot be read.
 	Token(ctx context.Context, kind TokenKind) (Secret, error)
+	// Renew gives a LeasedVaultToken its life anew.
+	Renew(ctx context.Context, token Secret) error
 	// Seal seals it; Unseal unseals it, and returns when it answers again.
 	Seal(ctx context.Context) error
 	Unseal(ctx context.Context) error

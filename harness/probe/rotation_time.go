@@ -131,8 +131,9 @@ func Outlasting() Rotation {
 			if err != nil {
 				return fmt.Errorf("making a token of Vault: %w", err)
 			}
-			ends := time.Now().Add(harness.VaultLease)
+			tended := t.tend(ctx, lease)
 			face, err := t.replica(ctx, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
+			ends := tended()
 			if err != nil {
 				return err
 			}
@@ -158,6 +159,25 @@ func Outlasting() Rotation {
 			t.markAt(LeaseOver, ends) // the first mark is the change's
 			return errors.Join(t.settle(ctx, true, ClassAdded), t.rounds(ctx))
 		},
+	}
+}
+
+// tend renews a leased token while its replica starts, however long that takes, and
+// gives what leaves it to the replica, and says when it ends if that does not renew it.
+func (t *traffic) tend(ctx context.Context, lease harness.Secret) (left func() time.Time) {
+	ctx, cancel := context.WithCancel(ctx)
+	last := make(chan time.Time, 1)
+	go func() {
+		renewed := time.Now()
+		for pause(ctx, harness.VaultLease/4) {
+			_ = t.target.Control.Vault.Renew(context.WithoutCancel(ctx), lease) // one that is lost shows in the replica
+			renewed = time.Now()
+		}
+		last <- renewed
+	}()
+	return func() time.Time {
+		cancel()
+		return (<-last).Add(harness.VaultLease)
 	}
 }
 
