@@ -284,16 +284,24 @@ func (c *checker) signing() {
 		c.wrong(at+".key", "it is no PKCS #8 key", "convert it: openssl pkcs8 -topk8 -nocrypt")
 		return
 	}
-	fits := false
-	switch key.(type) {
+	is, algorithms := family(key)
+	c.unless(slices.Contains(algorithms, k.Algorithm), at+".algorithm", is+" does not sign by it", "set it to "+strings.Join(algorithms, " or "))
+}
+
+// family says what a key is, and which algorithms it signs by (RFC 7518 section 3.1,
+// RFC 8037).
+func family(key any) (is string, algorithms []string) {
+	switch key := key.(type) {
 	case *rsa.PrivateKey:
-		fits = strings.HasPrefix(k.Algorithm, "RS") || strings.HasPrefix(k.Algorithm, "PS")
+		return "an RSA key", []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	case *ecdsa.PrivateKey:
-		fits = strings.HasPrefix(k.Algorithm, "ES")
+		curve := key.Curve.Params().Name
+		return "an EC key on " + curve, map[string][]string{"P-256": {"ES256"}, "P-384": {"ES384"}, "P-521": {"ES512"}}[curve]
 	case ed25519.PrivateKey:
-		fits = k.Algorithm == "EdDSA"
+		return "an Ed25519 key", []string{"EdDSA"}
+	default:
+		return "this key", nil
 	}
-	c.unless(fits, at+".algorithm", fmt.Sprintf("a %T does not sign by it", key), "give the algorithm of the key")
 }
 
 // pair reads a certificate and its key; nil when that cannot be told now.
@@ -328,6 +336,11 @@ func (c *checker) certificates() {
 	same := g.EnrolledCN != "" && g.EnrolledCN == g.UnenrolledCN ||
 		enrolled != nil && unenrolled != nil && enrolled.Certificate.Subject.CommonName == unenrolled.Certificate.Subject.CommonName
 	c.unless(!same, at+"unenrolled", "it has the enrolled client's name", "give a client that is not on the list")
+	if g.Authority == (Pair{}) && g.VaultPKI.Role == "" {
+		const why, do = "it is missing beside the other", "give both, or authority: nothing can be held against one alone"
+		c.unless(enrolled == nil || g.Unenrolled != Pair{}, at+"unenrolled", why, do)
+		c.unless(unenrolled == nil || g.Enrolled != Pair{}, at+"enrolled", why, do)
+	}
 }
 
 func (c *checker) named(who string, pair *certs.Pair, declared string) {

@@ -250,8 +250,10 @@ func remedy(t reflect.Type) string {
 		return "write env:NAME, file:PATH or vault:PATH#FIELD"
 	case t.Kind() == reflect.String:
 		return "put it between quotes"
+	case t.Kind() == reflect.Bool:
+		return "write true or false, without quotes"
 	default:
-		return "write it without quotes"
+		return "write a number, without quotes"
 	}
 }
 

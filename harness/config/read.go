@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -84,10 +85,13 @@ func Load(s Sources) ([]Loaded, error) {
 func parse(path string, text []byte) (ast.Node, *Problem) {
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		p := Problem{At: path, What: "it is no YAML", Do: "see the line"}
+		p := Problem{At: path, What: "it is no YAML", Do: "look there for a bracket or a quote that is not closed, and for an indent that fits nothing above"}
 		var syntax *yaml.SyntaxError
 		if errors.As(err, &syntax) && syntax.Token != nil {
 			p.At = place(path, syntax.Token)
+			if lines := bytes.Split(text, []byte("\n")); bytes.HasPrefix(bytes.TrimLeft(lines[min(syntax.Token.Position.Line, len(lines))-1], " "), []byte("\t")) {
+				p.What, p.Do = "a tab indents the line", "indent by spaces"
+			}
 		}
 		return nil, &p
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,11 +78,13 @@ func (l Lookup) Value(r Reference) (harness.Secret, error) {
 		return "", fmt.Errorf("reading %s: the variable is not set: export %s", r, rest)
 	default:
 		text, err := os.ReadFile(l.Path(rest))
-		if err != nil {
-			return "", fmt.Errorf("reading %s: %w", r, err)
-		}
-		if strings.TrimSpace(string(text)) == "" {
-			return "", fmt.Errorf("reading %s: the file is empty", r)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("reading %s: there is no such file: put it there, or name another; paths are from the configuration's directory", r)
+		case err != nil:
+			return "", fmt.Errorf("reading %s: %w: name a file that may be read", r, err)
+		case strings.TrimSpace(string(text)) == "":
+			return "", fmt.Errorf("reading %s: the file is empty: name another", r)
 		}
 		return harness.Secret(strings.TrimSpace(string(text)) + "\n"), nil
 	}

@@ -25,8 +25,8 @@ func nextSteps(r signoff.Record) []string {
 		"Do not release: an unauthorised request was served. Its failure below says which, and the command that shows it again.",
 		"Do not release: unauthorised requests were served, %d expectations say so. Each failure below says which, and the command that shows it again.")
 	add(r.Totals[harness.Fail]-r.Buckets[harness.Security],
-		"Mend the answer that is not as documented, or declare it in the target's profile where the runbook leaves it open.",
-		"Mend the %d answers that are not as documented, or declare them in the target's profile where the runbook leaves them open.")
+		"Mend the answer that is not as documented, or declare it in the target's profile where the runbook leaves it open: conformance doctor shows how an ingress refuses.",
+		"Mend the %d answers that are not as documented, or declare them in the target's profile where the runbook leaves them open: conformance doctor shows how an ingress refuses.")
 	add(r.Totals[harness.Inconclusive],
 		"Run the inconclusive expectation again once its control is accepted: its reason says what was in the way.",
 		"Run the %d inconclusive expectations again once their controls are accepted: their reasons say what was in the way.")

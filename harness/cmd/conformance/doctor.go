@@ -52,10 +52,11 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "doctor", Short: "check that everything a run needs is there, and say how to mend what is not", Args: none,
 		Long: `doctor checks the engine and its images, and of each target of the configuration
-names, connections, TLS, HTTP versions, the clock, the lifetimes of tokens and
-certificates, what Vault allows and whether metrics can be read. It sends a
-request or two to each face, and none that needs a credential. Each line is ok,
-warn or fail, with the fix; the exit status is 4 where one is fail.`,
+names, connections, TLS, HTTP versions, how calls without a good client certificate
+are refused, the clock, the lifetimes of tokens and certificates, what Vault allows
+and whether metrics can be read. It sends a few requests to each face, and none that
+needs a credential. Each line is ok, warn or fail, with the fix; the exit status is 4
+where one is fail.`,
 		Example: "  conformance doctor\n  conformance doctor --config staging.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			failed := false
@@ -134,6 +135,7 @@ func examine(ctx context.Context, l config.Loaded, show func(ailment)) {
 	}
 	paper.Run = run.NewID()
 	examineClock(ctx, paper, show)
+	examineRefusals(ctx, paper, show)
 	examineVault(ctx, l, show)
 	examineGrants(ctx, l, show)
 	for mode, at := range paper.Metrics {
@@ -225,6 +227,59 @@ func examineClock(ctx context.Context, t *harness.Target, show func(ailment)) {
 	}
 	if err == nil && t.Build.Path != "" && seen.Version == "" {
 		show(ailment{markWarn, "version", t.Build.Path + " tells none", "mend target.version"})
+	}
+}
+
+// examineRefusals looks at how the face of mode mtls refuses, which sound ingresses
+// do in different ways, and whether that is what is declared.
+func examineRefusals(ctx context.Context, t *harness.Target, show func(ailment)) {
+	i := slices.IndexFunc(t.Endpoints, func(e harness.Endpoint) bool { return e.Effect == harness.ReadOnly })
+	if i < 0 || !t.Shows(harness.MTLS) {
+		return
+	}
+	for _, call := range []struct {
+		what, key string
+		declared  harness.Refusal
+		change    func(*harness.Request) error
+	}{
+		{"mtls, no certificate", "no_certificate", t.Profile.NoCertificate, func(*harness.Request) error { return nil }},
+		{"mtls, bad certificate", "bad_certificate", t.Profile.BadCertificate, func(r *harness.Request) error {
+			certificate, err := probe.SelfSigned().Make(t)
+			r.Certificate = &certificate
+			return err
+		}},
+	} {
+		request := probe.With(t, harness.MTLS, t.Endpoints[i], func(*harness.Request) {})
+		if err := call.change(&request); err != nil {
+			show(ailment{markFail, call.what, err.Error(), "run doctor again"})
+			continue
+		}
+		show(refusal(call.what, call.key, call.declared, probe.Send(ctx, t, request)))
+	}
+}
+
+// refusal holds the answer to a call that must be refused against the declared one.
+func refusal(what, key string, declared harness.Refusal, seen harness.Observation) ailment {
+	var is harness.Refusal
+	found := fmt.Sprintf("%s: %s", seen.Transport, seen.Detail)
+	switch {
+	case seen.Transport == harness.Answered && seen.Status < 400:
+		return ailment{markFail, what, fmt.Sprintf("it is answered %d, and must be refused", seen.Status), "let the ingress demand a certificate of each client (runbook section 3)"}
+	case seen.Transport == harness.Answered:
+		found = fmt.Sprintf("it is answered %d", seen.Status)
+		is = map[int]harness.Refusal{401: harness.HTTP401, 400: harness.HTTP400, 495: harness.HTTP400, 496: harness.HTTP400}[seen.Status]
+	case slices.Contains([]harness.Transport{harness.Alert, harness.Reset, harness.EOF}, seen.Transport):
+		found, is = "it is refused in TLS", harness.TLSAlert
+	}
+	switch cmp.Or(declared, harness.HTTP401) {
+	case is:
+		return ailment{markOK, what, found, ""}
+	default:
+		a := ailment{markWarn, what, found + ", and profile." + key + " is " + string(cmp.Or(declared, harness.HTTP401)), "set it to " + string(is) + " where that is what is meant"}
+		if is == "" {
+			a.fix = "it may be one of http401, http400 and tls"
+		}
+		return a
 	}
 }
 

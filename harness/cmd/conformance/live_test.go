@@ -401,8 +401,12 @@ func (d *deployment) several(t *testing.T) {
 func (d *deployment) doctor(t *testing.T) {
 	path := filepath.Join(d.dir, "keys.yaml")
 	said, errs, code := conformance(t, "doctor", "--config", path)
-	if code != exitPass || !strings.Contains(said, "ok    clock") || !strings.Contains(said, "oidc TLS chain           verifies") {
+	if code != exitPass || !strings.Contains(said, "ok    clock") || !strings.Contains(said, "oidc TLS chain           verifies") || !strings.Contains(said, "ok    mtls, no certificate     it is refused in TLS") || !strings.Contains(said, "ok    mtls, bad certificate") {
 		t.Errorf("doctor: status %d\n%s\n%s", code, said, errs)
+	}
+	said, _, _ = conformance(t, "doctor", "--config", path, "--set", "profile.no_certificate=http400")
+	if !strings.Contains(said, "warn  mtls, no certificate     it is refused in TLS, and profile.no_certificate is http400: set it to tls") {
+		t.Errorf("doctor: a declaration that is wrong passes\n%s", said)
 	}
 	said, _, code = conformance(t, "doctor", "--config", path, "--set", "target.url=https://"+free(t, 1)[0])
 	if code != exitEnvironment || !strings.Contains(said, "fail  oidc TCP") {

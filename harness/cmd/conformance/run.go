@@ -96,6 +96,9 @@ run; conformance init writes a file to begin with.`,
 				}
 				return s.live(c.Context())
 			}
+			if err := s.ours(); err != nil {
+				return usage{err}
+			}
 			if err := s.contain(); err != nil {
 				return usage{err}
 			}
@@ -119,8 +122,23 @@ run; conformance init writes a file to begin with.`,
 	s.waiving.flags(f)
 	complete(c, map[string]completion{"only": labelled, "runtime": oneOf("auto", "containers", "embedded"), "ingress": oneOf(stack.Flavours()...)})
 	s.from.flags(c)
+	f.Lookup("config").Usage = "the configuration of a live target (default $" + config.ConfigVariable + "); without one a stack is started"
 	f.StringVar(&s.allow, "allow", "", "with --config: the strongest effect on the target: auth-failures (the default), writes or disruptive")
 	return c
+}
+
+// ours tells who means a live target that a stack of ours is started.
+func (s *session) ours() error {
+	switch {
+	case s.allow != "":
+		return errors.New("--allow is for a live target: --config " + usualConfig + " names one")
+	case len(s.from.set) > 0:
+		return errors.New("--set is for a live target: --config " + usualConfig + " names one")
+	}
+	if _, err := os.Stat(usualConfig); err == nil {
+		s.console.step("a stack is started: --config " + usualConfig + " would hold what that describes in its place")
+	}
+	return nil
 }
 
 // contain places in containers what stands nowhere else, and reads the team's rule

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"aegis.test/conformance/harness"
 )
 
 // TestInit: what it writes is read, and it overwrites nothing unless told to.
@@ -36,5 +38,39 @@ func TestSchema(t *testing.T) {
 	out, _, code := conformance(t, "schema")
 	if code != exitPass || !json.Valid([]byte(out)) {
 		t.Errorf("status %d, %d bytes", code, len(out))
+	}
+}
+
+// TestRunWithoutConfig: what is said of a live target is no word about a stack of ours.
+func TestRunWithoutConfig(t *testing.T) {
+	for _, flag := range []string{"--set=rails.rate=1", "--allow=writes"} {
+		if _, errs, code := conformance(t, "run", "--runtime", "embedded", "--dry-run", "--out", t.TempDir(), flag); code != exitUsage || !strings.Contains(errs, "--config staging.yaml names one") {
+			t.Errorf("%s: status %d, %q", flag, code, errs)
+		}
+	}
+}
+
+// TestRefusal: each class of answer is held against what is declared, the runbook's
+// where nothing is.
+func TestRefusal(t *testing.T) {
+	for _, row := range []struct {
+		declared  harness.Refusal
+		transport harness.Transport
+		status    int
+		want      string
+	}{
+		{"", harness.Answered, 401, "ok"},
+		{"", harness.Answered, 400, "set it to http400"},
+		{"", harness.Alert, 0, "set it to tls"},
+		{harness.HTTP400, harness.Answered, 496, "ok"},
+		{harness.TLSAlert, harness.EOF, 0, "ok"},
+		{harness.TLSAlert, harness.Answered, 401, "set it to http401"},
+		{harness.TLSAlert, harness.Answered, 200, "must be refused"},
+		{harness.TLSAlert, harness.TimeOut, 0, "one of http401, http400 and tls"},
+	} {
+		a := refusal("x", "no_certificate", row.declared, harness.Observation{Transport: row.transport, Status: row.status})
+		if line := a.String(); !strings.Contains(line, row.want) || (a.mark == markOK) != (row.want == "ok") || (a.mark == markFail) != (row.status == 200) {
+			t.Errorf("%q declared, %q %d: %q, want %q in it", row.declared, row.transport, row.status, line, row.want)
+		}
 	}
 }
