@@ -392,7 +392,7 @@ func (s Start) round(ctx context.Context, hands harness.Hands, replica harness.R
 }
 
 // validCredential is the variant of a call with a valid credential.
-const validCredential = "valid credential"
+const validCredential = "valid credential" //nolint:gosec // it holds none
 
 // direct are the calls that reach a service behind the ingress: with a valid
 // credential (in mtls mode the identity header, as the ingress would set it),

@@ -65,6 +65,7 @@ func writeFalls(t *testing.T, results []faults.Result) {
 var inContainers = []string{
 	"M-082", "M-086", "M-087", "M-091", "M-092", "M-099", "M-101", "M-109", "M-186", "X-402",
 	"M-142", "X-012", "X-766", "M-196", "X-767", "X-762",
+	"X-770", "X-771", "X-772", "X-773",
 }
 
 // TestFaultsAreCaughtInContainers plants what nginx's configuration can express
