@@ -75,6 +75,16 @@ type Outage interface {
 	Start(ctx context.Context) error
 }
 
+// Failover is a Vault of several nodes, of which one is active.
+type Failover interface {
+	// StopActive ends the active node at once; TakenOver waits until another is
+	// active.
+	StopActive(ctx context.Context) error
+	TakenOver(ctx context.Context) error
+	// Rejoin starts the node that was ended, and waits until it stands by.
+	Rejoin(ctx context.Context) error
+}
+
 // IngressControl is the ingress, in the harness's hands.
 type IngressControl interface {
 	// Reload makes the ingress take its configuration anew.

@@ -13,6 +13,7 @@ type Timeline struct {
 	Window  time.Duration // how long was watched, from the first sample
 	Marks   []Mark
 	Samples []Sample
+	Then    *Timeline // of a further change, made after it; nil where none was
 }
 
 // Mark is a moment of a timeline that has a name.
@@ -36,12 +37,14 @@ type written struct {
 	WindowMS int64    `json:"window_ms"`
 	Marks    []Mark   `json:"marks"`
 	Samples  []Sample `json:"samples"`
+
+	Then *Timeline `json:"then,omitempty"`
 }
 
 // MarshalJSON writes durations in milliseconds, and no null.
 func (t Timeline) MarshalJSON() ([]byte, error) {
 	return json.Marshal(written{t.Change, t.Bound.Milliseconds(), t.Window.Milliseconds(),
-		append([]Mark{}, t.Marks...), append([]Sample{}, t.Samples...)})
+		append([]Mark{}, t.Marks...), append([]Sample{}, t.Samples...), t.Then})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -50,6 +53,6 @@ func (t *Timeline) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return err
 	}
-	*t = Timeline{w.Change, time.Duration(w.BoundMS) * time.Millisecond, time.Duration(w.WindowMS) * time.Millisecond, w.Marks, w.Samples}
+	*t = Timeline{w.Change, time.Duration(w.BoundMS) * time.Millisecond, time.Duration(w.WindowMS) * time.Millisecond, w.Marks, w.Samples, w.Then}
 	return nil
 }

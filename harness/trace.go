@@ -180,6 +180,9 @@ type Trace struct {
 	// Timeline is of a change that was made while the exchanges went on, each under
 	// its class as its variant; who judges them makes its samples.
 	Timeline *Timeline
+	// Then is what was seen of a further change, made after that one; its exchanges
+	// are the last of Exchanges as well. nil where none was made.
+	Then *Trace
 }
 
 // Watching is what watches a target, as it stands.

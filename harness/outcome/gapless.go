@@ -18,6 +18,10 @@ type Gapless struct {
 	Classes map[string][]Duty
 	// Optional are the classes that need not have called.
 	Optional []string
+	// Starts is wanted of replicas that started meanwhile; nil of none.
+	Starts harness.Outcome
+	// Then is wanted of a further change, where one was made; nil of none.
+	Then *Gapless
 }
 
 // Duty is how a class is to be answered from a moment on.
@@ -59,8 +63,31 @@ func (g Gapless) Want(p harness.Profile) string {
 // none may fall back behind it, though the bound has not passed.
 const steady = 3
 
-// Judge judges every call by the duties of its moment, and makes the timeline.
+// Judge judges every call by the duties of its moment, and makes the timeline: and
+// those of a further change by their own.
 func (g Gapless) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	if t.Then == nil || g.Then == nil || len(t.Then.Exchanges) > len(t.Exchanges) {
+		return g.judge(p, t)
+	}
+	first := t
+	first.Exchanges = t.Exchanges[:len(t.Exchanges)-len(t.Then.Exchanges)]
+	j, then := g.judge(p, first), g.Then.Judge(p, *t.Then)
+	for _, problem := range then.Problems {
+		if problem.Exchange >= 0 {
+			problem.Exchange += len(first.Exchanges)
+		}
+		j.Problems = append(j.Problems, problem)
+	}
+	j.Notes = append(j.Notes, then.Notes...)
+	if j.Timeline == nil {
+		j.Timeline = then.Timeline
+	} else {
+		j.Timeline.Then = then.Timeline
+	}
+	return j
+}
+
+func (g Gapless) judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	if len(t.Exchanges) == 0 || t.Timeline == nil {
 		return nothing()
 	}
@@ -85,6 +112,9 @@ func (g Gapless) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 				Got: fmt.Sprintf("class %q", x.Request.Variant), Want: "a class with duties"})
 			break
 		}
+	}
+	if g.Starts != nil {
+		j.Problems = append(j.Problems, g.Starts.Judge(p, t).Problems...)
 	}
 	slices.SortStableFunc(line.Samples, func(a, b harness.Sample) int { return cmp.Compare(a.AtMS, b.AtMS) })
 	j.Notes = append(j.Notes, fmt.Sprintf("%d calls while %s", len(t.Exchanges), line.Change))

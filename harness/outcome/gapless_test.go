@@ -88,3 +88,37 @@ func TestGaplessOfWhatIsUndeclared(t *testing.T) {
 		t.Errorf("of nothing: got %v, want inconclusive", j.Problems)
 	}
 }
+
+// TestGaplessThen judges a further change by its own duties, and what started
+// meanwhile.
+func TestGaplessThen(t *testing.T) {
+	g := Gapless{
+		Classes: map[string][]Duty{"stays": Always(Accepted())},
+		Then:    &Gapless{Classes: map[string][]Duty{"goes": Until("it is made", Accepted(), Forbidden())}, Starts: WaitsOrSays()},
+	}
+	answer := harness.Exchange{Observation: harness.Observation{Status: 200}}
+	for name, row := range map[string]struct {
+		then  []called
+		start harness.Startup
+		want  judged
+		at    int
+	}{
+		"sound":                  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{After: []harness.Exchange{answer}}, pass, 0},
+		"wrong after the second": {[]called{{10, "goes", 200}, {1150, "goes", 200}}, harness.Startup{After: []harness.Exchange{answer}}, hole, 2},
+		"a start that says why":  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true, Code: 1}, pass, 0},
+		"a start that does not":  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true, Code: 1, Unnamed: []string{"aegis/runtime"}}, undocumented, -1},
+		"a start that is well":   {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true}, undocumented, -1},
+		"a start that hangs":     {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{}, undocumented, -1},
+	} {
+		trace, then := timeline(time.Second, called{0, "stays", 200}), timeline(time.Second, row.then...)
+		then.Startups = []harness.Startup{row.start}
+		trace.Exchanges, trace.Then = append(trace.Exchanges, then.Exchanges...), &then
+		j := g.Judge(harness.Profile{Replicas: 1}, trace)
+		if got := verdict(t, j); got != row.want || row.want != pass && j.Problems[0].Exchange != row.at {
+			t.Errorf("%s: %q, %v; want %q at %d", name, got, j.Problems, row.want, row.at)
+		}
+		if j.Timeline.Then == nil || len(j.Timeline.Samples) != 1 || len(j.Timeline.Then.Samples) != 2 {
+			t.Errorf("%s: got %+v, want a timeline of each change", name, j.Timeline)
+		}
+	}
+}

@@ -62,6 +62,22 @@ func Serves() Startup {
 	}}
 }
 
+// WaitsOrSays wants a service that starts without its secrets to come by them within
+// the bound, and serve, or to end and say in its log what it lacks.
+func WaitsOrSays() Startup {
+	return Startup{"wait and serve, or exit with a non-zero status and a log that names what is wrong", func(p harness.Profile, s harness.Startup) *harness.Problem {
+		switch {
+		case !s.Exited:
+			return served(p, s)
+		case s.Code == 0:
+			return contract(ended(s), "service, or an exit with a non-zero status")
+		case len(s.Unnamed) > 0:
+			return contract("a log that does not name "+strings.Join(s.Unnamed, ", "), "a log that names what is wrong")
+		}
+		return nil
+	}}
+}
+
 // Named wants the log, besides, to name what the start lacked (runbook section
 // 5; ASVS 16.2.5).
 func (s Startup) Named() Startup {

@@ -32,10 +32,26 @@ type Rotation struct {
 	effect harness.Effect
 	bound  func(harness.Profile) time.Duration // how long it may take to bite; nil is at once
 	play   func(context.Context, *traffic) error
+	// next is made after it, with traffic of its own, where it can be; nil for none.
+	next *Rotation
+	// can reports whether a target can be changed so; nil where what it grants says
+	// it.
+	can func(*harness.Target) bool
+}
+
+// Then makes a further change after it, where that can be made.
+func (r Rotation) Then(next Rotation) Rotation {
+	r.next = &next
+	return r
 }
 
 // Words says what is done.
-func (r Rotation) Words() string { return r.words }
+func (r Rotation) Words() string {
+	if r.next != nil {
+		return r.words + "; " + r.next.words
+	}
+	return r.words
+}
 
 // Needs is what the target must grant.
 func (r Rotation) Needs() []harness.Capability { return r.needs }
@@ -49,8 +65,19 @@ func (r Rotation) Modes() []harness.Mode { return r.modes }
 // Controlled is true.
 func (Rotation) Controlled() bool { return true }
 
-// Act makes the change under traffic, ends that, and puts back what was changed.
+// Act makes the change under traffic, ends that, and puts back what was changed; and
+// so with the next.
 func (r Rotation) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	trace, err := r.once(ctx, hands)
+	if err != nil || r.next == nil || !r.next.can(hands.Target()) {
+		return trace, err
+	}
+	then, err := r.next.once(ctx, hands)
+	trace.Exchanges, trace.Then = slices.Concat(trace.Exchanges, then.Exchanges), &then
+	return trace, err
+}
+
+func (r Rotation) once(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), ended: map[string]bool{}}
 	t.within(0)
 	if r.bound != nil {
@@ -82,9 +109,10 @@ type traffic struct {
 	undo   []func(context.Context) error // in order; done backwards
 	marks  []moment
 	calls  []harness.Exchange
-	came   chan struct{}   // closed by the next call that ends
-	ended  map[string]bool // by class, of those that began
-	failed error           // that a credential could not be made
+	starts []harness.Startup // of replicas, meanwhile
+	came   chan struct{}     // closed by the next call that ends
+	ended  map[string]bool   // by class, of those that began
+	failed error             // that a credential could not be made
 }
 
 // moment is a moment that has a name.
@@ -343,7 +371,7 @@ func (t *traffic) trace(change string) harness.Trace {
 			line.Marks = append(line.Marks, harness.Mark{AtMS: max(0, m.at.Sub(first).Milliseconds()), Label: m.label})
 		}
 	}
-	return harness.Trace{Exchanges: t.calls, Timeline: &line}
+	return harness.Trace{Exchanges: t.calls, Timeline: &line, Startups: t.starts}
 }
 
 // scene is the key set at work under the traffic; the sound one is put back.

@@ -144,9 +144,7 @@ func pageOf(r signoff.Record) page {
 		}
 	}
 	for _, f := range r.Findings {
-		if f.Timeline != nil && len(f.Timeline.Samples) > 0 {
-			p.Timelines = append(p.Timelines, draw(f))
-		}
+		p.Timelines = append(p.Timelines, drawings(f)...)
 	}
 	return p
 }

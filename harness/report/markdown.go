@@ -234,8 +234,8 @@ func (m *markdown) checklist(r signoff.Record) {
 func (m *markdown) changes(r signoff.Record) {
 	var rows [][]string
 	for _, f := range r.Findings {
-		if f.Timeline != nil && len(f.Timeline.Samples) > 0 {
-			rows = append(rows, []string{md(f.ID), md(f.Timeline.Change), md(draw(f).Says)})
+		for _, d := range drawings(f) {
+			rows = append(rows, []string{md(d.ID), md(d.Change), md(d.Says)})
 		}
 	}
 	if len(rows) > 0 {

@@ -89,13 +89,22 @@ func (s scale) x(ms int64) int {
 	return drawingLeft + int(min(max(ms, 0), s.end)*drawingPlot/s.end)
 }
 
-// draw lays a finding's timeline out.
-func draw(f signoff.Finding) drawing {
-	t := *f.Timeline
+// drawings are of a finding's changes that were watched, in their order.
+func drawings(f signoff.Finding) (all []drawing) {
+	for t := f.Timeline; t != nil; t = t.Then {
+		if len(t.Samples) > 0 {
+			all = append(all, draw(f.ID, *t))
+		}
+	}
+	return all
+}
+
+// draw lays a timeline out.
+func draw(id string, t harness.Timeline) drawing {
 	t.Samples = slices.Clone(t.Samples)
 	slices.SortStableFunc(t.Samples, func(a, b harness.Sample) int { return cmp.Compare(a.AtMS, b.AtMS) })
 	s := scale{span(t)}
-	d := drawing{ID: f.ID, Change: t.Change, Left: drawingLeft, Plot: drawingPlot, Width: drawingLeft + drawingPlot + drawingRight}
+	d := drawing{ID: id, Change: t.Change, Left: drawingLeft, Plot: drawingPlot, Width: drawingLeft + drawingPlot + drawingRight}
 	top := labelRow*labelRows + 6
 	y := top
 	for _, class := range classes(t.Samples) {

@@ -30,7 +30,7 @@ func TestTimelineIsMeasured(t *testing.T) {
 		{bit, harness.Pass, "it bit after 1.21 s; at most 3s was allowed", "settled after 1.21 s of the allowed 3s"},
 		{quiet, harness.Pass, "no caller of 2 calls was answered otherwise for it", "no answer changed; allowed 1m0s, which is longer than was watched"},
 	} {
-		d := draw(signoff.Finding{ID: "ROT-001", Timeline: c.timeline})
+		d := draw("ROT-001", *c.timeline)
 		if d.Verdict != c.verdict || d.Says != c.says || d.Measure.Label != c.bound {
 			t.Errorf("%s, %q, %q; want %s, %q, %q", d.Verdict, d.Says, d.Measure.Label, c.verdict, c.says, c.bound)
 		}
@@ -65,11 +65,23 @@ func TestTimelineIsBounded(t *testing.T) {
 	for i := range int64(100_000) {
 		long.Samples = append(long.Samples, harness.Sample{AtMS: i * 36, Class: "valid", Served: true, Right: true})
 	}
-	d := draw(signoff.Finding{ID: "ROT-002", Timeline: &long})
+	d := draw("ROT-002", long)
 	if n := strings.Count(d.Bands[0].Samples[0].Path, "M"); n > drawingPlot+1 {
 		t.Errorf("%d strokes on %d places", n, drawingPlot)
 	}
 	if len(d.Ticks) > 10 {
 		t.Errorf("%d ticks", len(d.Ticks))
+	}
+}
+
+// TestDrawingsAreOfEachChange draws a further change after the first, and none that
+// nobody called in.
+func TestDrawingsAreOfEachChange(t *testing.T) {
+	first, empty := revocation(), &harness.Timeline{Change: "nothing was seen"}
+	empty.Then = &harness.Timeline{Change: "a node is lost", Window: time.Second, Samples: []harness.Sample{{Class: "valid", Served: true, Right: true}}}
+	first.Then = empty
+	all := drawings(signoff.Finding{ID: "ROT-013", Timeline: first})
+	if len(all) != 2 || all[1].ID != "ROT-013" || all[1].Change != "a node is lost" {
+		t.Errorf("got %d drawings, want one of each change in which somebody called", len(all))
 	}
 }

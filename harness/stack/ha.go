@@ -168,21 +168,22 @@ func (c *containers) activeNode(ctx context.Context) (*node, error) {
 // nodes are a Vault of several nodes in the hands of who runs it.
 type nodes struct {
 	*vault.Operator
-	c *containers
+	c       *containers
+	stopped *node // by StopActive
 }
 
 // operator is who runs Vault.
 func (c *containers) operator() harness.VaultControl {
 	one := vault.NewOperator(c.vault.root, c.vault.key)
 	if c.blueprint.spec.HA {
-		return nodes{one, c}
+		return &nodes{Operator: one, c: c}
 	}
 	return one
 }
 
 // Seal seals so many, one after the other, that what is left is no majority: a node
 // that stands by cannot be sealed.
-func (n nodes) Seal(ctx context.Context) error {
+func (n *nodes) Seal(ctx context.Context) error {
 	for range nodeCount/2 + 1 {
 		active, err := n.c.activeNode(ctx)
 		if err != nil {
@@ -196,7 +197,7 @@ func (n nodes) Seal(ctx context.Context) error {
 }
 
 // Unseal unseals those that are sealed, and returns when one is active.
-func (n nodes) Unseal(ctx context.Context) error {
+func (n *nodes) Unseal(ctx context.Context) error {
 	for _, one := range n.c.nodes {
 		if _, err := one.client.Sys().UnsealWithContext(ctx, n.c.vault.key.Reveal()); err != nil {
 			return fmt.Errorf("unsealing %s: %w", one.name, err)

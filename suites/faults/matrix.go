@@ -124,7 +124,7 @@ func running(id string) bool {
 func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 	began := time.Now()
 	r := Result{ID: f.ID, Component: f.Component, Says: f.Says, Origin: f.Origin, Runtime: p.Runtime, Named: f.Falls(), CaughtBy: []string{}, Masked: []string{}}
-	s, err := stack.Start(ctx, stack.Spec{Runtime: p.Runtime, Run: run.NewID(), Fault: f, Ingress: p.Ingress, Service: p.Service, Progress: p.Progress})
+	s, err := stack.Start(ctx, stack.Spec{Runtime: p.Runtime, Run: run.NewID(), Fault: f, HA: f.HA, Ingress: p.Ingress, Service: p.Service, Progress: p.Progress})
 	if err != nil {
 		r.Error = fmt.Sprintf("starting a stack with %s planted: %v", f.ID, err)
 		return r

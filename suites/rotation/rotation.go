@@ -151,13 +151,28 @@ var Expectations = []Expectation{
 	{
 		ID: "ROT-013", Title: "The service outlives its Vault lease", Clauses: []string{"1.2", "7.2"},
 		Source: "Vault, token renewal; runbook section 1", Level: SHOULD,
-		Rule:     Says("A service that has run for longer than its token of Vault lives is as it was: it serves whom it must and nobody else, and a change of the list is in force within the declared bound."),
-		Stimulus: probe.Outlasting(),
+		Rule:     Says("A service that has run for longer than its token of Vault lives is as it was: it serves whom it must and nobody else, and a change of the list is in force within the declared bound; so it is when the active node of Vault is lost, and one that starts then waits, or exits and names the cause."),
+		Stimulus: probe.Outlasting().Then(probe.FailedOver()),
 		Outcome: outcome.Gapless{Classes: map[string][]outcome.Duty{
 			probe.ClassValid: served, probe.ClassUnenrolled: outcome.Always(outcome.Forbidden()), probe.ClassNobody: outcome.Always(outcome.Unauthorized()),
 			probe.ClassAdded: outcome.Until(probe.VersionBumped, outcome.Forbidden(), outcome.Accepted()),
-		}},
+		}, Then: &failedOver},
 	},
+}
+
+// failedOver is what may come of the loss of a node of Vault: nothing but that what is
+// written waits for the next one.
+var failedOver = outcome.Gapless{
+	Classes: among(among(inOIDC, inMTLS), map[string][]outcome.Duty{
+		probe.ClassValid: served, probe.ClassToken: served,
+		probe.ClassAdded: {{Want: outcome.Forbidden()}, {From: probe.VersionBumped, Want: outcome.Accepted(), Within: listed}},
+	}),
+	Optional: everyone, Starts: outcome.WaitsOrSays(),
+}
+
+// listed is how long a change of the list may take, whatever else may take longer.
+func listed(p Profile, _ time.Duration) time.Duration {
+	return cmp.Or(p.Propagation, DefaultPropagation)
 }
 
 var (
@@ -193,6 +208,6 @@ func named(p Profile, bound time.Duration) time.Duration { return bound + newKey
 // everyone are callers of whom the target says who can call.
 var everyone = []string{
 	probe.ClassShort, probe.ClassShortToken, probe.ClassHeld1, probe.ClassHeld2,
-	probe.ClassValid, probe.ClassAdded, probe.ClassNewKey, probe.ClassStale, probe.ClassForged,
+	probe.ClassValid, probe.ClassToken, probe.ClassAdded, probe.ClassNewKey, probe.ClassStale, probe.ClassForged,
 	probe.ClassExpired, probe.ClassNobody, probe.ClassUnenrolled,
 }

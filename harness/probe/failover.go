@@ -1,0 +1,112 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+)
+
+// ClassToken are callers with a valid token, where the enrolled client calls too.
+const ClassToken = "valid token"
+
+// Moments of a failover, by name.
+const (
+	ActiveStopped = "Vault's active node is stopped"
+	NextActive    = "the next node is active"
+)
+
+// takeover is how long the nodes of Vault may take to agree on the next one: that is
+// theirs, and no service's.
+const takeover = 30 * time.Second
+
+// FailedOver stops the active node of a Vault of several, where it is one (ROT-013).
+func FailedOver() Rotation {
+	return Rotation{
+		change: "the active node of Vault is stopped",
+		words:  "where Vault is of several nodes, stop the active one under steady traffic, start a replica at once, and when the next node is active put a client on the list, and call on until he is served",
+		modes:  bothModes, effect: harness.Disruptive,
+		bound: func(p harness.Profile) time.Duration {
+			return bound(p.StartBound, harness.DefaultStartBound) + propagation(p)
+		},
+		can: func(t *harness.Target) bool {
+			_, several := t.Control.Vault.(harness.Failover)
+			return several
+		},
+		play: func(ctx context.Context, t *traffic) error {
+			t.pace = 100 * time.Millisecond // a takeover is short, whatever its bound
+			vault := t.target.Control.Vault.(harness.Failover)
+			fields, err := t.secrets(ctx)
+			if err != nil {
+				return err
+			}
+			added := "client-" + token.Random(4)
+			if t.target.Shows(harness.MTLS) {
+				t.begin(harness.MTLS, ClassValid, t.with(Enrolled()))
+				t.begin(harness.MTLS, ClassAdded, t.with(named(added)))
+				t.mix(harness.MTLS)
+			}
+			if t.target.Shows(harness.OIDC) {
+				t.begin(harness.OIDC, ClassToken, t.by(token.Sound()))
+				t.mix(harness.OIDC)
+			}
+			if err := t.rounds(ctx); err != nil {
+				return err
+			}
+			t.finally(vault.Rejoin)
+			if err := t.change(ActiveStopped, func() error { return vault.StopActive(ctx) }); err != nil {
+				return err
+			}
+			started := t.newcomer(ctx)
+			err = t.takenOver(ctx, vault)
+			if err == nil {
+				fields[ListField] = listed(t.target.Certs.EnrolledCN, added)
+				err = t.change(VersionBumped, func() error { return t.write(ctx, fields) })
+			}
+			if startErr := <-started; err == nil {
+				err = startErr
+			}
+			if err != nil {
+				return err
+			}
+			if t.target.Shows(harness.MTLS) {
+				err = t.settle(ctx, true, ClassAdded)
+			}
+			if err != nil {
+				return err
+			}
+			return t.rounds(ctx)
+		},
+	}
+}
+
+// takenOver waits for the next node, and marks its moment.
+func (t *traffic) takenOver(ctx context.Context, vault harness.Failover) error {
+	limited, cancel := context.WithTimeout(ctx, takeover)
+	defer cancel()
+	if err := vault.TakenOver(limited); err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = ErrUnseen
+		}
+		return fmt.Errorf("waiting for the next node of Vault within %s: %w", takeover, err)
+	}
+	t.mark(NextActive)
+	return nil
+}
+
+// newcomer starts a replica, and watches what becomes of it.
+func (t *traffic) newcomer(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	start := Replica(shown(t.target)[0]).Serving()
+	start.words, start.names = "while Vault has no active node", []string{"aegis/runtime"}
+	go func() {
+		seen, err := start.watch(ctx, t.hands)
+		t.mu.Lock()
+		t.starts = append(t.starts, seen)
+		t.mu.Unlock()
+		done <- err
+	}()
+	return done
+}
