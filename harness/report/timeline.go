@@ -27,6 +27,7 @@ const (
 // drawing is a timeline as the page draws it.
 type drawing struct {
 	ID      string
+	Key     string // on the page: the ID, and a number where there is one before it
 	Change  string
 	Says    string
 	Verdict harness.Verdict // pass, or fail where a caller was answered wrongly
@@ -93,7 +94,11 @@ func (s scale) x(ms int64) int {
 func drawings(f signoff.Finding) (all []drawing) {
 	for t := f.Timeline; t != nil; t = t.Then {
 		if len(t.Samples) > 0 {
-			all = append(all, draw(f.ID, *t))
+			d := draw(f.ID, *t)
+			if len(all) > 0 {
+				d.Key = fmt.Sprintf("%s-%d", f.ID, len(all)+1)
+			}
+			all = append(all, d)
 		}
 	}
 	return all
@@ -104,7 +109,7 @@ func draw(id string, t harness.Timeline) drawing {
 	t.Samples = slices.Clone(t.Samples)
 	slices.SortStableFunc(t.Samples, func(a, b harness.Sample) int { return cmp.Compare(a.AtMS, b.AtMS) })
 	s := scale{span(t)}
-	d := drawing{ID: id, Change: t.Change, Left: drawingLeft, Plot: drawingPlot, Width: drawingLeft + drawingPlot + drawingRight}
+	d := drawing{ID: id, Key: id, Change: t.Change, Left: drawingLeft, Plot: drawingPlot, Width: drawingLeft + drawingPlot + drawingRight}
 	top := labelRow*labelRows + 6
 	y := top
 	for _, class := range classes(t.Samples) {

@@ -81,7 +81,7 @@ func TestDrawingsAreOfEachChange(t *testing.T) {
 	empty.Then = &harness.Timeline{Change: "a node is lost", Window: time.Second, Samples: []harness.Sample{{Class: "valid", Served: true, Right: true}}}
 	first.Then = empty
 	all := drawings(signoff.Finding{ID: "ROT-013", Timeline: first})
-	if len(all) != 2 || all[1].ID != "ROT-013" || all[1].Change != "a node is lost" {
+	if len(all) != 2 || all[0].Key != "ROT-013" || all[1].ID != "ROT-013" || all[1].Key != "ROT-013-2" || all[1].Change != "a node is lost" {
 		t.Errorf("got %d drawings, want one of each change in which somebody called", len(all))
 	}
 }
