@@ -108,9 +108,11 @@ func TestAlertFaultsAreCaughtInContainers(t *testing.T) {
 	judgeMatrix(t, plan)
 }
 
-// issuing are the faults in how Vault issues certificates, binding those in whom it
-// lets in as the service: these need an image of a cluster.
+// issuing are the faults in how Vault issues certificates, failing those that show when
+// its active node is lost, binding those in whom it lets in as the service: these need
+// an image of a cluster.
 var (
+	failing = []string{"X-774"}
 	issuing = []string{"M-143", "X-641", "X-642", "X-643", "X-644", "X-645", "X-646", "X-647"}
 	binding = []string{"M-141", "X-651", "X-652", "X-653", "X-654", "X-655"}
 )
@@ -123,6 +125,7 @@ func TestVaultsFaultsAreCaughtInContainers(t *testing.T) {
 		return
 	}
 	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: these(t, issuing), IDs: []string{"SEC-003", "ROT-005", "ROT-006"}})
+	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: these(t, failing), IDs: []string{"ROT-013"}})
 	placement, err := stack.Decide(t.Context(), stack.Containers)
 	if err != nil {
 		t.Fatal(err)
