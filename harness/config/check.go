@@ -286,6 +286,8 @@ func (c *checker) signing() {
 	}
 	is, algorithms := family(key)
 	c.unless(slices.Contains(algorithms, k.Algorithm), at+".algorithm", is+" does not sign by it", "set it to "+strings.Join(algorithms, " or "))
+	told := c.Profile.Issuer != "" && c.Profile.Audience != "" || !slices.Contains(algorithms, k.Algorithm)
+	c.unless(told, at, "what iss and aud its tokens must have is not told", "give profile.issuer and profile.audience, as the service has them")
 }
 
 // family says what a key is, and which algorithms it signs by (RFC 7518 section 3.1,

@@ -197,6 +197,7 @@ func TestMistakes(t *testing.T) {
 		"bundle of a leaf":     {[2]string{"  name: aegis", "  name: aegis\n  ca_bundle: file:leaf.pem"}, []string{"staging.yaml:4:14: target.ca_bundle", "nothing verifies"}, false},
 		"bundle of text":       {[2]string{"  name: aegis", "  name: aegis\n  ca_bundle: file:text.pem"}, []string{"target.ca_bundle", "no certificate in it"}, false},
 		"key of another curve": {[2]string{"mode: both", "mode: both\ngrants: {tokens: {signing_key: {key: file:idp.key, id: k, algorithm: ES384}}}"}, []string{"staging.yaml:2:70: grants.tokens.signing_key.algorithm", "an EC key on P-256 does not sign by it: set it to ES256"}, false},
+		"tokens of nobody":     {[2]string{"mode: both", "mode: both\nprofile: {issuer: https://i}\ngrants: {tokens: {signing_key: {key: file:idp.key, id: k, algorithm: ES256}}}"}, []string{"staging.yaml:3:32: grants.tokens.signing_key", "give profile.issuer and profile.audience"}, false},
 		"one client alone":     {[2]string{"mode: both", "mode: both\ngrants: {certificates: {enrolled: {certificate: file:enrolled.crt, key: file:enrolled.key}}}"}, []string{"grants.certificates.unenrolled", "missing beside the other"}, false},
 		"a tab":                {[2]string{"  environment:", "\tenvironment:"}, []string{"staging.yaml:4:", "indent by spaces"}, false},
 		"key of another alg":   {[2]string{"mode: both", "mode: both\ngrants: {tokens: {signing_key: {key: file:idp.key, id: k, algorithm: RS256}}}"}, []string{"grants.tokens.signing_key.algorithm", "does not sign"}, false},

@@ -23,8 +23,8 @@ var given = map[string][]string{
 		"grants.certificates.unenrolled.certificate=file:unenrolled.crt", "grants.certificates.unenrolled.key=file:unenrolled.key",
 	},
 	"grants.tokens.expired":               {"grants.tokens.expired=file:expired.jwt"},
-	"grants.tokens.signing_key, of ES256": {"grants.tokens.signing_key.key=file:es.key", "grants.tokens.signing_key.id=a", "grants.tokens.signing_key.algorithm=ES256"},
-	"grants.tokens.signing_key, of RS256": {"grants.tokens.signing_key.key=file:rs.key", "grants.tokens.signing_key.id=a", "grants.tokens.signing_key.algorithm=RS256"},
+	"grants.tokens.signing_key, of ES256": {"grants.tokens.signing_key.key=file:es.key", "grants.tokens.signing_key.id=a", "grants.tokens.signing_key.algorithm=ES256", issuer, audience},
+	"grants.tokens.signing_key, of RS256": {"grants.tokens.signing_key.key=file:rs.key", "grants.tokens.signing_key.id=a", "grants.tokens.signing_key.algorithm=RS256", issuer, audience},
 	"grants.certificates.authority": {
 		"grants.certificates.authority.certificate=file:ca.crt", "grants.certificates.authority.key=file:ca.key",
 		"grants.certificates.enrolled_cn=enrolled", "grants.certificates.unenrolled_cn=unenrolled",
@@ -62,6 +62,8 @@ var given = map[string][]string{
 const (
 	vaultAt    = "grants.vault.address=https://127.0.0.1:1"
 	vaultLogin = "grants.vault.login.token=file:vault.token"
+	issuer     = "profile.issuer=https://idp.test"
+	audience   = "profile.audience=aegis"
 )
 
 func endpointsWith(more string) string {
@@ -78,7 +80,7 @@ func begun(t *testing.T) string {
 		}
 	}
 	es, rs := try(token.NewKey()), try(token.NewRSAKey())
-	from := token.From(&harness.Target{Tokens: harness.TokenGrant{Signing: []harness.SigningKey{es}}})
+	from := token.From(&harness.Target{Profile: harness.Profile{Issuer: "https://idp.test", Audience: "aegis"}, Tokens: harness.TokenGrant{Signing: []harness.SigningKey{es}}})
 	write("es.key", []byte(es.PEM.Reveal()))
 	write("rs.key", []byte(rs.PEM.Reveal()))
 	write("valid.jwt", []byte(try(token.Sound().Make(from))))

@@ -54,8 +54,8 @@ func doctorCommand() *cobra.Command {
 		Long: `doctor checks the engine and its images, and of each target of the configuration
 names, connections, TLS, HTTP versions, how calls without a good client certificate
 are refused, the clock, the lifetimes of tokens and certificates, what Vault allows
-and whether metrics can be read. It sends a few requests to each face, and none that
-needs a credential. Each line is ok, warn or fail, with the fix; the exit status is 4
+and whether metrics can be read. It sends a few requests to each face: with a
+credential one at most, to an endpoint whose call is harmless. Each line is ok, warn or fail, with the fix; the exit status is 4
 where one is fail.`,
 		Example: "  conformance doctor\n  conformance doctor --config staging.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -352,6 +352,7 @@ func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 	defer func() { _ = live.Stop(ctx) }()
 	t := live.Target
 	examineAWS(ctx, l, t, show)
+	examineControls(ctx, t, show)
 	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
 		a := expiring("valid token", "it is valid", at, "give one that outlasts the run, or grants.tokens.client_credentials")
 		if a.mark == markWarn && time.Until(at) > 30*time.Minute || t.Control.Bearer != nil {
@@ -377,6 +378,47 @@ func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 		}
 		show(a)
 	}
+}
+
+// examineControls makes the call of each mode that a run needs accepted.
+func examineControls(ctx context.Context, t *harness.Target, show func(ailment)) {
+	i := slices.IndexFunc(t.Endpoints, func(e harness.Endpoint) bool { return e.Effect == harness.ReadOnly })
+	for mode, granted := range map[harness.Mode]harness.Capability{harness.OIDC: harness.GivenTokens, harness.MTLS: harness.GivenClientCerts} {
+		if i < 0 || !t.Shows(mode) || !t.Grants(granted) {
+			continue
+		}
+		what := string(mode) + " accepted call"
+		request, err := probe.Sound(t, mode, t.Endpoints[i])
+		if err != nil {
+			show(ailment{markFail, what, err.Error(), "mend grants"})
+			continue
+		}
+		show(acceptance(t, what, request, probe.Send(ctx, t, request)))
+	}
+}
+
+// acceptance holds the answer to a call that must be accepted against the profile.
+func acceptance(t *harness.Target, what string, sent harness.Request, seen harness.Observation) ailment {
+	got := fmt.Sprintf("%s %s with %s: %s", sent.Method, sent.Path, sent.Credential, seen.Transport)
+	if seen.Transport == harness.Answered {
+		got = fmt.Sprintf("%s %s with %s is answered %d", sent.Method, sent.Path, sent.Credential, seen.Status)
+	}
+	a := ailment{markFail, what, got, "no refusal counts without an accepted call: "}
+	switch {
+	case seen.Transport == harness.Answered && t.Profile.Accepts(seen.Status):
+		a.mark = markOK
+	case seen.Status == http.StatusUnauthorized && sent.Mode == harness.OIDC:
+		a.fix += "compare iss, aud, kid and lifetime of the token with what the service trusts"
+	case seen.Status == http.StatusForbidden:
+		a.fix += "enrol the client, or give the scope that is wanted"
+	case seen.Status == http.StatusNotFound || seen.Status == http.StatusMethodNotAllowed:
+		a.fix += "mend method and path in endpoints"
+	case seen.Status >= 400 && seen.Status < 500 && sent.Mode == harness.OIDC:
+		a.fix += "mend the body in endpoints"
+	default:
+		a.fix += "compare the credential with what is trusted, and the body in endpoints"
+	}
+	return a
 }
 
 func examineMetrics(ctx context.Context, mode harness.Mode, at string, show func(ailment)) {

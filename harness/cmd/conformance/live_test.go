@@ -404,6 +404,15 @@ func (d *deployment) doctor(t *testing.T) {
 	if code != exitPass || !strings.Contains(said, "ok    clock") || !strings.Contains(said, "oidc TLS chain           verifies") || !strings.Contains(said, "ok    mtls, no certificate     it is refused in TLS") || !strings.Contains(said, "ok    mtls, bad certificate") {
 		t.Errorf("doctor: status %d\n%s\n%s", code, said, errs)
 	}
+	for _, want := range []string{"ok    oidc accepted call       POST /predict with valid token is answered 200", "ok    mtls accepted call       POST /predict with enrolled certificate is answered 200"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("doctor: want %q in\n%s", want, said)
+		}
+	}
+	said, _, code = conformance(t, "doctor", "--config", path, "--set", "profile.audience=other")
+	if code != exitEnvironment || !strings.Contains(said, "fail  oidc accepted call       POST /predict with valid token is answered 401") || !strings.Contains(said, "compare iss, aud, kid") {
+		t.Errorf("doctor: status %d, tokens of another audience pass\n%s", code, said)
+	}
 	said, _, _ = conformance(t, "doctor", "--config", path, "--set", "profile.no_certificate=http400")
 	if !strings.Contains(said, "warn  mtls, no certificate     it is refused in TLS, and profile.no_certificate is http400: set it to tls") {
 		t.Errorf("doctor: a declaration that is wrong passes\n%s", said)
