@@ -82,9 +82,12 @@ func give[T comparable](into *T, value T) {
 	}
 }
 
-// signingKey is the key to mint with: a target has one.
+// signingKey is the key to mint with, of which a target has one; its tokens need an
+// issuer and an audience.
 func signingKey(algorithm string) grant {
 	return grant{"grants.tokens.signing_key, of " + algorithm, func(f *config.File) {
+		give(&f.Profile.Issuer, "https://on.paper")
+		give(&f.Profile.Audience, "on paper")
 		give(&f.Grants.Tokens.SigningKey, config.SigningKey{Key: onPaper, ID: "on paper", Algorithm: algorithm})
 	}}
 }
