@@ -27,7 +27,7 @@ func imageUnderTest(t *testing.T) (faults.Plan, bool) {
 		t.Fatal(err)
 	}
 	return faults.Plan{Runtime: stack.Containers, Service: stack.Service{
-		Image: had[images.FastAPI].Reference, ProvesIngress: true,
+		Image: had[images.FastAPI].Reference, ProvesIngress: true, RequestLog: 8081,
 		Profile: harness.Profile{Propagation: 30 * time.Second, NewKeyBound: 10 * time.Second, RemovedKeyBound: 30 * time.Second, KeyRefresh: 5 * time.Second},
 	}}, true
 }
@@ -39,13 +39,13 @@ func TestAnotherServiceIsNotAccused(t *testing.T) {
 	if !ok {
 		return
 	}
-	plan.Areas = []string{"OIDC", "JOSE", "CLM", "JWKS", "BRR", "ENR", "FFS", "MET"}
+	plan.Areas = []string{"OIDC", "JOSE", "CLM", "JWKS", "BRR", "MTLS", "CHN", "HDR", "EPT", "ING", "ENR", "FFS", "MET"}
 	sound := plan.Sound(t.Context())
 	for id, reason := range sound.Reasons {
 		t.Errorf("the FastAPI service is accused: %s: %s", id, reason)
 	}
-	if sound.Error != "" || sound.Judged < 150 {
-		t.Errorf("%d judged, %s: want some hundred and fifty or more", sound.Judged, sound.Error)
+	if sound.Error != "" || sound.Judged < 240 {
+		t.Errorf("%d judged, %s: want some two hundred and forty or more", sound.Judged, sound.Error)
 	}
 }
 
