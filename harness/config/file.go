@@ -282,5 +282,6 @@ type Service struct {
 	Command []string          `yaml:"command" says:"in place of the image's own"`
 	Health  string            `yaml:"health" default:"/healthz" says:"path that answers once it serves"`
 	Proof   bool              `yaml:"ingress_proof" says:"it believes an identity header only beside MTLS_PROXY_SECRET's value in X-Ingress-Auth"`
+	Before  string            `yaml:"previous_image" says:"reference of the image of the release before, which a way back would lead to"`
 	Log     int               `yaml:"request_log" says:"port at which it answers GET /{probe ID} with what became of a probe; left out, nothing is claimed of side effects"`
 }

@@ -110,10 +110,15 @@ func ensure(ctx context.Context, spec Spec, bound time.Duration) (map[string]ima
 		return nil, err
 	}
 	maps.Copy(have, own)
-	if spec.Service.given() {
-		have[spec.Service.Image], err = images.Given(ctx, spec.Service.Image, images.Options{Pull: true, Progress: spec.Progress})
+	for _, given := range []string{spec.Service.Image, spec.Service.Previous} {
+		if given == "" {
+			continue
+		}
+		if have[given], err = images.Given(ctx, given, images.Options{Pull: true, Progress: spec.Progress}); err != nil {
+			return nil, err
+		}
 	}
-	return have, err
+	return have, nil
 }
 
 // optional has the images of what a stack can do without, or none of them: it then

@@ -321,8 +321,8 @@ func (b *blueprint) target(kind harness.Kind, name string, at addresses) (*harne
 	if b.flavour.nginx() {
 		t.Plain = "http://" + at.plain
 	}
-	if !b.spec.Service.given() {
-		t.Previous = "the reference service before it knew of scopes"
+	if t.Previous = "the reference service before it knew of scopes"; b.spec.Service.given() {
+		t.Previous = b.spec.Service.Previous
 	}
 	t.Addresses, t.Siblings = at.further, at.siblings
 	return t, nil

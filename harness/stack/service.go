@@ -24,6 +24,9 @@ import (
 type Service struct {
 	// Image is its reference: at the engine, or pulled.
 	Image string
+	// Previous is the reference of the release before, to which a way back leads;
+	// empty where none is given. It is started as Image is.
+	Previous string
 	// Command replaces the image's entry point and its arguments; none keeps
 	// both.
 	Command []string
@@ -61,7 +64,7 @@ type Service struct {
 // may be called that may be called at all.
 func ServiceOf(l config.Loaded) Service {
 	s := Service{
-		Image: l.Service.Image, Command: l.Service.Command, Port: l.Service.Port, Health: l.Service.Health, Env: l.Service.Env,
+		Image: l.Service.Image, Previous: l.Service.Before, Command: l.Service.Command, Port: l.Service.Port, Health: l.Service.Health, Env: l.Service.Env,
 		ProvesIngress: l.Service.Proof, RequestLog: l.Service.Log,
 	}
 	if !s.given() {
@@ -208,6 +211,9 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 		return p, nil
 	}
 	p.image, p.command, p.foreign = c.have[under.Image], under.Command, true
+	if launch.Previous {
+		p.image = c.have[under.Previous]
+	}
 	p.files = map[string][]byte{ServiceCA: c.blueprint.servers.RootPEM()}
 	return p, nil
 }

@@ -76,7 +76,7 @@ func TestTargetOfImage(t *testing.T) {
 	}{
 		{"the reference", Service{}, true, true, keyRefresh},
 		{"nothing declared", Service{Image: "aegis"}, false, false, time.Second},
-		{"all declared", Service{Image: "aegis", ProvesIngress: true, RequestLog: 8081,
+		{"all declared", Service{Image: "aegis", Previous: "aegis:before", ProvesIngress: true, RequestLog: 8081,
 			Profile: harness.Profile{Issuer: "other", KeyRefresh: time.Minute, NoCertificate: harness.TLSAlert}}, true, true, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,6 +93,9 @@ func TestTargetOfImage(t *testing.T) {
 			}
 			if got := target.Grants(harness.Logs); got != c.log {
 				t.Errorf("request log granted: %v, want %v", got, c.log)
+			}
+			if got := target.Grants(harness.PreviousRelease); got != (c.service.Image == "" || c.service.Previous != "") {
+				t.Errorf("the release before is granted: %v", got)
 			}
 			p := target.Profile
 			if p.KeyRefresh != c.refresh || p.Issuer != idpURL || p.NoCertificate != harness.HTTP401 || !p.Intermediates {
