@@ -4,10 +4,12 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -47,6 +49,9 @@ type Result struct {
 // reference is the component of the stack without a fault.
 const reference = "reference"
 
+// Reference is no fault: it is judged on all that a plan has, and nothing may fail.
+var Reference = faults.Fault{ID: "none", Component: reference, Says: "The reference, with nothing wrong."}
+
 // Plan says what to plant, and where.
 type Plan struct {
 	Faults  []faults.Fault
@@ -57,9 +62,9 @@ type Plan struct {
 	// Areas narrows the expectations to some areas, IDs to some of them; none
 	// means all.
 	Areas, IDs []string
-	// Share, if over 1, judges a fault on what must fail on it, and on one in so many
-	// of the other expectations: others each time, by Seed. The reference is judged
-	// on all.
+	// Share, if over 1, judges a fault on the expectations it is about, and on one in
+	// so many of the others, those that fall with them among these: others each time,
+	// by Seed. The reference is judged on all.
 	Share int
 	Seed  uint64
 	// Each receives results as they come, one at a time; nil discards.
@@ -68,8 +73,8 @@ type Plan struct {
 }
 
 // parallel is how many stacks stand at once that mostly wait: for a start, an end
-// or a bound. One that is called all the time weighs twice.
-const parallel = 8
+// or a bound.
+const parallel = 16
 
 // Run plants every fault and gives the results in the faults' order.
 func Run(ctx context.Context, p Plan) []Result {
@@ -80,7 +85,8 @@ func Run(ctx context.Context, p Plan) []Result {
 		defer close(done)
 		var wait sync.WaitGroup
 		room := semaphore.NewWeighted(parallel)
-		for i, f := range p.Faults {
+		for _, i := range longestFirst(p.Faults) {
+			f := p.Faults[i]
 			weight := p.weight(f)
 			if err := room.Acquire(context.WithoutCancel(ctx), weight); err != nil {
 				panic(err) // it is never done
@@ -101,16 +107,42 @@ func Run(ctx context.Context, p Plan) []Result {
 	return results
 }
 
-// weight is what a fault's stack takes of parallel.
-func (p Plan) weight(f faults.Fault) int64 {
-	switch {
-	case p.Runtime == stack.Containers:
-		return parallel / 2 // some seven containers each
-	case slices.ContainsFunc(p.expectations(f), func(x harness.Expectation) bool { return !running(x.ID) }):
-		return 2
-	default:
-		return 1
+// longestFirst are the indices of faults, so that those that are waited for longest
+// begin first: of most starts, and of most that fails.
+func longestFirst(all []faults.Fault) []int {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
 	}
+	cost := func(f faults.Fault) (n int) {
+		if f.Component == reference {
+			return math.MaxInt
+		}
+		for _, id := range f.Falls() {
+			if n++; running(id) {
+				n += 20
+			}
+		}
+		return n
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cost(all[b]), cost(all[a])) })
+	return order
+}
+
+// weight is what a fault's stack takes of parallel: more if it is called all the time,
+// and if it is judged on everything.
+func (p Plan) weight(f faults.Fault) int64 {
+	if p.Runtime == stack.Containers {
+		return parallel / 2 // some seven containers each
+	}
+	weight := int64(1)
+	if slices.ContainsFunc(p.expectations(f), func(x harness.Expectation) bool { return !running(x.ID) }) {
+		weight *= 2
+	}
+	if p.Share <= 1 {
+		weight *= 2
+	}
+	return weight
 }
 
 // running reports whether an expectation is on how the service is run, and not on
@@ -141,6 +173,9 @@ func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 	engine := run.New(s.Target, run.Options{})
 	defer engine.Close()
 	r.weigh(engine.All(ctx, expectations, nil), f.Either)
+	if f.Component == reference {
+		r.Caught, r.Exact = false, false
+	}
 	r.Millis = time.Since(began).Milliseconds()
 	if ctx.Err() != nil {
 		r.Error = "interrupted"
@@ -196,7 +231,7 @@ func (p Plan) expectations(f faults.Fault) []harness.Expectation {
 
 // has reports whether an expectation is of a fault's share.
 func (p Plan) has(f faults.Fault, id string) bool {
-	if p.Share <= 1 || f.Component == reference || slices.Contains(f.Falls(), id) {
+	if p.Share <= 1 || f.Component == reference || slices.Contains(f.Named, id) {
 		return true
 	}
 	h := fnv.New64a()

@@ -25,11 +25,11 @@ func faultsCommand() *cobra.Command {
 		Use: "faults", Short: "plant the seeded faults, and see each of them caught", Args: none,
 		Long: `faults plants each seeded fault in a stack of its own, the reference with one
 thing wrong, and judges expectations: those the fault names must fail, and no
-other may. The first line is the reference without a fault: nothing may fail.
+other may. "none" is the reference without a fault: nothing may fail.
 
 The whole catalogue on every fault takes minutes. Without --whole, --only or
---score, each fault is judged on all that must fail on it and on one in six of
-the other expectations: others each time. The last line says so.`,
+--score, each fault is judged on the expectations it is about and on one in six of
+the others, whether they must fail or not: others each time. The last line says so.`,
 		Example: "  conformance faults\n  conformance faults --whole\n  conformance faults --only M-006 --json\n  conformance faults --score suites/faultscore.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			chosen, err := chooseFaults(only)
@@ -113,11 +113,9 @@ func matrix(c *cobra.Command, plan faults.Plan, asJSON bool, file string) error 
 	if !asJSON {
 		plan.Each = func(r faults.Result) { _ = tell(c, r.String()) }
 	}
-	sound := faults.Sound(c.Context(), plan.Runtime)
-	if !asJSON {
-		_ = tell(c, sound.String())
-	}
+	plan.Faults = slices.Concat([]planted.Fault{faults.Reference}, plan.Faults)
 	results := faults.Run(c.Context(), plan)
+	sound, results := results[0], results[1:]
 	score := faults.Count(sound, results)
 	if asJSON {
 		if err := tellJSON(c, map[string]any{"reference": sound, "faults": results, "score": score, "share": max(plan.Share, 1)}); err != nil {
@@ -126,7 +124,7 @@ func matrix(c *cobra.Command, plan faults.Plan, asJSON bool, file string) error 
 	} else {
 		_ = tell(c, score.String())
 		if plan.Share > 1 {
-			_ = tell(c, fmt.Sprintf("each was judged on all that must fail on it, and on one in %d of the others; --whole judges all", plan.Share))
+			_ = tell(c, fmt.Sprintf("each was judged on the expectations it is about, and on one in %d of the others; --whole judges all", plan.Share))
 		}
 	}
 	if c.Context().Err() != nil {
