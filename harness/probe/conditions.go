@@ -94,14 +94,14 @@ func (s Start) WithToken(kinds ...harness.TokenKind) Start {
 	for _, kind := range kinds {
 		one := s
 		one.words, one.needs = "with a token that is "+string(kind), []harness.Capability{harness.VaultControlled}
-		one.prepare = func(ctx context.Context, t *harness.Target, s *Start) (func(context.Context) error, error) {
+		one.prepare, one.lends = func(ctx context.Context, t *harness.Target, s *Start) (func(context.Context) error, error) {
 			made, err := t.Control.Vault.Token(ctx, kind)
 			if err == nil {
 				*s = s.In("VAULT_TOKEN", made.Reveal())
 				s.words = "with a token that is " + string(kind)
 			}
 			return nothingToUndo, err
-		}
+		}, true
 		unknown = unknown.Or(one)
 	}
 	return unknown

@@ -48,7 +48,8 @@ func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace
 	if s.sought, err = confidential(ctx, t); err != nil {
 		return trace, err
 	}
-	lacking, err := Replica(shown(t)[0]).WithoutField("model_signing_pubkey").once(ctx, hands)
+	lacking, stop, err := Replica(shown(t)[0]).WithoutField("model_signing_pubkey").once(ctx, hands)
+	defer stop()
 	if err != nil {
 		return trace, err
 	}
@@ -137,10 +138,11 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 	if err != nil {
 		return err
 	}
-	others, err := direct(t, mode, face)
+	credential, err := directly(t, mode)
 	if err != nil {
 		return err
 	}
+	others := direct(t, mode, face, credential)
 	if mode == harness.OIDC {
 		others = append(others, s.strange(t, face)...)
 		for _, r := range slices.Concat(refused, others) { // at the service itself, by way of the ingress

@@ -166,16 +166,16 @@ func (f Flood) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 }
 
 func (f Flood) requests(t *harness.Target) ([]harness.Request, error) {
+	name := token.UnknownKey().Name
+	values, err := token.UnknownKeys(token.From(t), f.kids)
+	if err != nil {
+		return nil, fmt.Errorf("preparing %q: %w", name, err)
+	}
 	var requests []harness.Request
-	for i := range f.kids {
-		recipe := token.UnknownKey()
-		value, err := recipe.Make(token.From(t))
-		if err != nil {
-			return nil, fmt.Errorf("preparing %q: %w", recipe.Name, err)
-		}
+	for i, value := range values {
 		r := plain(t, harness.OIDC, t.Endpoints[i%len(t.Endpoints)])
-		r.Variant = recipe.Name
-		bearer(&r, recipe.Name, value)
+		r.Variant = name
+		bearer(&r, name, value)
 		requests = append(requests, r)
 	}
 	return requests, nil

@@ -27,13 +27,15 @@ const maxFurther = 16
 // length is added.
 func message(r harness.Request, fields []harness.Field, body string) []byte {
 	var b bytes.Buffer
+	b.Grow(len(body) + 4096)
 	b.WriteString(r.Method + " " + r.Path + " HTTP/1.1\r\n")
 	for _, list := range [][]harness.Field{r.Fields, fields} {
 		for _, f := range list {
 			b.WriteString(f.Name + ": " + f.Value + "\r\n")
 		}
 	}
-	b.WriteString("\r\n" + body)
+	b.WriteString("\r\n")
+	b.WriteString(body)
 	return b.Bytes()
 }
 

@@ -67,10 +67,11 @@ func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Tra
 		return err
 	}
 	face := replica.URL()
-	requests, err := direct(t, harness.MTLS, face)
+	credential, err := directly(t, harness.MTLS)
 	if err != nil {
 		return trace, err
 	}
+	requests := direct(t, harness.MTLS, face, credential)
 	var calls []harness.Exchange
 	until(limited, bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
 		calls = hands.SendAll(limited, requests)

@@ -9,6 +9,9 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
@@ -148,12 +151,12 @@ func fresh(ctx context.Context, hands harness.Hands, trace *harness.Trace, which
 	t := hands.Target()
 	var all []harness.Request
 	for _, mode := range shown(t) {
+		variants, err := smokeVariants(t, mode, which[mode])
+		if err != nil {
+			return err
+		}
 		for turn := range enough(t.Profile.Replicas) {
-			calls, err := smokeCalls(t, mode, which[mode], turn)
-			if err != nil {
-				return err
-			}
-			all = append(all, calls...)
+			all = append(all, smokeCalls(t, mode, variants, turn)...)
 		}
 	}
 	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, all)...)
@@ -161,43 +164,57 @@ func fresh(ctx context.Context, hands harness.Hands, trace *harness.Trace, which
 }
 
 // smokeCalls are one call of each variant, at the endpoints in turn.
-func smokeCalls(t *harness.Target, mode harness.Mode, variants []string, turn int) ([]harness.Request, error) {
+func smokeCalls(t *harness.Target, mode harness.Mode, variants []smokeVariant, turn int) []harness.Request {
 	var calls []harness.Request
-	for i, name := range variants {
+	for i, v := range variants {
 		r := plain(t, mode, t.Endpoints[(turn+i)%len(t.Endpoints)])
-		if err := smokeCredential(t, &r, name); err != nil {
-			return nil, fmt.Errorf("preparing %q: %w", name, err)
-		}
-		r.Variant = name
+		v.change(&r)
+		r.Variant = v.name
 		calls = append(calls, r)
 	}
-	return calls, nil
+	return calls
 }
 
-func smokeCredential(t *harness.Target, r *harness.Request, name string) error {
+// smokeVariant is a smoke variant whose credential is made.
+type smokeVariant struct {
+	name   string
+	change Change
+}
+
+func smokeVariants(t *harness.Target, mode harness.Mode, names []string) ([]smokeVariant, error) {
+	var made []smokeVariant
+	for _, name := range names {
+		change, err := smokeCredential(t, mode, name)
+		if err != nil {
+			return nil, fmt.Errorf("preparing %q: %w", name, err)
+		}
+		made = append(made, smokeVariant{name, change})
+	}
+	return made, nil
+}
+
+func smokeCredential(t *harness.Target, mode harness.Mode, name string) (Change, error) {
+	claim := func(r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) }
 	switch name {
 	case SmokeValid:
-		change, err := Credential(t, r.Mode)
-		if err == nil {
-			change(r)
-		}
-		return err
+		return Credential(t, mode)
 	case SmokeExpired, SmokeForged:
 		recipe := map[string]token.Recipe{SmokeExpired: token.Expired(3600e9), SmokeForged: token.FlippedBit()}[name]
 		value, err := recipe.Make(token.From(t))
-		bearer(r, recipe.Name, value)
-		return err
+		return func(r *harness.Request) { bearer(r, recipe.Name, value) }, err
 	case SmokeUnenrolled, SmokeSpoof:
 		certificate, err := Unenrolled().Make(t)
-		present(r, Unenrolled().Name, certificate)
-		if name == SmokeSpoof {
-			r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
-		}
-		return err
+		return func(r *harness.Request) {
+			present(r, Unenrolled().Name, certificate)
+			if name == SmokeSpoof {
+				claim(r)
+			}
+		}, err
 	case SmokeClaim:
-		r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+		return claim, nil
+	default:
+		return func(*harness.Request) {}, nil
 	}
-	return nil
 }
 
 // Drill goes through the last resort and back: a debug replica, and then sound
@@ -227,13 +244,31 @@ func BackToPrevious() harness.Stimulus {
 }
 
 func deployed(ctx context.Context, hands harness.Hands, trace *harness.Trace, launch harness.Launch, which map[harness.Mode][]string) error {
-	for _, mode := range shown(hands.Target()) {
+	err := eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
+		launch := launch
 		launch.Mode = mode
-		if err := deploy(ctx, hands, trace, SoundRollout, launch); err != nil {
-			return err
-		}
+		return deploy(ctx, hands, trace, SoundRollout, launch)
+	})
+	if err != nil {
+		return err
 	}
 	return fresh(ctx, hands, trace, which)
+}
+
+// eachMode does something in every mode at once.
+func eachMode(t *harness.Target, trace *harness.Trace, do func(harness.Mode, *harness.Trace) error) error {
+	modes := shown(t)
+	traces := make([]harness.Trace, len(modes))
+	var group errgroup.Group
+	for i, mode := range modes {
+		group.Go(func() error { return do(mode, &traces[i]) })
+	}
+	err := group.Wait()
+	for _, seen := range traces {
+		trace.Exchanges = append(trace.Exchanges, seen.Exchanges...)
+		trace.Facts = append(trace.Facts, seen.Facts...)
+	}
+	return err
 }
 
 func deploy(ctx context.Context, hands harness.Hands, trace *harness.Trace, what string, launch harness.Launch) error {
@@ -259,7 +294,7 @@ func BrokenDeploy() harness.Stimulus {
 		words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each face with a valid credential, with none, and with bad ones",
 		needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			for _, mode := range shown(hands.Target()) {
+			return eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 				for _, step := range []struct {
 					what   string
 					launch harness.Launch
@@ -271,14 +306,18 @@ func BrokenDeploy() harness.Stimulus {
 						return err
 					}
 				}
-			}
-			return nil
+				return nil
+			})
 		},
 	}
 }
 
 // meanwhile calls a face while something is done, and once more after it.
 func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, mode harness.Mode, do func() error) error {
+	variants, err := smokeVariants(hands.Target(), mode, smoke[mode])
+	if err != nil {
+		return err
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- do() }()
 	var calls []harness.Exchange
@@ -291,15 +330,12 @@ func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, m
 			over = true
 		default:
 		}
-		round, err := smokeCalls(hands.Target(), mode, smoke[mode], len(calls))
-		if err != nil {
-			return err
-		}
+		round := smokeCalls(hands.Target(), mode, variants, len(calls))
 		answers := hands.SendAll(ctx, round)
 		if over || len(calls) < maxRounds*len(round) {
 			calls = append(calls, answers...)
 		}
-		if !over && !pause(ctx, 5e6) {
+		if !over && !pause(ctx, 20*time.Millisecond) {
 			return <-ended
 		}
 	}
@@ -321,11 +357,11 @@ func ModesShown() harness.Stimulus {
 					return err
 				}
 				trace.Facts = append(trace.Facts, harness.Fact{Name: ServiceMode + ", at the face of " + string(mode), Values: modesOf(page)})
-				calls, err := smokeCalls(t, mode, []string{SmokeNone, SmokeValid}, 0)
+				variants, err := smokeVariants(t, mode, []string{SmokeNone, SmokeValid})
 				if err != nil {
 					return err
 				}
-				for _, x := range hands.SendAll(ctx, calls) {
+				for _, x := range hands.SendAll(ctx, smokeCalls(t, mode, variants, 0)) {
 					if tellsMode(x.Observation) {
 						trace.Facts = append(trace.Facts, harness.Fact{Name: ModeTold, Values: []string{x.Request.Variant}})
 					}

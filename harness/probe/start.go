@@ -7,7 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
@@ -22,6 +25,7 @@ type Start struct {
 	unset    []string
 	hold     bool
 	never    bool // what is held is not let go
+	control  bool // it is sound
 	serving  bool // it is called until it accepts valid credentials, or has had its time for keys
 	impostor bool
 	names    []string       // what its log must name, if it ends
@@ -33,6 +37,7 @@ type Start struct {
 	// prepare makes the rest of a start's conditions, and gives what unmakes it;
 	// nil for none.
 	prepare condition
+	lends   bool    // prepare makes something for this replica alone
 	further []Start // that are started after it
 }
 
@@ -152,51 +157,81 @@ func (s Start) Modes() []harness.Mode {
 // Controlled is false: a sound start is the control.
 func (s Start) Controlled() bool { return false }
 
-// Act starts the replicas, one after the other, then a sound one of each mode
-// as the control.
-func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	changed := false
-	for _, one := range s.each() {
-		seen, err := one.once(ctx, hands)
-		if err != nil {
-			return trace, err
-		}
-		trace.Startups = append(trace.Startups, seen)
-		changed = changed || one.secrets != nil || one.prepare != nil
-	}
-	if changed {
-		settle(ctx, hands)
-	}
-	if s.hold && !s.never {
-		return trace, nil // it was released: its own control
-	}
-	for _, mode := range s.Modes() {
-		control, err := Replica(mode).Serving().watch(ctx, hands)
-		control.Control = true
-		trace.Startups = append(trace.Startups, control)
-		if err != nil {
-			return trace, err
-		}
-	}
-	return trace, nil
+// Apart reports whether the starts change nothing for anybody else, on a target
+// where replicas are started side by side: a stack of our own.
+func (s Start) Apart(t *harness.Target) bool {
+	return t.Kind != harness.Live && !slices.ContainsFunc(s.each(), func(one Start) bool { return one.changes() })
 }
 
-// once makes the conditions of one start, watches it, and unmakes them.
-func (s Start) once(ctx context.Context, hands harness.Hands) (seen harness.Startup, err error) {
+// changes reports whether a start's conditions are everybody's.
+func (s Start) changes() bool { return s.secrets != nil || s.prepare != nil && !s.lends }
+
+// atOnce is how many replicas that change nothing for others are started at once.
+const atOnce = 2
+
+// Act starts the replicas, and a sound one of each mode as the control: one after the
+// other, and the control last, where they change what others are given.
+func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	starts := s.each()
+	if !s.hold || s.never { // else it is released: its own control
+		for _, mode := range s.Modes() {
+			starts = append(starts, control(mode))
+		}
+	}
+	seen := make([]harness.Startup, len(starts))
+	var stopping sync.WaitGroup // beside the next start
+	defer stopping.Wait()
+	start := func(ctx context.Context, i int) (err error) {
+		var stop func()
+		seen[i], stop, err = starts[i].once(ctx, hands)
+		stopping.Go(stop)
+		return err
+	}
+	if s.Apart(hands.Target()) {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(atOnce)
+		for i := range starts {
+			group.Go(func() error { return start(ctx, i) })
+		}
+		return harness.Trace{Startups: seen}, group.Wait()
+	}
+	changed := false
+	for i, one := range starts {
+		if one.control && changed {
+			settle(ctx, hands)
+			changed = false
+		}
+		changed = changed || one.changes()
+		if err := start(ctx, i); err != nil {
+			return harness.Trace{Startups: seen[:i]}, err
+		}
+	}
+	return harness.Trace{Startups: seen}, nil
+}
+
+// control is a sound start.
+func control(mode harness.Mode) Start {
+	s := Replica(mode).Serving()
+	s.control = true
+	return s
+}
+
+// once makes the conditions of one start, watches it, and unmakes them; stop ends
+// the replica, if it has not ended.
+func (s Start) once(ctx context.Context, hands harness.Hands) (seen harness.Startup, stop func(), err error) {
 	restore, err := s.change(ctx, hands.Target())
 	if err != nil {
-		return seen, err
+		return seen, func() {}, err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	if s.prepare != nil {
 		undo, err := s.prepare(ctx, hands.Target(), &s)
 		if err != nil {
-			return seen, err
+			return seen, func() {}, err
 		}
 		defer func() { err = errors.Join(err, undo(context.WithoutCancel(ctx))) }()
 	}
-	return s.watch(ctx, hands)
+	return s.observe(ctx, hands)
 }
 
 // change changes the secret, and gives what puts it back.
@@ -240,10 +275,17 @@ func settle(ctx context.Context, hands harness.Hands) {
 	}
 }
 
-// watch starts the replica and calls it until it ended, or answered every
-// call, or the profile's bound passed.
+// watch observes the replica, and ends it.
 func (s Start) watch(ctx context.Context, hands harness.Hands) (harness.Startup, error) {
-	seen := harness.Startup{Variant: s.words}
+	seen, stop, err := s.observe(ctx, hands)
+	stop()
+	return seen, err
+}
+
+// observe starts the replica and calls it until it ended, or answered every
+// call, or the profile's bound passed. Stop ends it, if it has not ended.
+func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.Startup, stop func(), err error) {
+	seen, stop = harness.Startup{Variant: s.words, Control: s.control}, func() {}
 	ctx, cancel := context.WithTimeout(ctx, bound(hands.Target().Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
 	began := time.Now()
@@ -251,25 +293,30 @@ func (s Start) watch(ctx context.Context, hands harness.Hands) (harness.Startup,
 		Mode: s.mode, Env: s.env, Unset: s.unset, HoldVault: s.hold, Impostor: s.impostor,
 	})
 	if err != nil {
-		return seen, fmt.Errorf("starting a replica %s: %w", s.words, err)
+		return seen, stop, fmt.Errorf("starting a replica %s: %w", s.words, err)
 	}
-	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
+	stop = func() { _ = replica.Stop(context.WithoutCancel(ctx)) }
 	ended := make(chan int, 1)
 	go func() {
 		if code, err := replica.Wait(ctx); err == nil {
 			ended <- code
 		}
 	}()
+	credential, err := directly(hands.Target(), s.mode)
+	if err != nil {
+		return seen, stop, err
+	}
+	v := visitor{Start: s, hands: hands, replica: replica, credential: credential}
 	if s.hold && !s.never {
-		if err := s.whileHeld(ctx, hands, replica, &seen); err != nil {
-			return seen, err
+		if err := v.whileHeld(ctx, &seen); err != nil {
+			return seen, stop, err
 		}
 		replica.Release()
 	}
-	s.untilAnswered(ctx, hands, replica, ended, &seen)
+	v.untilAnswered(ctx, ended, &seen)
 	seen.Took = time.Since(began)
 	s.read(hands.Target(), replica, &seen)
-	return seen, nil
+	return seen, stop, nil
 }
 
 // read takes from the replica's log what it tells, and what it must not.
@@ -291,16 +338,21 @@ func (s Start) read(t *harness.Target, replica harness.Replica, seen *harness.St
 // rounds is how often a replica without its secrets is called.
 const rounds = 5
 
+// visitor calls a replica from its first moment.
+type visitor struct {
+	Start
+	hands      harness.Hands
+	replica    harness.Replica
+	credential Change
+}
+
 // whileHeld calls the replica from its first moment until it has asked for its
 // secrets, and a few rounds more.
-func (s Start) whileHeld(ctx context.Context, hands harness.Hands, replica harness.Replica, seen *harness.Startup) error {
+func (v visitor) whileHeld(ctx context.Context, seen *harness.Startup) error {
 	asked := make(chan error, 1)
-	go func() { asked <- replica.Asked(ctx) }()
+	go func() { asked <- v.replica.Asked(ctx) }()
 	for left := rounds; left > 0; {
-		answers, refused, err := s.round(ctx, hands, replica)
-		if err != nil {
-			return err
-		}
+		answers, refused := v.round(ctx, seen.Refused)
 		seen.Before = append(seen.Before, answers...)
 		seen.Refused += refused
 		if len(seen.Before) > 0 {
@@ -325,23 +377,23 @@ func (s Start) whileHeld(ctx context.Context, hands harness.Hands, replica harne
 }
 
 // untilAnswered calls the replica until it has ended or answered a whole round.
-func (s Start) untilAnswered(ctx context.Context, hands harness.Hands, replica harness.Replica, ended <-chan int, seen *harness.Startup) {
+func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harness.Startup) {
 	var listening time.Time
-	for {
+	for turn := 0; ; turn++ {
 		select {
 		case code := <-ended:
 			seen.Exited, seen.Code = true, code
 			return
 		default:
 		}
-		answers, refused, err := s.round(ctx, hands, replica)
-		if err == nil && len(answers) > 0 && refused == 0 && !unready(answers) {
+		answers, refused := v.round(ctx, turn)
+		if len(answers) > 0 && refused == 0 && !unready(answers) {
 			seen.After = answers
 			if listening.IsZero() {
 				listening = time.Now()
 			}
-			p := hands.Target().Profile
-			if !s.serving || accepted(p, answers) || time.Since(listening) > newKeyBound(p) {
+			p := v.hands.Target().Profile
+			if !v.serving || accepted(p, answers) || time.Since(listening) > newKeyBound(p) {
 				return
 			}
 		}
@@ -365,62 +417,67 @@ func unready(answers []harness.Exchange) bool {
 }
 
 // round calls every critical endpoint of the replica once with a valid
-// credential and once with none; a call that found nobody is only counted.
-func (s Start) round(ctx context.Context, hands harness.Hands, replica harness.Replica) (answers []harness.Exchange, refused int, err error) {
-	face := replica.URL()
-	requests, err := direct(hands.Target(), s.mode, face)
-	if err != nil {
-		return nil, 0, err
-	}
-	if s.outsider {
-		for _, endpoint := range hands.Target().Endpoints {
-			r := plain(hands.Target(), s.mode, endpoint)
+// credential and once with none; a call that found nobody is only counted. While
+// nobody answers, one of the calls is made a round, each in its turn.
+func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchange, refused int) {
+	t, face := v.hands.Target(), v.replica.URL()
+	requests := direct(t, v.mode, face, v.credential)
+	if v.outsider {
+		for _, endpoint := range t.Endpoints {
+			r := plain(t, v.mode, endpoint)
 			r.Variant, r.Face, r.Credential = Outsider, &face, "identity header of a client on no list"
-			forwarded(hands.Target(), &r, "client-"+token.Random(4))
+			forwarded(t, &r, "client-"+token.Random(4))
 			r.Set("Host", Authority(face))
 			requests = append(requests, r)
 		}
 	}
-	for _, x := range hands.SendAll(ctx, requests) {
+	first := turn % len(requests)
+	scout := v.hands.Send(ctx, requests[first])
+	if scout.Observation.Transport != harness.Answered {
+		return nil, 1
+	}
+	answers = []harness.Exchange{scout}
+	for _, x := range v.hands.SendAll(ctx, slices.Delete(requests, first, first+1)) {
 		if x.Observation.Transport == harness.Answered {
 			answers = append(answers, x)
 		} else {
 			refused++
 		}
 	}
-	return answers, refused, nil
+	return answers, refused
 }
 
 // validCredential is the variant of a call with a valid credential.
 const validCredential = "valid credential" //nolint:gosec // it holds none
 
-// direct are the calls that reach a service behind the ingress: with a valid
-// credential (in mtls mode the identity header, as the ingress would set it),
-// and with none.
-func direct(t *harness.Target, mode harness.Mode, face harness.Face) ([]harness.Request, error) {
+// directly is what a valid call presents to a service behind the ingress: in mtls
+// mode the identity header, as the ingress would set it.
+func directly(t *harness.Target, mode harness.Mode) (Change, error) {
+	if mode == harness.OIDC {
+		return Credential(t, mode)
+	}
+	return func(r *harness.Request) {
+		forwarded(t, r, t.Certs.EnrolledCN)
+		r.Credential = "identity header of an enrolled client"
+	}, nil
+}
+
+// direct are the calls of every endpoint that reach a service behind the ingress:
+// with a valid credential, and with none.
+func direct(t *harness.Target, mode harness.Mode, face harness.Face, credential Change) []harness.Request {
 	var requests []harness.Request
 	for _, endpoint := range t.Endpoints {
 		none := plain(t, mode, endpoint)
 		none.Variant, none.Face = "no credential", &face
 		shown := plain(t, mode, endpoint)
 		shown.Variant, shown.Face = validCredential, &face
-		if mode == harness.OIDC {
-			sound, err := Sound(t, mode, endpoint)
-			if err != nil {
-				return nil, err
-			}
-			shown.Set("Authorization", sound.Get("Authorization"))
-			shown.Credential = sound.Credential
-		} else {
-			forwarded(t, &shown, t.Certs.EnrolledCN)
-			shown.Credential = "identity header of an enrolled client"
-		}
+		credential(&shown)
 		for _, r := range []harness.Request{none, shown} {
 			r.Set("Host", Authority(face))
 			requests = append(requests, r)
 		}
 	}
-	return requests, nil
+	return requests
 }
 
 // forwarded makes a request what the ingress would hand on for a client whose

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -94,31 +95,44 @@ func (e *Engine) Close() {
 }
 
 // All judges expectations and gives their findings in the same order. What may
-// share the target runs at once; what must be alone follows, one by one. Each,
-// if not nil, is called as findings come, one at a time.
+// share the target runs at once, and beside it, one by one, what starts replicas of
+// its own; what must be alone follows, one by one. Each, if not nil, is called as
+// findings come, one at a time.
 func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, each func(harness.Expectation, harness.Finding)) []harness.Finding {
 	findings := make([]harness.Finding, len(expectations))
 	told := make(chan int)
 	go func() {
 		defer close(told)
-		var group errgroup.Group
-		group.SetLimit(2 * e.options.Concurrency)
-		var alone []int
-		for i, x := range expectations {
-			if x.Alone() {
-				alone = append(alone, i)
-				continue
-			}
-			group.Go(func() error {
-				findings[i] = e.Judge(ctx, x)
-				told <- i
-				return nil
-			})
-		}
-		_ = group.Wait()
-		for _, i := range alone {
+		judge := func(i int) {
 			findings[i] = e.Judge(ctx, expectations[i])
 			told <- i
+		}
+		var shared, apart, alone []int
+		for i, x := range expectations {
+			switch {
+			case e.apart(x):
+				apart = append(apart, i)
+			case x.Alone():
+				alone = append(alone, i)
+			default:
+				shared = append(shared, i)
+			}
+		}
+		var beside sync.WaitGroup
+		beside.Go(func() {
+			for _, i := range apart {
+				judge(i)
+			}
+		})
+		var group errgroup.Group
+		group.SetLimit(2 * e.options.Concurrency)
+		for _, i := range shared {
+			group.Go(func() error { judge(i); return nil })
+		}
+		_ = group.Wait()
+		beside.Wait()
+		for _, i := range alone {
+			judge(i)
 		}
 	}()
 	for i := range told {
@@ -127,6 +141,13 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 		}
 	}
 	return findings
+}
+
+// apart reports whether an expectation that would be alone starts replicas of its own
+// and changes nothing for others.
+func (e *Engine) apart(x harness.Expectation) bool {
+	apart, ok := x.Stimulus.(interface{ Apart(*harness.Target) bool })
+	return ok && apart.Apart(e.target)
 }
 
 // sending is how requests are put on the wire.

@@ -99,11 +99,15 @@ func exhibit(x harness.Exchange) harness.Evidence {
 	return e
 }
 
-// excerpt is the start of a text from outside, as it may be shown.
+// excerpt is the start of a text from outside, as it may be shown. What stands
+// far behind it is not looked at.
 func excerpt(text string, sent ...harness.Request) string {
-	s := hide(text, sent)
+	near := text[:min(len(text), 16*maxBody)]
+	s := hide(near, sent)
 	if len(s) > maxBody {
 		s = s[:maxBody] + "…"
+	} else if len(near) < len(text) {
+		s += "…"
 	}
 	return printable(strings.TrimRight(s, "\r\n"))
 }
@@ -130,18 +134,19 @@ const shared = 8
 // hide blots out what a text has in common with the credentials that were
 // sent: a target may give them back whole, in part, or cut off.
 func hide(text string, sent []harness.Request) string {
-	known := map[string]bool{}
+	var known []string
 	for _, r := range sent {
-		for _, c := range credentials(r) {
-			for i := range max(0, len(c)-shared+1) {
-				known[c[i:i+shared]] = true
-			}
-		}
+		known = append(known, credentials(r)...)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	secret := func(part string) bool {
+		return slices.ContainsFunc(known, func(c string) bool { return strings.Contains(c, part) })
 	}
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		end := i
-		for j := i; j+shared <= len(text) && known[text[j:j+shared]]; j++ {
+		for j := i; j+shared <= len(text) && secret(text[j:j+shared]); j++ {
 			end = j + shared
 		}
 		if end == i {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -187,15 +188,8 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 		bindings[port] = []network.PortBinding{binding}
 		exposed = append(exposed, port.String())
 	}
-	var files []testcontainers.ContainerFile
-	for _, name := range slices.Sorted(maps.Keys(p.files)) {
-		files = append(files, testcontainers.ContainerFile{
-			Reader: bytes.NewReader(p.files[name]), ContainerFilePath: name, FileMode: 0o444,
-		})
-	}
 	options := []testcontainers.ContainerCustomizer{
 		testcontainers.WithEnv(p.env),
-		testcontainers.WithFiles(files...),
 		testcontainers.WithLabels(e.run.labels(p.name)),
 		testcontainers.WithExposedPorts(exposed...),
 		tcnetwork.WithNetworkName([]string{p.name}, e.network),
@@ -225,10 +219,36 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 			}
 		}),
 	}
+	if len(p.files) > 0 {
+		options = append(options, testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
+			PostCreates: []testcontainers.ContainerHook{func(ctx context.Context, made testcontainers.Container) error {
+				return e.copy(ctx, made.GetContainerID(), p.files)
+			}},
+		}))
+	}
 	if len(p.command) > 0 {
 		options = append(options, testcontainers.WithEntrypoint(p.command...))
 	}
 	return options
+}
+
+// copy puts files, by their absolute paths, into a container, all at once.
+func (e *engine) copy(ctx context.Context, id string, files map[string][]byte) error {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(name, "/"), Mode: 0o444, Size: int64(len(files[name]))}); err != nil {
+			return fmt.Errorf("packing %s: %w", name, err)
+		}
+		if _, err := w.Write(files[name]); err != nil {
+			return fmt.Errorf("packing %s: %w", name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("packing files: %w", err)
+	}
+	_, err := e.client.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
+	return err
 }
 
 // coreLimit is the limit on core files: none is written, but for a fault.

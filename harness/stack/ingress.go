@@ -139,12 +139,14 @@ func (n nginx) Renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pairs := map[string][]byte{}
 	for _, mode := range modes {
 		for _, name := range []string{files + string(mode) + ".pem", files + string(mode) + "-key.pem"} {
-			if err := n.ingress.handle.CopyToContainer(ctx, renewed[name], name, 0o444); err != nil {
-				return fmt.Errorf("copying %s to nginx: %w", name, err)
-			}
+			pairs[name] = renewed[name]
 		}
+	}
+	if err := n.engine.copy(ctx, n.ingress.id, pairs); err != nil {
+		return fmt.Errorf("copying certificates to nginx: %w", err)
 	}
 	return n.reload(ctx)
 }
@@ -158,10 +160,12 @@ const workerEnds = "gracefully shutting down"
 // apply puts files in the place of those nginx was started with, and reloads,
 // unless nginx refuses the configuration.
 func (n nginx) apply(ctx context.Context, changed map[string][]byte) error {
-	for _, name := range []string{files + "clients.pem", files + "nginx.conf"} { // the others stay as they are
-		if err := n.ingress.handle.CopyToContainer(ctx, changed[name], name, 0o444); err != nil {
-			return fmt.Errorf("copying %s to nginx: %w", name, err)
-		}
+	some := map[string][]byte{} // the others stay as they are
+	for _, name := range []string{files + "clients.pem", files + "nginx.conf"} {
+		some[name] = changed[name]
+	}
+	if err := n.engine.copy(ctx, n.ingress.id, some); err != nil {
+		return fmt.Errorf("copying its configuration to nginx: %w", err)
 	}
 	status, said, err := n.ingress.handle.Exec(ctx, append(slices.Clone(nginxCommand), "-t"), exec.Multiplexed())
 	if err != nil {

@@ -26,8 +26,6 @@ type rollout struct {
 
 // Deploy starts a replica, and puts it in its place once it is ready.
 func (r *rollout) Deploy(ctx context.Context, launch harness.Launch) (ready bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	replica, err := r.launch(ctx, launch)
 	if err != nil {
 		return false, fmt.Errorf("deploying a replica: %w", err)
@@ -35,6 +33,8 @@ func (r *rollout) Deploy(ctx context.Context, launch harness.Launch) (ready bool
 	if !becomesReady(ctx, replica, r.health) {
 		return false, replica.Stop(context.WithoutCancel(ctx))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.forward(ctx, launch.Mode, replica); err != nil {
 		return false, errors.Join(fmt.Errorf("putting a replica in its place: %w", err), replica.Stop(context.WithoutCancel(ctx)))
 	}
@@ -54,11 +54,13 @@ func (r *rollout) Restore(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error
+	var stops []func(context.Context) error
 	for mode, replica := range r.serves {
-		errs = append(errs, r.forward(ctx, mode, nil), replica.Stop(context.WithoutCancel(ctx)))
+		errs = append(errs, r.forward(ctx, mode, nil))
+		stops = append(stops, replica.Stop)
 	}
 	r.serves = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, sideBySide(context.WithoutCancel(ctx), stops))...)
 }
 
 // becomesReady asks a replica until it says that it is ready, it has ended, or the

@@ -290,6 +290,28 @@ func UnknownKey() Recipe {
 	})
 }
 
+// UnknownKeys are tokens of UnknownKey's, each under a kid of its own. They share
+// the signature of the first, which nobody can verify: RSA keys are slow to sign.
+func UnknownKeys(s Source, number int) ([]string, error) {
+	first, err := UnknownKey().Make(s)
+	if err != nil {
+		return nil, err
+	}
+	d, err := parse(first)
+	if err != nil {
+		return nil, err
+	}
+	d = d.rewritten()
+	made := make([]string, number)
+	for i := range made {
+		d.Header["kid"] = "kid-" + Random(6)
+		if made[i], err = d.Compact(); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
 // StolenKid is a token signed by a key nobody trusts, under a kid of the JWKS.
 func StolenKid() Recipe {
 	return attack("token signed by an unknown key, known kid", func(*Draft, crypto.Signer) error { return nil })

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -180,7 +181,22 @@ type signingKey struct {
 	signer  crypto.Signer
 }
 
+// known are the keys that were read: to read an RSA key takes as long as to sign.
+var known = struct {
+	sync.Mutex
+	signers map[harness.Secret]crypto.Signer
+}{signers: map[harness.Secret]crypto.Signer{}}
+
+// keptKeys is how many of them are kept.
+const keptKeys = 256
+
 func parseKey(granted harness.SigningKey) (signingKey, error) {
+	known.Lock()
+	signer, ok := known.signers[granted.PEM]
+	known.Unlock()
+	if ok {
+		return signingKey{id: granted.ID, alg: granted.Algorithm, signer: signer}, nil
+	}
 	block, _ := pem.Decode([]byte(granted.PEM.Reveal()))
 	if block == nil {
 		return signingKey{}, fmt.Errorf("reading signing key %q: no PEM block", granted.ID)
@@ -189,10 +205,16 @@ func parseKey(granted harness.SigningKey) (signingKey, error) {
 	if err != nil {
 		return signingKey{}, fmt.Errorf("reading signing key %q: %w", granted.ID, err)
 	}
-	signer, ok := key.(crypto.Signer)
+	signer, ok = key.(crypto.Signer)
 	if !ok {
 		return signingKey{}, fmt.Errorf("reading signing key %q: a %T cannot sign", granted.ID, key)
 	}
+	known.Lock()
+	defer known.Unlock()
+	if len(known.signers) >= keptKeys {
+		clear(known.signers)
+	}
+	known.signers[granted.PEM] = signer
 	return signingKey{id: granted.ID, alg: granted.Algorithm, signer: signer}, nil
 }
 

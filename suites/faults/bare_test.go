@@ -18,3 +18,21 @@ func TestBareReferenceIsNotAccused(t *testing.T) {
 		t.Errorf("%d judged, %s: want some eighty or more", sound.Judged, sound.Error)
 	}
 }
+
+// TestFaultsOfTheServiceAreCaughtWithoutTheIngress judges some at the service itself,
+// one of each area that is judged there.
+func TestFaultsOfTheServiceAreCaughtWithoutTheIngress(t *testing.T) {
+	plan := Plan{Runtime: stack.Embedded, Rigs: true}
+	for _, id := range []string{"M-006", "M-021", "M-035", "M-042", "M-176", "X-420"} {
+		f, ok := faults.ByID(id)
+		if !ok || !ofService(f) {
+			t.Fatalf("%s is no fault that is judged at the service", id)
+		}
+		plan.Faults = append(plan.Faults, f)
+	}
+	for _, r := range Run(t.Context(), plan) {
+		if !r.Exact || r.Error != "" || r.Judged < 80 {
+			t.Errorf("%s, %d judged, %s\n%v", r, r.Judged, r.Error, r.Reasons)
+		}
+	}
+}

@@ -42,6 +42,9 @@ type Result struct {
 	Error  string   `json:"error,omitempty"`
 	Judged int      `json:"judged"` // expectations that passed or failed
 	Millis int64    `json:"millis"`
+	// First is the result beside others, in words, where that was not exact: this one
+	// was judged alone.
+	First string `json:"first,omitempty"`
 	// Reasons are the failures' reasons, by ID.
 	Reasons map[string]string `json:"reasons,omitempty"`
 }
@@ -67,6 +70,9 @@ type Plan struct {
 	// by Seed. The reference is judged on all.
 	Share int
 	Seed  uint64
+	// Rigs, if true, judges what is wrong with how the service takes tokens at the
+	// service itself, without the ingress, on whom it serves (rulings 2.H).
+	Rigs bool
 	// Each receives results as they come, one at a time; nil discards.
 	Each     func(Result)
 	Progress func(string)
@@ -76,9 +82,28 @@ type Plan struct {
 // or a bound.
 const parallel = 16
 
-// Run plants every fault and gives the results in the faults' order.
+// Run plants every fault and gives the results in the faults' order. Beside other
+// stacks, what a service learns comes late: what was not exact is judged once more,
+// alone, and that result counts.
 func Run(ctx context.Context, p Plan) []Result {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many small stacks, on a machine with memory to spare
+	results := p.together(ctx)
+	for i, f := range p.Faults {
+		if results[i].Exact || f.Component == reference || ctx.Err() != nil {
+			continue
+		}
+		first := results[i].String()
+		results[i] = p.one(ctx, f)
+		results[i].First = first
+		if p.Each != nil {
+			p.Each(results[i])
+		}
+	}
+	return results
+}
+
+// together plants the faults side by side.
+func (p Plan) together(ctx context.Context) []Result {
 	results := make([]Result, len(p.Faults))
 	done := make(chan int)
 	go func() {
@@ -148,8 +173,13 @@ func (p Plan) weight(f faults.Fault) int64 {
 // running reports whether an expectation is on how the service is run, and not on
 // who is served.
 func running(id string) bool {
-	area, _, _ := strings.Cut(id, "-")
-	return slices.Contains([]string{"FFS", "SEC", "MET", "ROT", "RBK"}, area)
+	return slices.Contains([]string{"FFS", "SEC", "MET", "ROT", "RBK"}, area(id))
+}
+
+// area is that of an expectation's ID.
+func area(id string) string {
+	name, _, _ := strings.Cut(id, "-")
+	return name
 }
 
 // one plants one fault and judges everything.
@@ -164,7 +194,7 @@ func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 	defer func() { _ = s.Stop(context.WithoutCancel(ctx)) }()
 	narrow(s.Target, f)
 	expectations := p.expectations(f)
-	if f.Bare {
+	if f.Bare || p.Rigs && ofService(f) {
 		expectations = bare(s.Target, expectations)
 	}
 	if f.Beside != nil { // whoever meets the stray replica fails: chance has it
@@ -206,14 +236,22 @@ func narrow(t *harness.Target, f faults.Fault) {
 	t.Endpoints = kept
 }
 
+// atService are the areas on whom the service serves, which hold without an ingress.
+var atService = []string{"OIDC", "JOSE", "CLM", "JWKS", "BRR", "EPT"}
+
+// ofService reports whether all that a fault fails is of those areas.
+func ofService(f faults.Fault) bool {
+	return f.Component == "app" && f.Face == harness.OIDC && f.Ingress == nil &&
+		!slices.ContainsFunc(f.Falls(), func(id string) bool { return !slices.Contains(atService, area(id)) })
+}
+
 // bare is the rig without an ingress: the service's own address is the target's,
 // and what is left are the expectations on whom it serves.
 func bare(t *harness.Target, all []harness.Expectation) []harness.Expectation {
 	t.Faces = maps.Clone(t.Backends)
 	t.Open, t.Foreign, t.Plain, t.Addresses, t.Siblings, t.Backends = nil, nil, "", nil, nil, nil
-	areas := []string{"OIDC", "JOSE", "CLM", "BRR", "EPT"}
 	return slices.DeleteFunc(slices.Clone(all), func(x harness.Expectation) bool {
-		return !slices.Contains(areas, x.Area())
+		return !slices.Contains(atService, x.Area())
 	})
 }
 
@@ -278,6 +316,9 @@ func (r Result) String() string {
 		verdict = "SURVIVED"
 	case !r.Exact:
 		verdict = "caught, not exactly"
+	}
+	if r.First != "" {
+		verdict = "once more, alone: " + verdict
 	}
 	line := fmt.Sprintf("%-8s %s by %s", r.ID, verdict, strings.Join(r.CaughtBy, ", "))
 	if missed := without(r.Named, r.CaughtBy); len(missed) > 0 {

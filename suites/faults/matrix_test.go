@@ -164,22 +164,12 @@ func judgeMatrix(t *testing.T, plan faults.Plan) []faults.Result {
 	return judgePlanted(t, plan)
 }
 
-// judgePlanted judges the faults of a plan. Beside eight other stacks, what a
-// service learns comes late: what was not exact is judged once more, alone, and both
-// are told.
+// judgePlanted judges the faults of a plan.
 func judgePlanted(t *testing.T, plan faults.Plan) []faults.Result {
 	t.Helper()
 	plan.Each = func(r faults.Result) { t.Log(r) }
 	results := faults.Run(t.Context(), plan)
-	for i, r := range results {
-		if r.Exact && r.Error == "" {
-			continue
-		}
-		t.Logf("%s: not exact beside others: %s\n%v", r.ID, r.Error, r.Reasons)
-		alone := plan
-		alone.Faults = plan.Faults[i : i+1]
-		r = faults.Run(t.Context(), alone)[0]
-		results[i] = r
+	for _, r := range results {
 		switch {
 		case r.Error != "":
 			t.Errorf("%s: %s", r.ID, r.Error)

@@ -149,11 +149,11 @@ func RSA() (Replay, error) {
 			return Replay{}, err
 		}
 		r.Keys = append(r.Keys, key.public())
-		sound := func(digest []byte) []byte { return key.sign(scheme.encode(digest, size)) }
-		r.Controls = append(r.Controls, key.recipe(scheme.control, func(digest []byte) ([]byte, bool) { return sound(digest), true }))
+		r.Controls = append(r.Controls, key.recipe(scheme.control, func(digest []byte) ([]byte, bool) { return key.sign(scheme.encode(digest, size)), true }))
 		for _, d := range all[scheme.alg] {
 			r.Hostile = append(r.Hostile, key.recipe(d.name(), func(digest []byte) ([]byte, bool) {
-				return key.damaged(d, scheme.carry(d, digest), sound(digest)), !bytes.Equal(scheme.carry(d, digest), scheme.encode(digest, size))
+				encoded, right := scheme.carry(d, digest), scheme.encode(digest, size)
+				return key.damaged(d, encoded, right), !bytes.Equal(encoded, right)
 			}))
 		}
 	}
@@ -161,11 +161,12 @@ func RSA() (Replay, error) {
 }
 
 // damaged is the signature that has a vector's damage: of the encoded message,
-// or where the signature itself is damaged, of its form.
-func (k *rsaKey) damaged(d damage, encoded, sound []byte) []byte {
+// or where the signature itself is damaged, of the form of the right one's.
+func (k *rsaKey) damaged(d damage, encoded, right []byte) []byte {
 	if encoded != nil {
 		return k.sign(encoded)
 	}
+	sound := k.sign(right)
 	number := new(big.Int).SetBytes(sound)
 	switch extra := len(d.raw) - size; {
 	case strings.HasPrefix(d.Comment, "prepending") && extra > 0:
