@@ -313,6 +313,49 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+// lone is an act that would be alone, and changes nothing for others.
+type lone struct{ act }
+
+func (lone) Apart(*harness.Target) bool { return true }
+
+// TestWhatStartsItsOwnGoesOnBesideTheRest: one by one, beside what shares the target,
+// and before what must be alone.
+func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
+	s := serve(t, nil)
+	e := New(s.Target, Options{})
+	t.Cleanup(e.Close)
+	var apart, ended atomic.Int32
+	beside := make(chan struct{})
+	start := lone{act{effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+		if apart.Add(1) > 1 {
+			t.Error("two of them at once")
+		}
+		<-beside // what shares the target goes on meanwhile
+		apart.Add(-1)
+		ended.Add(1)
+		return harness.Trace{}, nil
+	}}}
+	share := act{effect: harness.ReadOnly, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+		close(beside)
+		return harness.Trace{}, nil
+	}}
+	disrupt := act{effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+		if ended.Load() != 2 {
+			t.Error("what must be alone began before the others ended")
+		}
+		return harness.Trace{}, nil
+	}}
+	var all []harness.Expectation
+	for i, stimulus := range []harness.Stimulus{disrupt, start, start, share} {
+		all = append(all, harness.Expectation{ID: fmt.Sprintf("X-%d", i), Stimulus: stimulus, Outcome: fixed{}})
+	}
+	for _, f := range e.All(t.Context(), all, nil) {
+		if f.Verdict != harness.Pass {
+			t.Errorf("%s: %s %s", f.ID, f.Verdict, f.Reason)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		s := serve(t, nil)

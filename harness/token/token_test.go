@@ -146,6 +146,29 @@ func defective() map[string]struct {
 	return rows
 }
 
+// TestUnknownKeysAreTheirKidsApart: each is under a kid of its own, and none verifies.
+func TestUnknownKeysAreTheirKidsApart(t *testing.T) {
+	for _, s := range []Source{source(t, "RS256"), given(t, "RS256")} {
+		made, err := UnknownKeys(s, 5)
+		if err != nil || len(made) != 5 {
+			t.Fatalf("%d tokens, %v", len(made), err)
+		}
+		kids := map[any]bool{}
+		for _, value := range made {
+			kids[member(t, value, "header.kid")] = true
+			if verify(value) == nil {
+				t.Error("one verifies")
+			}
+			if got, want := member(t, value, "claims.sub"), member(t, made[0], "claims.sub"); got != want {
+				t.Errorf("sub %v, want %v", got, want)
+			}
+		}
+		if len(kids) != 5 {
+			t.Errorf("%d kids, want 5", len(kids))
+		}
+	}
+}
+
 func TestEachRecipeIsOneDefectFromSound(t *testing.T) {
 	for name, row := range defective() {
 		for _, algorithms := range [][]string{{"RS256", "ES256"}, {"ES256", "RS256"}} {
