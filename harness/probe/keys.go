@@ -103,12 +103,15 @@ func (s *scene) serve(ctx context.Context, answer harness.JWKSAnswer) error {
 // digested waits until an answer of the changed endpoint has come and, by the
 // next question, been done with; no longer than a service that re-reads its
 // keys would need.
-func (s *scene) digested(ctx context.Context) error {
+func (s *scene) digested(ctx context.Context) error { return s.digestedAfter(ctx, 2) }
+
+// digestedAfter is digested by so many questions.
+func (s *scene) digestedAfter(ctx context.Context, questions int) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	for {
 		n, err := s.jwks.Fetches(ctx)
-		if err == nil && n >= s.base+2 || ctx.Err() != nil {
+		if err == nil && n >= s.base+questions || ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {

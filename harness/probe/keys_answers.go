@@ -27,7 +27,7 @@ func (s *scene) fall(ctx context.Context) error {
 	if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
 		return err
 	}
-	return s.digested(ctx)
+	return s.digestedAfter(ctx, 3) // a client asks twice, where the connection it had kept is closed
 }
 
 // Poison presents unknown kids during an outage, and then a valid token.
