@@ -18,6 +18,7 @@ type Score struct {
 	Errors      int      `json:"errors"`
 	FalseAlarms int      `json:"false_alarms"` // expectations that failed, or could not be told, on the reference
 	Survived    []string `json:"survived"`
+	Again       int      `json:"again"` // judged once more, alone: the first result was not exact
 }
 
 // Count scores a matrix.
@@ -29,6 +30,9 @@ func Count(sound Result, results []Result) Score {
 		}
 	}
 	for _, r := range results {
+		if r.First != "" {
+			s.Again++
+		}
 		switch {
 		case r.Exact:
 			s.Caught++
@@ -44,6 +48,10 @@ func Count(sound Result, results []Result) Score {
 
 // String is the score in one line.
 func (s Score) String() string {
-	return fmt.Sprintf("%d of %d faults caught, %d of them by exactly what they name; %d false alarms on the reference; %d could not be planted",
+	line := fmt.Sprintf("%d of %d faults caught, %d of them by exactly what they name; %d false alarms on the reference; %d could not be planted",
 		s.Caught, s.Planted, s.Exact, s.FalseAlarms, s.Errors)
+	if s.Again > 0 {
+		line += fmt.Sprintf("; %d judged once more, alone", s.Again)
+	}
+	return line
 }
