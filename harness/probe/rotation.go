@@ -82,7 +82,10 @@ func KeyRotation() Rotation {
 			if err := t.rounds(ctx); err != nil {
 				return err
 			}
-			t.end(ClassOldKey) // whose tokens are valid no longer: JWKS-002 and ROT-002 are about them
+			// Their tokens are valid no longer: JWKS-002 and ROT-002 are about them.
+			if err := t.end(ctx, ClassOldKey); err != nil {
+				return err
+			}
 			if err := t.change(KeyWithdrawn, func() error { return s.withdraw(ctx, key) }); err != nil {
 				return err
 			}

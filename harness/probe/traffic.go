@@ -78,7 +78,7 @@ func (r Rotation) Act(ctx context.Context, hands harness.Hands) (harness.Trace, 
 }
 
 func (r Rotation) once(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), ended: map[string]bool{}}
+	t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), classes: map[string]*series{}}
 	t.within(0)
 	if r.bound != nil {
 		t.within(r.bound(t.target.Profile))
@@ -105,14 +105,21 @@ type traffic struct {
 	pace    time.Duration
 	calling sync.WaitGroup
 
-	mu     sync.Mutex
-	undo   []func(context.Context) error // in order; done backwards
-	marks  []moment
-	calls  []harness.Exchange
-	starts []harness.Startup // of replicas, meanwhile
-	came   chan struct{}     // closed by the next call that ends
-	ended  map[string]bool   // by class, of those that began
-	failed error             // that a credential could not be made
+	mu      sync.Mutex
+	undo    []func(context.Context) error // in order; done backwards
+	marks   []moment
+	calls   []harness.Exchange
+	starts  []harness.Startup  // of replicas, meanwhile
+	came    chan struct{}      // closed by the next call that ends
+	classes map[string]*series // that began
+	failed  error              // that a credential could not be made
+}
+
+// series are the calls of one class, from the first to the last.
+type series struct {
+	end  context.Context // of beginning calls
+	stop context.CancelFunc
+	gone chan struct{} // closed when the last call has been answered
 }
 
 // moment is a moment that has a name.
@@ -183,13 +190,13 @@ func (t *traffic) hold(mode harness.Mode, class, protocol string, make credentia
 const renewal = time.Minute
 
 func (t *traffic) beginBy(mode harness.Mode, class string, make credential, send func(context.Context, harness.Request) harness.Exchange) {
-	t.mu.Lock()
-	t.ended[class] = false
-	t.mu.Unlock()
+	c := t.class(class)
 	t.calling.Go(func() {
+		defer close(c.gone)
+		defer c.stop()
 		var change Change
 		var made time.Time
-		for n := 0; !t.over(class); n++ {
+		for n := 0; c.end.Err() == nil; n++ {
 			if change == nil || time.Since(made) > renewal {
 				var err error
 				if change, err = make(); err != nil {
@@ -207,9 +214,19 @@ func (t *traffic) beginBy(mode harness.Mode, class string, make credential, send
 				return
 			}
 			t.keep(x)
-			pause(t.ctx, t.pace)
+			pause(c.end, t.pace)
 		}
 	})
+}
+
+// class notes that a class begins.
+func (t *traffic) class(name string) *series {
+	c := &series{gone: make(chan struct{})}
+	c.end, c.stop = context.WithCancel(t.ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.classes[name] = c
+	return c
 }
 
 // harmless are the endpoints at which an accepted call leaves nothing behind, or
@@ -238,17 +255,19 @@ func (t *traffic) fail(err error) {
 	t.came = make(chan struct{})
 }
 
-func (t *traffic) over(class string) bool {
+// end ends a class, and returns once its last call has been answered: whatever is
+// changed next, no call under way is judged by.
+func (t *traffic) end(ctx context.Context, class string) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ended[class] || t.ctx.Err() != nil
-}
-
-// end ends a class.
-func (t *traffic) end(class string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ended[class] = true
+	c := t.classes[class]
+	t.mu.Unlock()
+	c.stop()
+	select {
+	case <-c.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // change marks a moment, and makes the change that is named for it.
@@ -281,8 +300,7 @@ func (t *traffic) finally(undo func(context.Context) error) {
 func (t *traffic) has(class string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, began := t.ended[class]
-	return began
+	return t.classes[class] != nil
 }
 
 // few is how many calls in a row show that a class is answered alike; many, where
@@ -313,8 +331,8 @@ func anyhow(harness.Exchange) bool { return true }
 func (t *traffic) rounds(ctx context.Context) error {
 	began := time.Now()
 	return t.until(ctx, func() bool {
-		for class, ended := range t.ended {
-			if !ended && !t.each([]string{class}, began, few, anyhow) {
+		for class, c := range t.classes {
+			if c.end.Err() == nil && !t.each([]string{class}, began, few, anyhow) {
 				return false
 			}
 		}

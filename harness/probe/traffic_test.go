@@ -84,3 +84,67 @@ func TestTrafficThatNeverSettles(t *testing.T) {
 		t.Errorf("%v, %d calls", err, len(trace.Exchanges))
 	}
 }
+
+// TestAClassEndsWithItsLastCall: a call that is under way when its class is ended is
+// answered before anything is changed. The service holds that call until the change
+// is made, or for a while in which it would be if nobody waited.
+func TestAClassEndsWithItsLastCall(t *testing.T) {
+	underWay, changed := make(chan struct{}, 1), make(chan struct{})
+	var held atomic.Bool
+	target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !held.Swap(true) {
+			underWay <- struct{}{}
+			select {
+			case <-changed:
+				w.WriteHeader(http.StatusUnauthorized)
+			case <-time.After(300 * time.Millisecond):
+			}
+		}
+	})
+	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
+	trace, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+		tr.begin(harness.OIDC, "old", nobody)
+		<-underWay
+		if err := tr.end(ctx, "old"); err != nil {
+			return err
+		}
+		close(changed)
+		tr.begin(harness.OIDC, "new", nobody)
+		return tr.rounds(ctx)
+	}}.Act(t.Context(), hands{target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := 0
+	for _, x := range trace.Exchanges {
+		if x.Request.Variant == "old" {
+			old++
+		}
+		if x.Observation.Status != http.StatusOK {
+			t.Errorf("%s was answered %d", x.Request.Variant, x.Observation.Status)
+		}
+	}
+	if old != 1 {
+		t.Errorf("%d calls of the class that was ended, want the one that was under way", old)
+	}
+}
+
+// TestAnEndThatDoesNotCome is given up with its context.
+func TestAnEndThatDoesNotCome(t *testing.T) {
+	underWay := make(chan struct{})
+	target := httpsFace(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(underWay)
+		<-r.Context().Done()
+	})
+	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
+	_, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+		tr.begin(harness.OIDC, "old", nobody)
+		<-underWay
+		limited, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		return tr.end(limited, "old")
+	}}.Act(t.Context(), hands{target})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
