@@ -183,6 +183,8 @@ type Trace struct {
 	// Then is what was seen of a further change, made after that one; its exchanges
 	// are the last of Exchanges as well. nil where none was made.
 	Then *Trace
+	// Notes tell what was left out, and why.
+	Notes []string
 }
 
 // Watching is what watches a target, as it stands.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -174,7 +175,7 @@ func (c Calls) Controlled() bool { return !c.positive }
 // Requests are the calls that Act sends, where that does not turn on what is
 // answered.
 func (c Calls) Requests(t *harness.Target) ([]harness.Request, bool) {
-	requests, err := c.requests(t, c.pick(t))
+	requests, _, err := c.requests(t, c.pick(t))
 	return requests, err == nil && !c.follow
 }
 
@@ -183,15 +184,16 @@ func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	var trace harness.Trace
 	if c.together {
 		for _, endpoint := range c.pick(hands.Target()) {
-			requests, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
+			requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
 			if err != nil {
 				return trace, err
 			}
+			trace.Notes = union(trace.Notes, unfit)
 			trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
 		}
 		return trace, nil
 	}
-	requests, err := c.requests(hands.Target(), c.pick(hands.Target()))
+	requests, unfit, err := c.requests(hands.Target(), c.pick(hands.Target()))
 	if err != nil {
 		return trace, err
 	}
@@ -199,7 +201,7 @@ func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	if c.atOnce {
 		send = hands.SendAtOnce
 	}
-	trace.Exchanges = send(ctx, requests)
+	trace.Notes, trace.Exchanges = unfit, send(ctx, requests)
 	if c.follow {
 		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, followUps(trace.Exchanges))...)
 	}
@@ -223,28 +225,42 @@ func (c Calls) pick(t *harness.Target) []harness.Endpoint {
 }
 
 // requests builds one request per variant and endpoint, leaving out the modes
-// the target does not show.
-func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) ([]harness.Request, error) {
-	var requests []harness.Request
+// the target does not show, and the variants that the given token is unfit for,
+// which are told.
+func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) (requests []harness.Request, unfit []string, err error) {
 	for _, v := range c.variants {
 		if !t.Shows(v.Mode) {
 			continue
 		}
 		change, err := v.Prepare(t)
+		if errors.Is(err, token.ErrUnfit) {
+			unfit = append(unfit, fmt.Sprintf("%q was not sent: %v", v.Name, err))
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("preparing %q: %w", v.Name, err)
+			return nil, nil, fmt.Errorf("preparing %q: %w", v.Name, err)
 		}
-		for i, endpoint := range endpoints {
-			if v.First && i > 0 {
-				break
-			}
-			r := plain(t, v.Mode, endpoint)
-			r.Variant = v.Name
-			change(&r)
-			requests = append(requests, r)
-		}
+		requests = append(requests, v.to(t, endpoints, change)...)
 	}
-	return requests, nil
+	if len(requests) == 0 && len(unfit) > 0 {
+		return nil, nil, fmt.Errorf("%w: %s", ErrUnseen, strings.Join(unfit, "; "))
+	}
+	return requests, unfit, nil
+}
+
+// to are a variant's requests to some endpoints.
+func (v Variant) to(t *harness.Target, endpoints []harness.Endpoint, change Change) []harness.Request {
+	if v.First {
+		endpoints = endpoints[:min(1, len(endpoints))]
+	}
+	var requests []harness.Request
+	for _, endpoint := range endpoints {
+		r := plain(t, v.Mode, endpoint)
+		r.Variant = v.Name
+		change(&r)
+		requests = append(requests, r)
+	}
+	return requests
 }
 
 // followUps are the requests that follow redirects within the origin; the

@@ -147,7 +147,7 @@ func TestVariantsDifferInOneProperty(t *testing.T) {
 		"path": {Paths(harness.OIDC, map[string]func(string) string{"slash": func(p string) string { return p + "/" }}),
 			[]string{"Authorization", "path"}},
 	} {
-		requests, err := row.calls.requests(target, target.Endpoints)
+		requests, _, err := row.calls.requests(target, target.Endpoints)
 		if err != nil || len(requests) != 1 {
 			t.Fatalf("%s: %d requests, %v", name, len(requests), err)
 		}
@@ -197,7 +197,7 @@ func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
 		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "enrollment", Path: "/enroll"}, {Name: "review", Path: "/review"}},
 	}
 	calls := NoCredential(harness.OIDC, harness.MTLS).Over(map[string]uint16{"TLS 1.2": 0x303, "TLS 1.3": 0x304})
-	requests, err := calls.requests(target, calls.pick(target))
+	requests, _, err := calls.requests(target, calls.pick(target))
 	if err != nil || len(requests) != 2*2*3 {
 		t.Fatalf("%d requests, %v; want 12", len(requests), err)
 	}
@@ -212,11 +212,11 @@ func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
 		t.Errorf("%d different requests, want 12", len(seen))
 	}
 	delete(target.Faces, harness.MTLS)
-	if requests, _ = calls.requests(target, calls.pick(target)); len(requests) != 6 {
+	if requests, _, _ = calls.requests(target, calls.pick(target)); len(requests) != 6 {
 		t.Errorf("%d requests to a target of one mode, want 6", len(requests))
 	}
 	only := calls.On("review")
-	if requests, _ = only.requests(target, only.pick(target)); len(requests) != 2 {
+	if requests, _, _ = only.requests(target, only.pick(target)); len(requests) != 2 {
 		t.Errorf("%d requests to one endpoint, want 2", len(requests))
 	}
 }
@@ -292,5 +292,20 @@ func TestSecretsThatCannotBePutBack(t *testing.T) {
 	target := &harness.Target{Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
 	if _, err := Replica(harness.OIDC).WithoutSecret().Act(t.Context(), hands{target}); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
+	}
+}
+
+// TestWhatAGivenTokenIsUnfitFor is left out and told; where nothing else is left,
+// nothing was seen.
+func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
+	target := httpsFace(t, func(http.ResponseWriter, *http.Request) {})
+	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
+	unfit := token.Recipe{Name: "unfit", Make: func(token.Source) (string, error) { return "", token.ErrUnfit }}
+	trace, err := Bearer(token.Literal("fit", "a.b.c"), unfit).Act(t.Context(), hands{target})
+	if err != nil || len(trace.Exchanges) != 1 || len(trace.Notes) != 1 || !strings.Contains(trace.Notes[0], `"unfit" was not sent`) {
+		t.Errorf("%d exchanges, notes %q, %v", len(trace.Exchanges), trace.Notes, err)
+	}
+	if _, err := Bearer(unfit).Act(t.Context(), hands{target}); !errors.Is(err, ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
+		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }

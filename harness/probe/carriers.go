@@ -301,10 +301,11 @@ func (s Stored) Act(ctx context.Context, hands harness.Hands) (harness.Trace, er
 			continue
 		}
 		endpoint.Path += "?conformance=" + token.Random(8)
-		requests, err := s.requests(hands.Target(), []harness.Endpoint{endpoint})
+		requests, unfit, err := s.requests(hands.Target(), []harness.Endpoint{endpoint})
 		if err != nil {
 			return trace, err
 		}
+		trace.Notes = union(trace.Notes, unfit)
 		for _, r := range requests {
 			r.Endpoint.Path, _, _ = strings.Cut(endpoint.Path, "?") // whose control it stands beside
 			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))

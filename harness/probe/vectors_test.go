@@ -18,7 +18,7 @@ func TestInterleavedTokensAreInTurnAndTheirOwn(t *testing.T) {
 		Tokens: harness.TokenGrant{Signing: []harness.SigningKey{key}},
 	}
 	calls := Interleaved(3)
-	requests, err := calls.requests(target, []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}})
+	requests, _, err := calls.requests(target, []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}})
 	if err != nil || len(requests) != 6 {
 		t.Fatalf("%d requests, %v: want 6", len(requests), err)
 	}

@@ -101,7 +101,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 		return
 	}
 	judgement := x.Outcome.Judge(t.Profile, trace)
-	f.Notes, f.Timeline = judgement.Notes, judgement.Timeline
+	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
 	f.Exchange = len(trace.Exchanges)
 	broken := h.ring.broken()
 	worst := worst(judgement.Problems)

@@ -2,7 +2,6 @@ package token
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -38,8 +37,8 @@ func Uncanonical() []Recipe {
 	}
 }
 
-// standardAlphabet is a token with + and / in its signature. A signature that
-// has no letter to show it by is one in thousands: another is tried.
+// standardAlphabet is a token with + and / in its signature. One signature of ES256
+// in fifteen has no letter to show it by: another token is minted, where one can be.
 func standardAlphabet() Recipe {
 	const name = "token with a signature in base64's other alphabet"
 	try := forged(name, func(d Draft) (string, error) {
@@ -54,7 +53,7 @@ func standardAlphabet() Recipe {
 				return compact, err
 			}
 		}
-		return "", errors.New("minting a token: no signature has a letter in which the alphabets differ")
+		return "", fmt.Errorf("%w: no letter of its signature differs in base64's two alphabets", ErrUnfit)
 	}
 	return try
 }

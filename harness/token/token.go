@@ -32,6 +32,10 @@ type Recipe struct {
 	Make  func(Source) (string, error)
 }
 
+// ErrUnfit is the error of a recipe that cannot be made of the one token that is given,
+// and could be of another.
+var ErrUnfit = errors.New("the token that is given cannot be made into it")
+
 // Source is what tokens are made from.
 type Source struct {
 	Grant   harness.TokenGrant
