@@ -333,3 +333,22 @@ func agree(t *testing.T, path string, typ reflect.Type, properties map[string]an
 		t.Errorf("%s.%s is in the schema, and in no type", path, name)
 	}
 }
+
+// TestSecretsOfOneLine: a token or a password in a file ends where its line does, and
+// PEM keeps its own.
+func TestSecretsOfOneLine(t *testing.T) {
+	dir := t.TempDir()
+	for content, want := range map[string]string{
+		"hvs.token\n": "hvs.token", "hvs.token\r\n": "hvs.token", "hvs.token": "hvs.token", "\n hvs.token \n\n": "hvs.token",
+		"-----BEGIN X-----\nAAAA\n-----END X-----\n": "-----BEGIN X-----\nAAAA\n-----END X-----\n",
+		"-----BEGIN X-----\nAAAA\n-----END X-----":   "-----BEGIN X-----\nAAAA\n-----END X-----\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.Lookup{Getenv: os.Getenv, Dir: dir}.Value("file:secret")
+		if err != nil || got.Reveal() != want {
+			t.Errorf("%q is read as %q, %v; want %q", content, got.Reveal(), err, want)
+		}
+	}
+}

@@ -86,8 +86,19 @@ func (l Lookup) Value(r Reference) (harness.Secret, error) {
 		case strings.TrimSpace(string(text)) == "":
 			return "", fmt.Errorf("reading %s: the file is empty: name another", r)
 		}
-		return harness.Secret(strings.TrimSpace(string(text)) + "\n"), nil
+		return harness.Secret(trimmed(string(text))), nil
 	}
+}
+
+// trimmed is a file's text without the space around it: an editor, and echo, end a
+// token or a password with a line end that is no part of it. Text of several lines,
+// as PEM is, keeps the end of its last one.
+func trimmed(text string) string {
+	text = strings.TrimSpace(text)
+	if strings.Contains(text, "\n") {
+		text += "\n"
+	}
+	return text
 }
 
 // Path is a path of the file's, from where the file is.
