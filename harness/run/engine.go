@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
 )
 
@@ -55,6 +56,10 @@ type Engine struct {
 	end         func()       // ends the controls under way
 }
 
+// maxPage bounds what an oracle or a metrics page answers, bytes; whoever reads one
+// has a bound of its own below it.
+const maxPage = 16 << 20
+
 // New makes an engine for a target.
 func New(t *harness.Target, o Options) *Engine {
 	if o.Concurrency <= 0 {
@@ -76,8 +81,7 @@ func New(t *harness.Target, o Options) *Engine {
 		doors:  make(chan struct{}, o.Concurrency),
 		pace:   rate.NewLimiter(limit, o.Burst),
 		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter},
-		client: &http.Client{Timeout: o.TimeOut, Transport: &http.Transport{MaxIdleConnsPerHost: o.Concurrency},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}),
 	}
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
 	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }

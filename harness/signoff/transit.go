@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
+	"aegis.test/conformance/harness/outbound"
 )
 
 // TransitKey is a key in Vault's transit engine, named by mount and name,
@@ -33,6 +35,7 @@ func TransitKey(ctx context.Context, path string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading Vault's address and trust from the environment: %w", err)
 	}
+	config.HttpClient.Transport = outbound.Guard(config.HttpClient.Transport, 0)
 	t := transit{client.Logical(), mount, name}
 	return t.key(ctx)
 }

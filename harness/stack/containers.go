@@ -404,19 +404,18 @@ func add(all map[string][]byte, name string, pair certs.Pair) error {
 func (c *containers) answers(url, name string, shown ...tls.Certificate) func(context.Context) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(c.blueprint.servers.RootPEM())
-	asker := &http.Client{
-		Timeout: 2 * time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12, Certificates: shown},
-		},
+	asker := &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: name, MinVersion: tls.VersionTLS12, Certificates: shown},
 	}
 	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
-		answer, err := asker.Do(request)
+		answer, err := asker.RoundTrip(request)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/outbound"
 )
 
 // maxLog is how much of a log is read at once, bytes.
@@ -157,7 +158,7 @@ func fromLoki(ctx context.Context, l config.Loki, probe string, since time.Time)
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := outbound.Client(outbound.Options{TimeOut: fetchBound, Most: maxLog}).Do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func fromLoki(ctx context.Context, l config.Loki, probe string, since time.Time)
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxLog)).Decode(&answer); err != nil || response.StatusCode != http.StatusOK {
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("asking Loki: got %d, want 200 with streams", response.StatusCode)
 	}
 	var lines bytes.Buffer

@@ -2,12 +2,9 @@ package stack
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,6 +14,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -187,7 +185,7 @@ func granted(client *http.Client, request *http.Request) (harness.Secret, time.T
 		Seconds float64 `json:"expires_in"`
 		Error   string  `json:"error"`
 	}
-	err = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer)
+	err = json.NewDecoder(response.Body).Decode(&answer)
 	if response.StatusCode != http.StatusOK || err != nil {
 		return "", time.Time{}, fmt.Errorf("getting a token at %s: got %d %q, want 200 with a token", request.URL.Host, response.StatusCode, answer.Error)
 	}
@@ -203,13 +201,5 @@ func (b *builder) client() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
-	if roots != "" {
-		trusted.RootCAs = x509.NewCertPool()
-		trusted.RootCAs.AppendCertsFromPEM([]byte(roots.Reveal()))
-	}
-	return &http.Client{
-		Timeout: fetchBound, Transport: &http.Transport{TLSClientConfig: trusted, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return outbound.Client(outbound.Options{TimeOut: fetchBound, RootPEM: []byte(roots.Reveal())}), nil
 }

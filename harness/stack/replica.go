@@ -170,7 +170,7 @@ func (r *replica) control(ctx context.Context, method, what string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {
 		return fmt.Errorf("asking the gate before Vault: %w", err)
 	}

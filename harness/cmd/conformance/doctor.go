@@ -20,6 +20,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
@@ -422,7 +423,7 @@ func acceptance(t *harness.Target, what string, sent harness.Request, seen harne
 }
 
 func examineMetrics(ctx context.Context, mode harness.Mode, at string, show func(ailment)) {
-	page, err := probe.Scrape(ctx, &http.Client{Timeout: 10 * time.Second}, at)
+	page, err := probe.Scrape(ctx, outbound.Client(outbound.Options{}), at)
 	switch {
 	case err != nil:
 		show(ailment{markFail, string(mode) + " metrics", err.Error(), "mend grants.metrics"})
