@@ -111,6 +111,12 @@ const (
 	MintRSA     Capability = "mint-rsa-tokens"
 )
 
+// credentials are the capabilities that are a credential of a mode, or make some.
+var credentials = map[Capability]Mode{
+	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC,
+	GivenClientCerts: MTLS, ClientCAKey: MTLS, SiblingClient: MTLS, PublicClient: MTLS, VaultPKI: MTLS, VaultPKIClient: MTLS,
+}
+
 // Rule is the sentence an expectation asserts; it knows the line it stands on.
 type Rule struct {
 	Text string `json:"text"`
@@ -165,7 +171,10 @@ func (e Expectation) Chapter() string {
 type Stimulus interface {
 	// Words says what is done.
 	Words() string
-	// Needs lists what the target must grant, beyond its address.
+	// Needs lists what the target must grant, beyond its address, where it shows
+	// every mode: a credential of a mode that it does not show is not asked of it. A
+	// stimulus whose other needs turn on that has NeedsOn(*Target) []Capability too;
+	// one that some target gives nothing to do, Unsuited(*Target) string, the reason.
 	Needs() []Capability
 	// Effect is what it does to the target.
 	Effect() Effect
@@ -320,19 +329,27 @@ func (e Expectation) Missing(t *Target) []Capability {
 	if effect := e.Stimulus.Effect(); t.Limit != "" && !effect.Within(t.Limit) {
 		missing = append(missing, Allows(effect))
 	}
-	for _, c := range slices.Concat(e.Stimulus.Needs(), e.controls(t)) {
-		if !t.Grants(c) && !slices.Contains(missing, c) {
+	for _, c := range slices.Concat(e.needs(t), e.controls(t)) {
+		if !t.Grants(c) && !t.Moot(c) && !slices.Contains(missing, c) {
 			missing = append(missing, c)
 		}
 	}
 	return missing
 }
 
+// needs is what the stimulus needs of this target: some can tell.
+func (e Expectation) needs(t *Target) []Capability {
+	if s, ok := e.Stimulus.(interface{ NeedsOn(*Target) []Capability }); ok {
+		return s.NeedsOn(t)
+	}
+	return e.Stimulus.Needs()
+}
+
 // OneSided reports whether the target lacks only the accepted calls that must
 // surround the stimulus. Sent without them it can fail, where what must be refused
 // is served (rulings 0.2), and it cannot pass (rulings 0.3).
 func (e Expectation) OneSided(t *Target) bool {
-	missing, controls, needs := e.Missing(t), e.controls(t), e.Stimulus.Needs()
+	missing, controls, needs := e.Missing(t), e.controls(t), e.needs(t)
 	return len(missing) > 0 && !slices.ContainsFunc(missing, func(c Capability) bool {
 		return !slices.Contains(controls, c) || slices.Contains(needs, c)
 	})
@@ -377,10 +394,13 @@ func (e Expectation) NotApplicable(t *Target) string {
 		}
 	}
 	modes := e.Stimulus.Modes()
-	if len(modes) == 0 || slices.ContainsFunc(modes, t.Shows) {
-		return ""
+	if len(modes) > 0 && !slices.ContainsFunc(modes, t.Shows) {
+		return fmt.Sprintf("the target does not show mode %s", modes[0])
 	}
-	return fmt.Sprintf("the target does not show mode %s", modes[0])
+	if s, ok := e.Stimulus.(interface{ Unsuited(*Target) string }); ok {
+		return s.Unsuited(t)
+	}
+	return ""
 }
 
 // Duration bounds used where a profile declares none.

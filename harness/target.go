@@ -423,6 +423,13 @@ func (t *Target) Shows(mode Mode) bool {
 	return ok
 }
 
+// Moot reports whether a capability is a credential of a mode that the target does
+// not show and does not grant: it can have none, and none is asked of it.
+func (t *Target) Moot(c Capability) bool {
+	mode, ok := credentials[c]
+	return ok && len(t.Faces) > 0 && !t.Shows(mode) && !t.Grants(c)
+}
+
 // Grants reports whether the target grants a capability.
 func (t *Target) Grants(c Capability) bool {
 	if slices.Contains(t.Denied, c) {

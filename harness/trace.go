@@ -177,6 +177,9 @@ type Trace struct {
 	Issues    []Issue
 	Roles     []LoginRole
 	Logins    []Login
+	// Moot are the variants that the target gives nothing to send: it does not show
+	// the mode of what they present.
+	Moot []string
 	// Timeline is of a change that was made while the exchanges went on, each under
 	// its class as its variant; who judges them makes its samples.
 	Timeline *Timeline

@@ -24,6 +24,9 @@ type Variant struct {
 	// First says that it is sent to the first endpoint only: it is about
 	// something that is not an endpoint's.
 	First bool
+	// Anyhow says that Prepare makes something of ours where the target can have no
+	// such credential, because it does not show its mode.
+	Anyhow bool
 }
 
 // Change changes a request.
@@ -34,6 +37,12 @@ func shaped(change func(t *harness.Target, r *harness.Request)) func(*harness.Ta
 	return func(t *harness.Target) (Change, error) {
 		return func(r *harness.Request) { change(t, r) }, nil
 	}
+}
+
+// moot reports whether a target gives the variant nothing to send: it does not show
+// its mode, or that of what it presents.
+func (v Variant) moot(t *harness.Target) bool {
+	return !t.Shows(v.Mode) || !v.Anyhow && slices.ContainsFunc(v.Needs, t.Moot)
 }
 
 // then applies a further change after the variant's own.
@@ -181,7 +190,7 @@ func (c Calls) Requests(t *harness.Target) ([]harness.Request, bool) {
 
 // Act sends the calls.
 func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
+	trace := harness.Trace{Moot: c.moot(hands.Target())}
 	if c.together {
 		for _, endpoint := range c.pick(hands.Target()) {
 			requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
@@ -208,6 +217,25 @@ func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	return trace, nil
 }
 
+// Unsuited is why a target gives it nothing to send.
+func (c Calls) Unsuited(t *harness.Target) string {
+	if len(c.variants) > len(c.moot(t)) {
+		return ""
+	}
+	return "the target shows one mode, and what is presented is a credential of the other"
+}
+
+// moot names the variants that a target gives nothing to send.
+func (c Calls) moot(t *harness.Target) []string {
+	var names []string
+	for _, v := range c.variants {
+		if v.moot(t) {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
 func (c Calls) pick(t *harness.Target) []harness.Endpoint {
 	if c.everywhere {
 		return slices.Concat(t.Endpoints, t.Others)
@@ -224,12 +252,12 @@ func (c Calls) pick(t *harness.Target) []harness.Endpoint {
 	return picked
 }
 
-// requests builds one request per variant and endpoint, leaving out the modes
-// the target does not show, and the variants that the given token is unfit for,
+// requests builds one request per variant and endpoint, leaving out the variants that
+// the target gives nothing to send, and those that the given token is unfit for,
 // which are told.
 func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) (requests []harness.Request, unfit []string, err error) {
 	for _, v := range c.variants {
-		if !t.Shows(v.Mode) {
+		if v.moot(t) {
 			continue
 		}
 		change, err := v.Prepare(t)

@@ -289,7 +289,8 @@ func TestSecretsArePutBack(t *testing.T) {
 // TestSecretsThatCannotBePutBack are told: the target is not as it was.
 func TestSecretsThatCannotBePutBack(t *testing.T) {
 	broken := errors.New("vault is sealed")
-	target := &harness.Target{Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
+	target := &harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {}},
+		Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
 	if _, err := Replica(harness.OIDC).WithoutSecret().Act(t.Context(), hands{target}); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}

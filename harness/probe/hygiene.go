@@ -192,6 +192,7 @@ func CredentialsInURLs() harness.Stimulus {
 	return asks{
 		words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services and ingress for it",
 		needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, alone: true, bare: true,
+		modes: []harness.Mode{harness.OIDC}, // which the tokens are of
 		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			s := search{sought: harness.Sought{}}

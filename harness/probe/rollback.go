@@ -58,6 +58,7 @@ func enough(replicas int) int {
 type rollback struct {
 	words string
 	needs []harness.Capability
+	modes []harness.Mode // nil is both
 	act   func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error
 }
 
@@ -70,8 +71,13 @@ func (r rollback) Needs() []harness.Capability { return r.needs }
 // Effect is disruptive.
 func (rollback) Effect() harness.Effect { return harness.Disruptive }
 
-// Modes are both.
-func (rollback) Modes() []harness.Mode { return bothModes }
+// Modes are both, or the one that it is about.
+func (r rollback) Modes() []harness.Mode {
+	if r.modes != nil {
+		return r.modes
+	}
+	return bothModes
+}
 
 // Controlled is true: what serves must serve before and after.
 func (rollback) Controlled() bool { return true }
@@ -415,12 +421,9 @@ const (
 func SecretBack() harness.Stimulus {
 	return rollback{
 		words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call as both that client and one of the new list until the former is in force",
-		needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts},
+		needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
 		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
-			if !t.Shows(harness.MTLS) {
-				return fmt.Errorf("%w: no face of mode mtls", ErrUnseen)
-			}
 			other := "client-" + token.Random(4)
 			list, err := json.Marshal([]string{other})
 			if err != nil {

@@ -146,6 +146,7 @@ func VersionBump() Rotation {
 		change: "a new version of aegis/runtime is written",
 		words:  "under steady traffic write a new version, in which a second client is on the list beside the enrolled one, and, where a key set of ours can be named, the key set is that one; call with all until the new version is in force",
 		needs:  []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, modes: bothModes,
+		oidc:   []harness.Capability{harness.OutOfBand, harness.MintTokens},
 		effect: harness.Disruptive, bound: propagation,
 		play: func(ctx context.Context, t *traffic) error {
 			fields, err := t.secrets(ctx)

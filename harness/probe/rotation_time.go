@@ -46,6 +46,13 @@ func Expiring() Rotation {
 		change: "a certificate and a token expire",
 		words:  "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
 		needs:  []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, modes: bothModes,
+		oidc: []harness.Capability{harness.MintTokens},
+		unsuited: func(t *harness.Target) string {
+			if t.Shows(harness.MTLS) || t.Profile.Leeway > 0 {
+				return ""
+			}
+			return "no certificates are in use, and profile.leeway declares no bound for the end of tokens: OIDC-005 is about those"
+		},
 		effect: harness.AuthFailures,
 		play: func(ctx context.Context, t *traffic) error {
 			life, early, late, err := t.shortLife(ctx)

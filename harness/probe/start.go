@@ -119,9 +119,14 @@ func (s Start) Words() string {
 }
 
 // Needs is the right to start replicas, and to write secrets where they change.
-func (s Start) Needs() []harness.Capability {
+func (s Start) Needs() []harness.Capability { return needsOf(s.each()) }
+
+// NeedsOn is what the starts in the modes of a target need.
+func (s Start) NeedsOn(t *harness.Target) []harness.Capability { return needsOf(s.on(t)) }
+
+func needsOf(starts []Start) []harness.Capability {
 	needs := []harness.Capability{harness.RestartService}
-	for _, one := range s.each() {
+	for _, one := range starts {
 		needs = union(needs, one.needs)
 		if one.secrets != nil {
 			needs = union(needs, []harness.Capability{harness.VaultWrite})
@@ -140,6 +145,11 @@ func (s Start) each() []Start {
 	further := s.further
 	s.further = nil
 	return append([]Start{s}, further...)
+}
+
+// on are the starts in modes that a target shows: there is no service of another.
+func (s Start) on(t *harness.Target) []Start {
+	return slices.DeleteFunc(s.each(), func(one Start) bool { return !t.Shows(one.mode) })
 }
 
 // Effect is disruptive: secrets change for everybody.
@@ -172,10 +182,12 @@ const atOnce = 2
 // Act starts the replicas, and a sound one of each mode as the control: one after the
 // other, and the control last, where they change what others are given.
 func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	starts := s.each()
+	starts := s.on(hands.Target())
 	if !s.hold || s.never { // else it is released: its own control
 		for _, mode := range s.Modes() {
-			starts = append(starts, control(mode))
+			if hands.Target().Shows(mode) {
+				starts = append(starts, control(mode))
+			}
 		}
 	}
 	seen := make([]harness.Startup, len(starts))

@@ -19,7 +19,8 @@ import (
 type asks struct {
 	words string
 	needs []harness.Capability
-	named []string // endpoints that it is about; none means all
+	named []string       // endpoints that it is about; none means all
+	modes []harness.Mode // of which a target must show one; nil is both
 	alone bool
 	bare  bool // no control around it
 	act   func(ctx context.Context, hands harness.Hands) (harness.Trace, error)
@@ -37,8 +38,13 @@ func (a asks) Needs() []harness.Capability { return a.needs }
 // Effect raises the count of auth failures.
 func (asks) Effect() harness.Effect { return harness.AuthFailures }
 
-// Modes are both.
-func (asks) Modes() []harness.Mode { return []harness.Mode{harness.OIDC, harness.MTLS} }
+// Modes are both, or the one that a target must show.
+func (a asks) Modes() []harness.Mode {
+	if a.modes != nil {
+		return a.modes
+	}
+	return bothModes
+}
 
 // Controlled says whether accepted calls surround it.
 func (a asks) Controlled() bool { return !a.bare }

@@ -29,9 +29,13 @@ type Rotation struct {
 	words  string // what is done
 	needs  []harness.Capability
 	modes  []harness.Mode
-	effect harness.Effect
-	bound  func(harness.Profile) time.Duration // how long it may take to bite; nil is at once
-	play   func(context.Context, *traffic) error
+	// oidc is what it needs besides on a target that shows no mode mtls, unsuited why
+	// a target gives it nothing to do; nil where each does.
+	oidc     []harness.Capability
+	unsuited func(*harness.Target) string
+	effect   harness.Effect
+	bound    func(harness.Profile) time.Duration // how long it may take to bite; nil is at once
+	play     func(context.Context, *traffic) error
 	// next is made after it, with traffic of its own, where it can be; nil for none.
 	next *Rotation
 	// can reports whether a target can be changed so; nil where what it grants says
@@ -55,6 +59,22 @@ func (r Rotation) Words() string {
 
 // Needs is what the target must grant.
 func (r Rotation) Needs() []harness.Capability { return r.needs }
+
+// NeedsOn is what it needs of a target that may show one mode only.
+func (r Rotation) NeedsOn(t *harness.Target) []harness.Capability {
+	if t.Shows(harness.MTLS) {
+		return r.needs
+	}
+	return union(r.needs, r.oidc)
+}
+
+// Unsuited is why a target gives it nothing to do.
+func (r Rotation) Unsuited(t *harness.Target) string {
+	if r.unsuited == nil {
+		return ""
+	}
+	return r.unsuited(t)
+}
 
 // Effect is that of the change.
 func (r Rotation) Effect() harness.Effect { return r.effect }

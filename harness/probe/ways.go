@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
 )
@@ -167,18 +169,24 @@ func BearerToo() Way {
 	}}
 }
 
-// OIDCWith calls in oidc mode without a token, with what mtls mode asks for.
+// OIDCWith calls in oidc mode without a token, with what mtls mode asks for; a target
+// that shows no such mode is given a certificate and a name of ours.
 func OIDCWith() Calls {
-	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: Enrolled().Needs,
+	name := func(t *harness.Target) string { return cmp.Or(t.Certs.EnrolledCN, "aegis-client") }
+	claim := func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) }
+	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true,
 		Prepare: func(t *harness.Target) (Change, error) {
-			pair, err := Enrolled().Make(t)
-			return func(r *harness.Request) { present(r, "enrolled certificate, no token", pair) }, err
+			shown := Enrolled()
+			if !t.Grants(harness.GivenClientCerts) {
+				shown = foreign("certificate of ours", stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
+			}
+			pair, err := shown.Make(t)
+			return func(r *harness.Request) { present(r, shown.Name+", no token", pair) }, err
 		}}
-	claim := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: Enrolled().Needs,
-		Prepare: shaped(func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) })}
-	both := certificate.then(func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) })
+	header := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true, Prepare: shaped(claim)}
+	both := certificate.then(claim)
 	both.Name = "enrolled certificate and identity header, no token"
-	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, claim, both)
+	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, header, both)
 }
 
 // Behind are calls that are also made to the service itself: a sound ingress

@@ -429,15 +429,15 @@ func TestConclusions(t *testing.T) {
 }
 
 // TestNotActed: what a target does not grant, or its profile rules out, is not
-// done.
+// done. A credential of a mode that it does not show is not asked of it.
 func TestNotActed(t *testing.T) {
-	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: act{needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ClientCAKey},
+	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: act{needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
 		do: func(context.Context, harness.Hands) (harness.Trace, error) {
 			t.Error("acted")
 			return harness.Trace{}, nil
 		}}}
 	f := judge(t, serve(t, nil).Target, Options{}, x)
-	if f.Verdict != harness.NotExercised || !slices.Equal(f.Missing, []harness.Capability{harness.VaultWrite, harness.ClientCAKey}) || !strings.Contains(f.Reason, "vault-write") {
+	if f.Verdict != harness.NotExercised || !slices.Equal(f.Missing, []harness.Capability{harness.VaultWrite, harness.ComponentLogs}) || !strings.Contains(f.Reason, "vault-write") {
 		t.Errorf("%s, missing %v (%s)", f.Verdict, f.Missing, f.Reason)
 	}
 	x.Unless = func(p harness.Profile) string { return "the profile says so" }

@@ -16,6 +16,13 @@ type grant struct {
 	give func(*config.File)
 }
 
+// refused reports whether a configuration of one mode refuses the grant, which is for
+// the other only.
+func (g grant) refused(mode string) bool {
+	return mode == string(harness.MTLS) && strings.HasPrefix(g.name, "grants.tokens") ||
+		mode == string(harness.OIDC) && strings.HasPrefix(g.name, "grants.certificates")
+}
+
 // onPaper is a reference that nobody reads.
 const onPaper config.Reference = "vault:on/paper#it"
 
@@ -171,6 +178,9 @@ func steps(l config.Loaded, selected []harness.Expectation) ([]step, error) {
 		var best grant
 		most := now
 		for _, g := range grants {
+			if g.refused(l.Mode) {
+				continue
+			}
 			next := l
 			g.give(&next.File)
 			n, err := runnable(next, selected)

@@ -11,6 +11,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/suites"
 )
@@ -176,5 +177,47 @@ func mostAtOnce(t *testing.T, path string, set []string, first step, before int)
 				t.Errorf("%s adds %d rows, and %s, which adds %d, is advised first", g.name, n-before, first.Grant, first.Adds)
 			}
 		}
+	}
+}
+
+// TestOneModeIsWhole: where one mode is shown, nothing that plan advises is refused by
+// the configuration as never used, and no row is left for want of what the
+// configuration would refuse.
+func TestOneModeIsWhole(t *testing.T) {
+	path := begun(t)
+	for mode, other := range map[string]string{"oidc": "mtls", "mtls": "oidc"} {
+		t.Run(mode, func(t *testing.T) {
+			set := []string{"mode=" + mode}
+			ours := func(key string) bool { return !strings.Contains(key, "."+other+"=") }
+			advised, err := steps(read(t, path, set), suites.All())
+			if err != nil || len(advised) < 10 {
+				t.Fatalf("%d steps, want ten and more: %v, %v", len(advised), advised, err)
+			}
+			for _, s := range advised {
+				for _, key := range given[s.Grant] {
+					if ours(key) {
+						set = append(set, key) // read refuses what is never used
+					}
+				}
+			}
+			target, err := stack.Paper(read(t, path, set), "plan")
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := map[string][]harness.Capability{
+				"oidc": {harness.GivenClientCerts, harness.ClientCAKey, harness.SiblingClient, harness.PublicClient, harness.VaultPKI, harness.VaultPKIClient},
+				"mtls": {harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC, harness.MintRSA},
+			}[mode]
+			for _, x := range suites.All() {
+				if x.NotApplicable(target) != "" {
+					continue
+				}
+				for _, c := range x.Missing(target) {
+					if slices.Contains(refused, c) {
+						t.Errorf("%s lacks %s, which the configuration refuses", x.ID, c)
+					}
+				}
+			}
+		})
 	}
 }
