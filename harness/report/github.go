@@ -18,7 +18,7 @@ func GitHub(r signoff.Record) string {
 		place := places(r, f)[0].Physical
 		fmt.Fprintf(&b, "::%s file=%s,line=%d,title=%s::%s\n", level, attribute(place.Artifact.URI), place.Region.Line, attribute(title), data(text))
 	}
-	level := map[signoff.Verdict]string{signoff.Passed: "notice", signoff.WithWaivers: "warning", signoff.Incomplete: "warning"}[r.Verdict]
+	level := map[signoff.Verdict]string{signoff.Passed: "notice", signoff.Rehearsed: "warning", signoff.WithWaivers: "warning", signoff.Incomplete: "warning"}[r.Verdict]
 	fmt.Fprintf(&b, "::%s title=%s::%s\n", or(level, "error"), attribute("Aegis conformance: "+string(r.Verdict)), data(r.Headline))
 	for _, f := range r.ByVerdict(harness.Fail) {
 		level, text := "error", fmt.Sprintf("%s\n%s", f.Rule, detail(r, f))

@@ -25,8 +25,13 @@ var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"words": words, "join": join[harness.Capability], "owner": owner, "identity": identity,
-	"moment": moment, "symbol": symbol, "seconds": spent,
+	"moment": moment, "symbol": symbol, "seconds": spent, "tone": tone,
 }).Parse(pageHTML))
+
+// tone is the class of a verdict that has a colour of its own.
+func tone(v signoff.Verdict) string {
+	return map[signoff.Verdict]string{signoff.Passed: "passed", signoff.Failed: "failed", signoff.Invalid: "invalid"}[v]
+}
 
 // page is what the template shows: the record, and what is derived from it.
 type page struct {

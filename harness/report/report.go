@@ -74,12 +74,13 @@ func words(v harness.Verdict) string {
 func title(r signoff.Record) string {
 	verdict := map[signoff.Verdict]string{
 		signoff.Passed:      "Passed",
+		signoff.Rehearsed:   "Rehearsed",
 		signoff.WithWaivers: "Passed with waivers",
 		signoff.Failed:      "Failed",
 		signoff.Incomplete:  "Incomplete",
 		signoff.Invalid:     "Invalid",
 	}[r.Verdict]
-	if r.Kind == harness.Rehearsal {
+	if r.Kind == harness.Rehearsal && r.Verdict != signoff.Rehearsed {
 		return "Rehearsal " + strings.ToLower(verdict)
 	}
 	return verdict

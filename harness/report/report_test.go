@@ -133,7 +133,7 @@ func contract(f signoff.Finding) signoff.Finding {
 // rehearsal is a record of a rehearsal that passed.
 func rehearsal() signoff.Record {
 	r := sample()
-	r.Kind, r.Verdict, r.Reasons = harness.Rehearsal, signoff.Passed, []string{}
+	r.Kind, r.Verdict, r.Reasons = harness.Rehearsal, signoff.Rehearsed, []string{}
 	r.Headline = "Rehearsal, no release evidence: every expectation the embedded stack can show holds (8 passed, 0 not applicable); the container run adds the real vault and 1 more expectations (MET-001)."
 	r.Target.Name, r.Target.Beyond = "embedded stack", []harness.Capability{harness.RealVault}
 	r.Target.Components[0] = harness.Component{Name: "vault", Is: "stand-in for KV v2 reads", Origin: "in process", StandIn: true, ReadyMS: 1}
@@ -516,5 +516,18 @@ func TestPolicyMatchesPage(t *testing.T) {
 	}
 	if strings.Contains(style, "url(") || strings.Contains(style, "@import") {
 		t.Error("the style loads something")
+	}
+}
+
+// TestARehearsalSaysPassNowhere: its word is REHEARSED, in every format and on the
+// console, where somebody may look for the other.
+func TestARehearsalSaysPassNowhere(t *testing.T) {
+	r := rehearsal()
+	all := files(t, r)
+	all["console"], all["annotations"] = []byte(Console(r, false)), []byte(GitHub(r))
+	for name, text := range all {
+		if strings.Contains(string(text), "PASS") || !strings.Contains(string(text), string(signoff.Rehearsed)) {
+			t.Errorf("%s of a rehearsal says PASS, or does not say %s", name, signoff.Rehearsed)
+		}
 	}
 }

@@ -106,7 +106,13 @@ func TestVerdict(t *testing.T) {
 		{"beyond a rehearsal", func(in *Input) {
 			in.Target.Kind, in.Target.Beyond = harness.Rehearsal, []harness.Capability{harness.RealVault}
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.RealVault)
-		}, Passed, 0, ""},
+		}, Rehearsed, 0, ""},
+		{"a rehearsal", func(in *Input) { in.Target.Kind = harness.Rehearsal }, Rehearsed, 0, ""},
+		{"a rehearsal with a waiver", func(in *Input) { in.Target.Kind = harness.Rehearsal; waive(in) }, Rehearsed, 0, "waived"},
+		{"a rehearsal with a fail", func(in *Input) {
+			in.Target.Kind = harness.Rehearsal
+			in.Findings[1] = finding("OIDC-005", harness.Fail)
+		}, Failed, 1, "failed"},
 		{"more than what is beyond a rehearsal", func(in *Input) {
 			in.Target.Kind, in.Target.Beyond = harness.Rehearsal, []harness.Capability{harness.RealVault}
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.RealVault, harness.Metrics)
@@ -174,7 +180,7 @@ func TestVerdict(t *testing.T) {
 			if r.Verdict != c.want || r.ExitStatus() != c.exit || !strings.Contains(reasons, c.reason) {
 				t.Errorf("verdict %s, exit %d, reasons %q; want %s, %d, %q", r.Verdict, r.ExitStatus(), reasons, c.want, c.exit, c.reason)
 			}
-			if (r.Verdict == Passed) != (len(r.Reasons) == 0) {
+			if green := r.Verdict == Passed || r.Verdict == Rehearsed && c.reason == ""; green != (len(r.Reasons) == 0) {
 				t.Errorf("verdict %s with reasons %q", r.Verdict, r.Reasons)
 			}
 			data, err := Encode(r)

@@ -154,7 +154,7 @@ func (d *Diff) waivers(old, now Record) {
 }
 
 // ranks orders verdicts, best first; those of one rank are as bad.
-var ranks = map[Verdict]int{Passed: 0, WithWaivers: 1, Incomplete: 2, Invalid: 3, Failed: 3}
+var ranks = map[Verdict]int{Passed: 0, Rehearsed: 1, WithWaivers: 1, Incomplete: 2, Invalid: 3, Failed: 3}
 
 func (d *Diff) regressions(old, now Record) {
 	var failed, unseen []string

@@ -19,6 +19,7 @@ type Verdict string
 // Verdicts over the catalogue (design section 7).
 const (
 	Passed      Verdict = "PASS"
+	Rehearsed   Verdict = "REHEARSED" // nothing stands against it, and a rehearsal never passes
 	WithWaivers Verdict = "PASS_WITH_WAIVERS"
 	Failed      Verdict = "FAIL"
 	Incomplete  Verdict = "INCOMPLETE"
@@ -197,14 +198,14 @@ type Clause struct {
 	Expectations []string `json:"expectations"`
 }
 
-// ExitStatus is the status of the command that made the record: 0 for PASS and
-// PASS_WITH_WAIVERS, 1 when a fail was seen that is not waived, whatever the
+// ExitStatus is the status of whatever made the record, a command or go test: 0 for
+// PASS, PASS_WITH_WAIVERS and REHEARSED, 1 when a fail was seen that is not waived, whatever the
 // verdict, else 3.
 func (r Record) ExitStatus() int {
 	switch {
 	case len(r.failures()) > 0:
 		return 1
-	case r.Verdict == Passed, r.Verdict == WithWaivers:
+	case r.Verdict == Passed, r.Verdict == WithWaivers, r.Verdict == Rehearsed:
 		return 0
 	default:
 		return 3

@@ -246,7 +246,7 @@ func TestVerify(t *testing.T) {
 		{"too old", nil, func(s *signed) { s.w.MaxAge = time.Minute }, "age", "29m56s ago, want 1m0s at most"},
 		{"of the future", nil, func(s *signed) { s.w.Now = s.w.Now.Add(-24 * time.Hour) }, "age", "in the future"},
 		{"another kind of run", nil, func(s *signed) { s.w.Kinds = []harness.Kind{harness.Image} }, "kind", "the run is a live, want image"},
-		{"a rehearsal", func(in *Input) { in.Target.Kind = harness.Rehearsal }, nil, "kind", "the run is a rehearsal"},
+		{"a rehearsal", func(in *Input) { in.Target.Kind = harness.Rehearsal }, nil, "kind verdict", "the run is a rehearsal"},
 		{"a failure", func(in *Input) { in.Findings[1] = contract("OIDC-005") }, nil, "verdict", "FAIL: failed (contract"},
 		{"a gap", func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Inconclusive) }, nil, "verdict", "INCOMPLETE"},
 		{"invalid", func(in *Input) { in.Interrupted = "SIGINT" }, nil, "verdict", "INVALID"},

@@ -21,6 +21,8 @@ func (r Record) judge(flaws []string) (Verdict, []string) {
 		return Failed, append(failed, unseen...)
 	case len(unseen) > 0:
 		return Incomplete, unseen
+	case r.Kind == harness.Rehearsal:
+		return Rehearsed, waived
 	case len(waived) > 0:
 		return WithWaivers, waived
 	default:
@@ -188,6 +190,8 @@ func (r Record) conclusion() string {
 	switch r.Verdict {
 	case Passed:
 		return r.success()
+	case Rehearsed:
+		return strings.TrimSuffix(r.success(), ".") + also(r.Reasons) + "."
 	case WithWaivers:
 		return fmt.Sprintf("%d failures are waived, and nothing else stands against it: %s.", len(r.Reasons), strings.Join(r.Reasons, "; "))
 	case Failed:
@@ -198,6 +202,14 @@ func (r Record) conclusion() string {
 	default:
 		return fmt.Sprintf("this run gives no verdict: %s.", strings.Join(r.Reasons, "; "))
 	}
+}
+
+// also adds what is waived to a success.
+func also(reasons []string) string {
+	if len(reasons) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(reasons, "; ")
 }
 
 func (r Record) success() string {

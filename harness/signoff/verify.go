@@ -215,6 +215,9 @@ func verdictError(r Record) error {
 	if r.Verdict == Passed || r.Verdict == WithWaivers {
 		return nil
 	}
+	if r.Verdict == Rehearsed {
+		return errors.New("REHEARSED: no stack of a rehearsal shows anything of a deployment")
+	}
 	return fmt.Errorf("%s: %s", r.Verdict, strings.Join(r.Reasons, "; "))
 }
 
