@@ -14,7 +14,7 @@ $(CONFORMANCE): FORCE
 FORCE:
 
 conformance: $(CONFORMANCE) ## the main job: start a stack, judge every expectation, write build/signoff
-	$(CONFORMANCE) run
+	$(CONFORMANCE) run --runtime auto
 
 test: ## every test; images are pulled or built first where an engine answers
 	./.ci/test

@@ -256,7 +256,14 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(signoff.Publish(suite.settings.Out, files, &suite.redactor)).To(Succeed())
 	fmt.Printf("\n%ssign-off: %s\n", report.Console(record, false), filepath.Join(suite.settings.Out, "signoff.html"))
+	Expect(record.ExitStatusIf(rehearsalAsked())).To(BeZero(), "%s: conformance run gives this exit status, and so a run that is not green here is none", record.Verdict)
 })
+
+// rehearsalAsked reports whether a stack in one process will do: where CI is set,
+// only where it was asked for.
+func rehearsalAsked() bool {
+	return suite.settings.Runtime == string(stack.Embedded) || os.Getenv("CI") == ""
+}
 
 // tellSpec takes one spec's finding into the sign-off.
 func tellSpec(in *signoff.Input, s SpecReport) {

@@ -212,6 +212,15 @@ func (r Record) ExitStatus() int {
 	}
 }
 
+// ExitStatusIf is ExitStatus where it is known whether a rehearsal was asked for: one
+// that only took the place of a run in containers ends as what was not seen does.
+func (r Record) ExitStatusIf(rehearsal bool) int {
+	if r.Verdict == Rehearsed && !rehearsal {
+		return 3
+	}
+	return r.ExitStatus()
+}
+
 // ByVerdict lists the findings of one verdict, in catalogue order.
 func (r Record) ByVerdict(verdict harness.Verdict) []Finding {
 	var found []Finding

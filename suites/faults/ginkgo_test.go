@@ -153,9 +153,9 @@ func TestNarrowedRunsAreInvalid(t *testing.T) {
 		"dry run of what was narrowed": {[]string{"-ginkgo.dry-run", "-ginkgo.label-filter=mtls"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			record, output, _ := bound(t, nil, c.flags...)
-			if record.Verdict != signoff.Invalid || record.ExitStatus() == 0 {
-				t.Errorf("%s, status %d: want INVALID, never 0\n%s", record.Verdict, record.ExitStatus(), output)
+			record, output, err := bound(t, nil, c.flags...)
+			if record.Verdict != signoff.Invalid || record.ExitStatus() == 0 || err == nil {
+				t.Errorf("%s, status %d, the program's %v: want INVALID, and never 0\n%s", record.Verdict, record.ExitStatus(), err, output)
 			}
 			if got := exercised(record); !slices.Equal(got, c.want) {
 				t.Errorf("exercised %v, want %v\n%s", got, c.want, output)

@@ -36,6 +36,7 @@ whole INVALID.`,
 			if err := signoff.Writable(s.out); err != nil {
 				return usage{err}
 			}
+			s.asked = true // each part has said so
 			return s.publish(merged)
 		},
 	}
