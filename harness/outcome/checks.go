@@ -9,15 +9,24 @@ import (
 )
 
 // Challenged wants a Bearer challenge on every 401 of oidc mode (RFC 9110
-// section 15.5.2, RFC 6750 section 3; rulings A-05).
+// section 15.5.2, RFC 6750 section 3; rulings A-05), among others or alone.
 func (a Answers) Challenged() Answers {
 	return a.with(check{"a Bearer challenge in WWW-Authenticate", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		if x.Request.Mode != harness.OIDC || x.Observation.Status != 401 || bearerChallenge(x) != "" {
+		bearer, err := bearerChallenge(x)
+		if x.Request.Mode != harness.OIDC || x.Observation.Status != 401 || bearer != nil {
 			return nil, ""
 		}
 		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol,
-			Got: "401 without a Bearer challenge", Want: "WWW-Authenticate: Bearer …"}, ""
+			Got: "401 without a Bearer challenge" + unread(err), Want: "WWW-Authenticate: Bearer …"}, ""
 	}})
+}
+
+// unread says why a field of challenges could not be read to its end.
+func unread(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ", as far as WWW-Authenticate can be read: " + err.Error()
 }
 
 // NotingError notes, and does not fail, a challenge whose error attribute does
@@ -25,26 +34,17 @@ func (a Answers) Challenged() Answers {
 // 6750 section 3.1).
 func (a Answers) NotingError() Answers {
 	return a.with(check{"its error attribute fits", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		challenge := bearerChallenge(x)
+		bearer, _ := bearerChallenge(x)
 		switch {
-		case challenge == "":
+		case bearer == nil:
 			return nil, ""
-		case x.Request.Get("Authorization") == "" && strings.Contains(challenge, "error="):
+		case x.Request.Get("Authorization") == "" && bearer.says() != "":
 			return nil, "the challenge carries error= although no credential was sent (RFC 6750 section 3.1: SHOULD NOT)"
-		case x.Request.Get("Authorization") != "" && !strings.Contains(challenge, `error="invalid_token"`):
+		case x.Request.Get("Authorization") != "" && bearer.says() != "invalid_token":
 			return nil, `the challenge lacks error="invalid_token" (RFC 6750 section 3.1: SHOULD)`
 		}
 		return nil, ""
 	}})
-}
-
-func bearerChallenge(x harness.Exchange) string {
-	for _, value := range x.Observation.Header.Values("WWW-Authenticate") {
-		if scheme, _, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Bearer") {
-			return value
-		}
-	}
-	return ""
 }
 
 // leaks are texts that an opaque denial does not hold (OIDC-024, ASVS 16.5.1).

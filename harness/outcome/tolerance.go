@@ -65,7 +65,7 @@ func (a Answers) TooBig() Answers {
 // section 3.1).
 func (a Answers) Scoped() Answers {
 	return a.with(check{"a challenge that names insufficient_scope", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		if x.Observation.Status != 403 || strings.Contains(bearerChallenge(x), `error="insufficient_scope"`) {
+		if bearer, _ := bearerChallenge(x); x.Observation.Status != 403 || bearer.says() == "insufficient_scope" {
 			return nil, ""
 		}
 		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol,
