@@ -159,6 +159,13 @@ type Profile struct {
 	APIKeys      bool `json:"api_keys,omitempty"`
 	SignedModels bool `json:"signed_models,omitempty"`
 
+	// HandledMetric counts what came to a handler, EnrollmentMetric what is enrolled,
+	// and ModeMetric has a label mode and is 1 for the mode in force; nobody is bound
+	// to have one.
+	HandledMetric    string `json:"handled_metric,omitempty"`
+	EnrollmentMetric string `json:"enrollment_metric,omitempty"`
+	ModeMetric       string `json:"mode_metric,omitempty"`
+
 	// Replicas is how many replicas of a mode stand behind one address, at most.
 	Replicas int `json:"replicas,omitempty"`
 	// AlertBound is how long an alert may take to come, and to end.
@@ -344,6 +351,10 @@ type Replica interface {
 	// Stop ends it and frees what it holds.
 	Stop(ctx context.Context) error
 }
+
+// Metered is a replica that says where its metrics page is; one that does not, or
+// says "", has it beside what it serves, at /metrics.
+type Metered interface{ Metrics() string }
 
 // Crasher is a replica that can be made to crash, if it was launched to be.
 type Crasher interface {

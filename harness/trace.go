@@ -259,7 +259,8 @@ type Tally struct {
 	Before  Family
 	Between []Family // readings after Before, in order
 	After   Family
-	Calls   int // requests made in between, controls left out
+	Again   []Family // readings after After, while nobody called
+	Calls   int      // requests made in between, controls left out
 }
 
 // Rendering are the files of a replica whose secrets an agent renders, at one

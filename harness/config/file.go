@@ -84,6 +84,9 @@ type Profile struct {
 	JWKSRemovedKeyMax time.Duration `yaml:"jwks_removed_key_max" says:"how long a key taken from the JWKS may still be trusted"`
 	JWKSFetchesMax    int           `yaml:"jwks_fetches_max" says:"how many fetches of the JWKS unknown kids may cause in a minute"`
 	JWKSRefresh       time.Duration `yaml:"jwks_refresh" says:"how often the JWKS is read anyway"`
+	HandledMetric     string        `yaml:"handled_metric" says:"the service's counter of requests that came to a handler, where it has one: aegis_requests_handled_total"`
+	EnrollmentMetric  string        `yaml:"enrollment_metric" says:"the service's metric of what is enrolled, where it has one"`
+	ModeMetric        string        `yaml:"mode_metric" says:"the service's metric that is 1 for the mode in force, named by a label mode, where it has one: aegis_auth_mode_info"`
 }
 
 // Grants is what the harness is given.
@@ -258,6 +261,7 @@ type Hooks struct {
 type Replica struct {
 	Command []string          `yaml:"command" says:"runs it in the foreground, and ends with its own exit status; it is killed by its process group"`
 	Env     map[string]string `yaml:"env" says:"the environment of a sound start, but for AUTH_MODE; a value that is a reference is read, and {{port}} in one becomes a free port"`
+	Metrics string            `yaml:"metrics" says:"URL of its metrics page, {{port}} as in url; left out, /metrics beside url"`
 	URL     string            `yaml:"url" says:"where it then listens: http://127.0.0.1:{{port}}; with a port of its own in place of {{port}}, one replica runs at a time"`
 }
 

@@ -17,6 +17,7 @@ type Answers struct {
 	words   func(harness.Profile) string
 	allowed func(harness.Profile, harness.Exchange) classes
 	accepts bool // a success is wanted: nothing else is a denial
+	genuine bool // whoever is served has the right to be: no fail is a hole
 	checks  []check
 }
 
@@ -194,6 +195,9 @@ func nothing() harness.Judgement {
 func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.Judgement) {
 	allowed := a.allowed(p, x)
 	if problem := answered(x, allowed, a.accepts); problem != nil {
+		if a.genuine && problem.Verdict == harness.Fail {
+			problem.Bucket = harness.Protocol
+		}
 		problem.Exchange = i
 		j.Problems = append(j.Problems, *problem)
 		return

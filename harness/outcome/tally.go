@@ -38,9 +38,24 @@ func rise(t harness.Tally, want float64) *harness.Problem {
 		return contract(fmt.Sprintf("%s is absent in mode %s", t.Name, t.Mode), fmt.Sprintf("a rise of %v", want))
 	}
 	if got := t.After.Sum() - t.Before.Sum(); got != want {
-		return contract(fmt.Sprintf("%s rose by %v in mode %s over %d calls%s", t.Name, got, t.Mode, t.Calls, with(t)), fmt.Sprintf("a rise of %v", want))
+		return contract(fmt.Sprintf("%s rose by %v in mode %s over %d calls%s%s", t.Name, got, t.Mode, t.Calls, with(t), inTurn(t.Again)), fmt.Sprintf("a rise of %v", want))
 	}
 	return nil
+}
+
+// inTurn says that a page shows now one process's count and now another's, where
+// readings say so between which nobody called.
+func inTurn(readings []harness.Family) string {
+	var sums []string
+	moved := false
+	for i, reading := range readings {
+		sums = append(sums, fmt.Sprint(reading.Sum()))
+		moved = moved || i > 0 && reading.Sum() != readings[i-1].Sum()
+	}
+	if !moved {
+		return ""
+	}
+	return fmt.Sprintf("; read again while nobody called it showed %s: several processes answer in turn, each with its own count, and the page must show their sum", strings.Join(sums, ", "))
 }
 
 // with says what was counted, where several things are told apart.
@@ -52,20 +67,24 @@ func with(t harness.Tally) string {
 }
 
 // IsCounter wants the family to be declared a counter, with a text that says
-// what it counts, and no series of it to fall or to go away (MET-002).
+// what it counts, and no series of it to fall or to go away (MET-002). It may
+// come with the first refusal.
 func IsCounter(calls harness.Outcome) Tallies {
 	return Tallies{"a counter with a HELP text, of which no reading is below the one before it", func(t harness.Tally) *harness.Problem {
 		readings := slices.Concat([]harness.Family{t.Before}, t.Between, []harness.Family{t.After})
+		for len(readings) > 1 && len(readings[0].Series) == 0 {
+			readings = readings[1:]
+		}
 		for i, reading := range readings {
 			switch {
 			case len(reading.Series) == 0:
-				return contract(fmt.Sprintf("%s is absent in mode %s", t.Name, t.Mode), "a counter")
+				return contract(fmt.Sprintf("%s is absent in mode %s%s", t.Name, t.Mode, inTurn(t.Again)), "a counter")
 			case reading.Type != "counter":
 				return contract(fmt.Sprintf("%s is of type %s in mode %s", t.Name, reading.Type, t.Mode), "type counter")
 			case reading.Help == "":
 				return contract(fmt.Sprintf("%s has no HELP text in mode %s", t.Name, t.Mode), "a text that says what it counts")
 			case i > 0 && falls(readings[i-1], reading) != "":
-				return contract(fmt.Sprintf("%s{%s} fell between two readings in mode %s", t.Name, falls(readings[i-1], reading), t.Mode), "a counter that never falls")
+				return contract(fmt.Sprintf("%s{%s} fell between two readings in mode %s%s", t.Name, falls(readings[i-1], reading), t.Mode, inTurn(t.Again)), "a counter that never falls")
 			}
 		}
 		return nil
@@ -88,26 +107,28 @@ func Steady(calls harness.Outcome) Tallies {
 	return Tallies{"every reading shows a rise by one for each call", func(t harness.Tally) *harness.Problem {
 		for i, reading := range append(slices.Clip(t.Between), t.After) {
 			if got := reading.Sum() - t.Before.Sum(); got != float64(t.Calls) {
-				return contract(fmt.Sprintf("reading %d of %s shows a rise of %v in mode %s over %d calls", i+1, t.Name, got, t.Mode, t.Calls), fmt.Sprintf("a rise of %d in each", t.Calls))
+				return contract(fmt.Sprintf("reading %d of %s shows a rise of %v in mode %s over %d calls%s", i+1, t.Name, got, t.Mode, t.Calls, inTurn(t.Between)), fmt.Sprintf("a rise of %d in each", t.Calls))
 			}
 		}
 		return nil
 	}, calls}
 }
 
-// PresentAtZero wants the counter on the page, and at zero on a replica that has
-// just started (MET-001; missing series hide the first increment).
+// PresentAtZero wants the counter on the page, at zero on a replica that has just
+// started, or else there once a call was refused (MET-001): a counter with labels
+// has no series before, and absent is zero.
 func PresentAtZero() Tallies {
-	return Tallies{"the counter is there, and stands at zero after a start", func(t harness.Tally) *harness.Problem {
+	return Tallies{"the counter is there, and stands at zero after a start; or it comes with the first refusal", func(t harness.Tally) *harness.Problem {
 		switch {
-		case len(t.Before.Series) == 0 && t.Fresh:
-			return contract(fmt.Sprintf("%s is absent after a start in mode %s", t.Name, t.Mode), "every series, at zero")
-		case len(t.Before.Series) == 0:
-			return contract(fmt.Sprintf("%s is absent in mode %s", t.Name, t.Mode), "present")
 		case t.Fresh && t.Before.Sum() != 0:
 			return contract(fmt.Sprintf("%s stands at %v after a start in mode %s", t.Name, t.Before.Sum(), t.Mode), "0")
+		case len(t.Before.Series) > 0 || len(t.After.Series) > 0:
+			return nil
+		case t.Calls == 0:
+			return &harness.Problem{Verdict: harness.Inconclusive, Got: fmt.Sprintf("%s is absent in mode %s, and no call was refused that would be counted", t.Name, t.Mode), Want: "a refusal, and the counter after it"}
+		default:
+			return contract(fmt.Sprintf("%s is absent in mode %s, after a call that was refused too", t.Name, t.Mode), "present")
 		}
-		return nil
 	}, nil}
 }
 

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"strings"
 	"testing"
 
 	"aegis.test/conformance/harness"
@@ -20,19 +21,22 @@ func TestTallies(t *testing.T) {
 		tally            harness.Tally
 		each, not, there judged
 	}{
-		"rose by each":             {harness.Tally{Before: counter(1, 2), After: counter(1, 7), Calls: 5}, pass, undocumented, pass},
-		"rose over two series":     {harness.Tally{Before: counter(1, 2), After: counter(3, 5), Calls: 5}, pass, undocumented, pass},
-		"rose by a new series":     {harness.Tally{Before: counter(1), After: counter(1, 5), Calls: 5}, pass, undocumented, pass},
-		"did not move":             {harness.Tally{Before: counter(1), After: counter(1), Calls: 5}, undocumented, pass, pass},
-		"rose by half":             {harness.Tally{Before: counter(1), After: counter(3), Calls: 5}, undocumented, undocumented, pass},
-		"rose by double":           {harness.Tally{Before: counter(1), After: counter(11), Calls: 5}, undocumented, undocumented, pass},
-		"fell":                     {harness.Tally{Before: counter(9), After: counter(0), Calls: 5}, undocumented, undocumented, pass},
-		"absent":                   {harness.Tally{Before: none, After: none, Calls: 5}, undocumented, pass, undocumented},
-		"came with the first call": {harness.Tally{Before: none, After: counter(5), Calls: 5}, pass, undocumented, undocumented},
-		"vanished":                 {harness.Tally{Before: counter(1), After: none, Calls: 5}, undocumented, undocumented, pass},
-		"fresh, at zero":           {harness.Tally{Fresh: true, Before: counter(0, 0), After: counter(0, 0)}, pass, pass, pass},
-		"fresh, not at zero":       {harness.Tally{Fresh: true, Before: counter(0, 1), After: counter(0, 1)}, pass, pass, undocumented},
-		"fresh, absent":            {harness.Tally{Fresh: true, Before: none, After: none}, pass, pass, undocumented},
+		"fresh, comes with a refusal":   {harness.Tally{Fresh: true, Before: none, After: counter(1), Calls: 1}, pass, undocumented, pass},
+		"fresh, absent after a refusal": {harness.Tally{Fresh: true, Before: none, After: none, Calls: 1}, undocumented, pass, undocumented},
+		"rose by each":                  {harness.Tally{Before: counter(1, 2), After: counter(1, 7), Calls: 5}, pass, undocumented, pass},
+		"rose over two series":          {harness.Tally{Before: counter(1, 2), After: counter(3, 5), Calls: 5}, pass, undocumented, pass},
+		"rose by a new series":          {harness.Tally{Before: counter(1), After: counter(1, 5), Calls: 5}, pass, undocumented, pass},
+		"did not move":                  {harness.Tally{Before: counter(1), After: counter(1), Calls: 5}, undocumented, pass, pass},
+		"rose by half":                  {harness.Tally{Before: counter(1), After: counter(3), Calls: 5}, undocumented, undocumented, pass},
+		"rose by double":                {harness.Tally{Before: counter(1), After: counter(11), Calls: 5}, undocumented, undocumented, pass},
+		"fell":                          {harness.Tally{Before: counter(9), After: counter(0), Calls: 5}, undocumented, undocumented, pass},
+		"absent":                        {harness.Tally{Before: none, After: none, Calls: 5}, undocumented, pass, undocumented},
+		"came with the first call":      {harness.Tally{Before: none, After: counter(5), Calls: 5}, pass, undocumented, pass},
+		"vanished":                      {harness.Tally{Before: counter(1), After: none, Calls: 5}, undocumented, undocumented, pass},
+		"absent, nobody refused":        {harness.Tally{Before: none, After: none}, pass, pass, unseenYet},
+		"fresh, at zero":                {harness.Tally{Fresh: true, Before: counter(0, 0), After: counter(0, 0)}, pass, pass, pass},
+		"fresh, not at zero":            {harness.Tally{Fresh: true, Before: counter(0, 1), After: counter(0, 1)}, pass, pass, undocumented},
+		"fresh, absent":                 {harness.Tally{Fresh: true, Before: none, After: none}, pass, pass, unseenYet},
 	} {
 		trace := harness.Trace{Tallies: []harness.Tally{row.tally}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
 		for outcome, want := range map[string]judged{"each": row.each, "none": row.not, "there": row.there} {
@@ -57,6 +61,10 @@ func TestReadings(t *testing.T) {
 		}
 		return tally
 	}
+	late := read("counter", 0, 1, 2)
+	late.Before = harness.Family{}
+	gone := read("counter", 1, 1, 1)
+	gone.Between[0], gone.After = harness.Family{}, harness.Family{}
 	silent := read("counter", 0, 1, 2)
 	silent.Between[0].Help = ""
 	for name, row := range map[string]struct {
@@ -67,6 +75,8 @@ func TestReadings(t *testing.T) {
 		"each shows all":       {read("counter", 3, 5, 5, 5), pass, pass},
 		"falls and rises":      {read("counter", 3, 5, 4, 5), undocumented, undocumented},
 		"a gauge":              {read("gauge", 3, 5, 5), undocumented, pass},
+		"comes with the first": {late, pass, undocumented},
+		"goes away":            {gone, undocumented, undocumented},
 		"not explained":        {silent, undocumented, undocumented},
 		"reset at the end":     {read("counter", 3, 5, 0), undocumented, undocumented},
 		"one worker's at last": {read("counter", 0, 2, 1), undocumented, undocumented},
@@ -107,5 +117,28 @@ func TestAllows(t *testing.T) {
 		if got := verdict(t, want.Judge(harness.Profile{}, harness.Trace{Facts: row.facts})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
+	}
+}
+
+// TestProcessesInTurn: what a page shows of now one process and now another is
+// told as that, and as nothing else.
+func TestProcessesInTurn(t *testing.T) {
+	told := func(tally harness.Tally, o Tallies) bool {
+		trace := harness.Trace{Tallies: []harness.Tally{tally}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
+		j := o.Judge(harness.Profile{}, trace)
+		return len(j.Problems) == 1 && strings.Contains(j.Problems[0].Got, "several processes answer in turn")
+	}
+	split := harness.Tally{Before: counter(4), After: counter(5), Again: []harness.Family{counter(7), counter(5)}, Calls: 5}
+	if !told(split, CountsEach(Unauthenticated())) {
+		t.Error("readings that differ while nobody calls are not told")
+	}
+	split.Again = []harness.Family{counter(5), counter(5)}
+	if told(split, CountsEach(Unauthenticated())) {
+		t.Error("one process that counts too little is told as several")
+	}
+	workers := harness.Tally{Before: counter(0), Between: []harness.Family{counter(2), counter(1)}, After: counter(2), Calls: 3}
+	j := Steady(Unauthenticated()).Judge(harness.Profile{}, harness.Trace{Tallies: []harness.Tally{workers}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}})
+	if len(j.Problems) == 0 || !strings.Contains(j.Problems[0].Got, "in turn") {
+		t.Errorf("%+v, want several processes told", j.Problems)
 	}
 }

@@ -15,6 +15,7 @@ import (
 func Either(a, b Answers) Answers {
 	return Answers{
 		accepts: a.accepts || b.accepts,
+		genuine: a.genuine && b.genuine,
 		words:   func(p harness.Profile) string { return a.words(p) + " or " + b.words(p) },
 		allowed: func(p harness.Profile, x harness.Exchange) classes {
 			one, other := a.allowed(p, x), b.allowed(p, x)
@@ -37,6 +38,13 @@ func NeverBreaks() Answers {
 			return c
 		},
 	}
+}
+
+// Genuine says that the credential is its owner's own and in force, and only oddly
+// spelled: to take it, or to break on it, is a detail of an RFC and no hole.
+func (a Answers) Genuine() Answers {
+	a.genuine = true
+	return a
 }
 
 // Recorded notes each variant's answer: what sound stacks differ in is worth

@@ -28,6 +28,8 @@ func TestTolerances(t *testing.T) {
 		want    map[string]judged
 	}{
 		{"either", either, map[string]judged{"200": pass, "401": pass, "403": undocumented, "500": undocumented, "502": unseenYet, "time-out": unseenYet}},
+		{"genuine", Unauthenticated().Genuine(), map[string]judged{"200": detail, "401": pass, "500": detail, "502": unseenYet, "time-out": unseenYet}},
+		{"genuine, either", Either(Accepted(), Unauthenticated()).Genuine(), map[string]judged{"200": pass, "401": pass, "500": detail, "403": detail}},
 		{"never breaks", NeverBreaks(), map[string]judged{"200": pass, "401": pass, "404": pass, "500": undocumented, "503": unseenYet, "eof": pass}},
 		{"too big", Unauthenticated().TooBig(), map[string]judged{"401": pass, "400": pass, "eof": pass, "reset": pass, "200": hole, "500": undocumented, "404": undocumented}},
 	} {

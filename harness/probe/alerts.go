@@ -45,18 +45,32 @@ func (w watched) Act(ctx context.Context, hands harness.Hands) (harness.Trace, e
 // firstScrapes for its first scrapes.
 func Wiring() harness.Stimulus {
 	return watched{
-		words:  "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers",
-		effect: harness.ReadOnly,
-		act: func(ctx context.Context, _ harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
-			var seen harness.Watching
-			var err error
+		words:  "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers; where it has no series of the counter, have a call refused and ask again",
+		effect: harness.AuthFailures,
+		act: func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
+			seen, err := wiring(ctx, alerts)
+			if err == nil && seen.Series == 0 { // it may come with the first refusal
+				err = refuseEach(ctx, hands)
+			}
 			until(ctx, firstScrapes, func() bool {
-				seen, err = wiring(ctx, alerts)
+				if err == nil {
+					seen, err = wiring(ctx, alerts)
+				}
 				return err != nil || seen.Series > 0 && len(seen.Managers) > 0 && !slices.ContainsFunc(seen.Targets, func(s harness.Scraped) bool { return !s.Up })
 			})
 			return harness.Trace{Watching: []harness.Watching{seen}}, unseenIf(err)
 		},
 	}
+}
+
+// refuseEach has a call refused in each mode.
+func refuseEach(ctx context.Context, hands harness.Hands) error {
+	for _, mode := range shown(hands.Target()) {
+		if _, err := refuse(ctx, hands, mode, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // firstScrapes is how long Prometheus may take until it scrapes: it takes up

@@ -1,18 +1,10 @@
 package probe
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
-	"strings"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	"time"
 
 	"aegis.test/conformance/harness"
 )
@@ -154,8 +146,30 @@ func (c Counting) tally(ctx context.Context, hands harness.Hands, mode harness.M
 		return err
 	}
 	tally.After = after[AuthFailures]
+	if tally.Again, err = c.again(ctx, hands, url, tally); err != nil {
+		return err
+	}
 	trace.Tallies = append(trace.Tallies, tally)
 	return nil
+}
+
+// restless is how often a page is read once more whose count is not what was done.
+const restless = 4
+
+// again reads a page some more times whose counter has not risen by the calls:
+// where it moves though nobody calls, several processes answer in turn.
+func (c Counting) again(ctx context.Context, hands harness.Hands, url string, tally harness.Tally) (readings []harness.Family, err error) {
+	if tally.After.Sum()-tally.Before.Sum() == float64(tally.Calls) {
+		return nil, nil
+	}
+	for range restless {
+		page, err := hands.Scrape(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		readings = append(readings, page[AuthFailures])
+	}
+	return readings, nil
 }
 
 func ofMode(variants []Variant, mode harness.Mode) []Variant {
@@ -169,24 +183,25 @@ func ofMode(variants []Variant, mode harness.Mode) []Variant {
 }
 
 // FirstScrape reads the counter from each service, and from a replica that has
-// just started where one may be.
+// just started where one may be. Where it is not there it is read again after a
+// refusal: a counter with labels may have no series before (rulings 5, A9).
 type FirstScrape struct{}
 
 // Words says what is done.
 func (FirstScrape) Words() string {
-	return "read the metrics page of each service, and of a replica that has just started"
+	return "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call refused and read again"
 }
 
 // Needs is a metrics page.
 func (FirstScrape) Needs() []harness.Capability { return []harness.Capability{harness.Metrics} }
 
-// Effect is none.
-func (FirstScrape) Effect() harness.Effect { return harness.ReadOnly }
+// Effect is a refusal, where one is needed.
+func (FirstScrape) Effect() harness.Effect { return harness.AuthFailures }
 
 // Modes are both.
 func (FirstScrape) Modes() []harness.Mode { return []harness.Mode{harness.OIDC, harness.MTLS} }
 
-// Controlled is false: nothing is refused.
+// Controlled is false: what is refused only has to be counted.
 func (FirstScrape) Controlled() bool { return false }
 
 // Act reads the pages.
@@ -195,11 +210,12 @@ func (FirstScrape) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 	t := hands.Target()
 	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
 		if url := t.Metrics[mode]; url != "" {
-			page, err := hands.Scrape(ctx, url)
+			read := func() (map[string]harness.Family, error) { return hands.Scrape(ctx, url) }
+			tally, err := firstOf(ctx, hands, read, harness.Tally{Mode: mode, Name: AuthFailures}, nil)
 			if err != nil {
 				return trace, err
 			}
-			trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: AuthFailures, Before: page[AuthFailures], After: page[AuthFailures]})
+			trace.Tallies = append(trace.Tallies, tally)
 		}
 		if t.Shows(mode) && t.Grants(harness.RestartService) {
 			tally, err := scrapeFresh(ctx, hands, mode)
@@ -212,6 +228,57 @@ func (FirstScrape) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 	return trace, nil
 }
 
+// firstOf reads a page, and where the counter is not there has a call refused at
+// face, or at the mode's own, and reads it again.
+func firstOf(ctx context.Context, hands harness.Hands, read func() (map[string]harness.Family, error), tally harness.Tally, face *harness.Face) (harness.Tally, error) {
+	page, err := read()
+	tally.Before, tally.After = page[AuthFailures], page[AuthFailures]
+	if err != nil || len(tally.Before.Series) > 0 {
+		return tally, err
+	}
+	refused, err := refuse(ctx, hands, tally.Mode, face)
+	if err != nil || !refused {
+		return tally, err
+	}
+	tally.Calls = 1
+	until(ctx, countBound, func() bool {
+		page, err = read()
+		tally.After = page[AuthFailures]
+		return err != nil || len(tally.After.Series) > 0
+	})
+	return tally, err
+}
+
+// countBound is how long a refusal may take to be seen on a metrics page.
+const countBound = 2 * time.Second
+
+// refuse has one call refused by the service itself, and reports whether it was:
+// one without a credential, or of a client who is not enrolled where an ingress
+// would refuse that one first (rulings A-27).
+func refuse(ctx context.Context, hands harness.Hands, mode harness.Mode, face *harness.Face) (bool, error) {
+	t := hands.Target()
+	if len(t.Endpoints) == 0 {
+		return false, nil
+	}
+	r := plain(t, mode, t.Endpoints[0])
+	r.Variant = "a call that is refused, to be counted"
+	switch {
+	case face != nil:
+		r.Face = face
+		r.Set("Host", Authority(*face))
+	case mode == harness.MTLS && !t.Grants(harness.GivenClientCerts):
+		return false, nil
+	case mode == harness.MTLS:
+		pair, err := Unenrolled().Make(t)
+		if err != nil {
+			return false, err
+		}
+		present(&r, Unenrolled().Name, pair)
+	}
+	status := hands.Send(ctx, r).Observation.Status
+	return status == 401 || status == 403, nil
+}
+
 func scrapeFresh(ctx context.Context, hands harness.Hands, mode harness.Mode) (harness.Tally, error) {
 	t := hands.Target()
 	tally := harness.Tally{Mode: mode, Name: AuthFailures, Fresh: true}
@@ -222,84 +289,15 @@ func scrapeFresh(ctx context.Context, hands harness.Hands, mode harness.Mode) (h
 		return tally, fmt.Errorf("starting a replica to read its metrics: %w", err)
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
+	face := replica.URL()
+	read := func() (map[string]harness.Family, error) { return scrapeReplica(ctx, hands, replica) }
 	for {
-		page, err := hands.Scrape(ctx, replica.URL().URL+"/metrics")
+		seen, err := firstOf(ctx, hands, read, tally, &face)
 		if err == nil {
-			tally.Before, tally.After = page[AuthFailures], page[AuthFailures]
-			return tally, nil
+			return seen, nil
 		}
 		if !pause(ctx, 20e6) {
 			return tally, fmt.Errorf("reading the metrics of a replica that has just started: %w", err)
 		}
-	}
-}
-
-// maxPage bounds a metrics page, bytes.
-const maxPage = 8 << 20
-
-// ErrUnseen marks what a target did not show: no verdict on it, and no defect
-// of the harness.
-var ErrUnseen = errors.New("not seen")
-
-// Scrape reads a metrics page in the Prometheus text format. Its errors are
-// ErrUnseen.
-func Scrape(ctx context.Context, client *http.Client, url string) (map[string]harness.Family, error) {
-	page, err := readPage(ctx, client, url)
-	if err != nil {
-		return nil, fmt.Errorf("reading metrics: %w: %w", ErrUnseen, err)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	parsed, err := parser.TextToMetricFamilies(bytes.NewReader(page))
-	if err != nil {
-		return nil, fmt.Errorf("reading metrics: %w: %w", ErrUnseen, err)
-	}
-	families := map[string]harness.Family{}
-	for name, family := range parsed {
-		families[name] = summarise(family)
-	}
-	return families, nil
-}
-
-func readPage(ctx context.Context, client *http.Client, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("User-Agent", "aegis-conformance/"+harness.Version)
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %d, want 200", url, response.StatusCode)
-	}
-	page, err := io.ReadAll(io.LimitReader(response.Body, maxPage+1))
-	if len(page) > maxPage {
-		return nil, fmt.Errorf("%s answered more than %d bytes", url, maxPage)
-	}
-	return page, err
-}
-
-func summarise(family *dto.MetricFamily) harness.Family {
-	f := harness.Family{Type: strings.ToLower(family.GetType().String()), Help: family.GetHelp(), Series: map[string]float64{}}
-	for _, m := range family.GetMetric() {
-		var labels []string
-		for _, l := range m.GetLabel() {
-			labels = append(labels, l.GetName()+"="+l.GetValue())
-		}
-		f.Series[strings.Join(labels, ",")] += value(m)
-	}
-	return f
-}
-
-func value(m *dto.Metric) float64 {
-	switch {
-	case m.Counter != nil:
-		return m.GetCounter().GetValue()
-	case m.Gauge != nil:
-		return m.GetGauge().GetValue()
-	default:
-		return m.GetUntyped().GetValue()
 	}
 }

@@ -317,8 +317,7 @@ func Workers(workers, calls, readings int) harness.Stimulus {
 			}
 			defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
 			face := replica.URL()
-			page := face.URL + "/metrics"
-			before, err := hands.Scrape(ctx, page)
+			before, err := scrapeReplica(ctx, hands, replica)
 			if err != nil {
 				return trace, err
 			}
@@ -332,7 +331,7 @@ func Workers(workers, calls, readings int) harness.Stimulus {
 			trace.Exchanges = hands.SendAll(ctx, requests)
 			tally := harness.Tally{Mode: mode, Name: AuthFailures, Before: before[AuthFailures], Calls: calls}
 			for range readings {
-				now, err := hands.Scrape(ctx, page)
+				now, err := scrapeReplica(ctx, hands, replica)
 				if err != nil {
 					return trace, err
 				}

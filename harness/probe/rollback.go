@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,9 +31,6 @@ const (
 	BrokenRollout = "a rollout whose replica cannot read its secrets"
 	SoundRollout  = "a rollout of a sound replica"
 )
-
-// ModeInfo is the metric that says in which mode a service runs.
-const ModeInfo = "aegis_auth_mode_info"
 
 // defaultReplicas is how many replicas stand behind one address where none are
 // declared, and missChance how likely it may be that one of them is never asked.
@@ -353,7 +351,7 @@ func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, m
 // whether clients are told (RBK-003).
 func ModesShown() harness.Stimulus {
 	return rollback{
-		words: fmt.Sprintf("read %s of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered", ModeInfo),
+		words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered",
 		needs: []harness.Capability{harness.Metrics, harness.RestartService},
 		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
@@ -362,7 +360,7 @@ func ModesShown() harness.Stimulus {
 				if err != nil {
 					return err
 				}
-				trace.Facts = append(trace.Facts, harness.Fact{Name: ServiceMode + ", at the face of " + string(mode), Values: modesOf(page)})
+				trace.Facts = append(trace.Facts, harness.Fact{Name: ServiceMode + ", at the face of " + string(mode), Values: modesOf(page, t.Profile.ModeMetric)})
 				variants, err := smokeVariants(t, mode, []string{SmokeNone, SmokeValid})
 				if err != nil {
 					return err
@@ -374,9 +372,9 @@ func ModesShown() harness.Stimulus {
 				}
 			}
 			return debugged(ctx, hands, trace, func(replica harness.Replica) error {
-				page, err := hands.Scrape(ctx, replica.URL().URL+"/metrics")
-				seen := modesOf(page)
-				if strings.Contains(replica.Log(), "AUTH_MODE=none") || strings.Contains(replica.Log(), `"mode":"none"`) {
+				page, err := scrapeReplica(ctx, hands, replica)
+				seen := modesOf(page, t.Profile.ModeMetric)
+				if modeNone.MatchString(replica.Log()) {
 					seen = append(seen, "none")
 				}
 				trace.Facts = append(trace.Facts, harness.Fact{Name: DebugMode, Values: seen})
@@ -386,10 +384,13 @@ func ModesShown() harness.Stimulus {
 	}
 }
 
-// modesOf are the modes that a page shows to be in force.
-func modesOf(page map[string]harness.Family) []string {
+// modeNone is what a log says of a service that enforces nothing, in whatever form.
+var modeNone = regexp.MustCompile(`(?i)mode\b["']?\s*[:=]?\s*["']?none\b`)
+
+// modesOf are the modes that a page's metric shows to be in force.
+func modesOf(page map[string]harness.Family, metric string) []string {
 	var modes []string
-	series := page[ModeInfo].Series
+	series := page[metric].Series
 	for _, labels := range slices.Sorted(maps.Keys(series)) {
 		for label := range strings.SplitSeq(labels, ",") {
 			if mode, ok := strings.CutPrefix(label, "mode="); ok && series[labels] == 1 {

@@ -206,10 +206,8 @@ func toldIn(o harness.Observation, known map[string]string) []string {
 	return told
 }
 
-// Counters of what a service did for callers it served.
+// How many calls are denied between two readings of counters of work.
 const (
-	HandledCounter   = "aegis_requests_handled_total"
-	EnrolmentsGauge  = "aegis_enrollments"
 	deniedPredicts   = 100
 	deniedEnrolments = 20
 )
@@ -218,13 +216,14 @@ const (
 // nothing a caller may be served for, between two readings of the counters of
 // work that was done. A sound call before it shows that they count (EPT-016).
 func DeniedWork() harness.Stimulus {
-	return asks{words: fmt.Sprintf("read %s and %s, call inference %d times and enrolment %d times unauthorised, and read them again", HandledCounter, EnrolmentsGauge, deniedPredicts, deniedEnrolments),
+	return asks{words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times unauthorised, and read them again", deniedPredicts, deniedEnrolments),
 		needs: []harness.Capability{harness.Metrics}, alone: true, bare: true, act: deniedWork}
 }
 
 func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
+	handled := t.Profile.HandledMetric
 	for _, mode := range shown(t) {
 		if t.Metrics[mode] == "" {
 			continue
@@ -242,7 +241,7 @@ func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error)
 		if err != nil {
 			return trace, err
 		}
-		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: HandledCounter, Fresh: true, Before: idle[HandledCounter], After: before[HandledCounter], Calls: 1})
+		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: handled, Fresh: true, Before: idle[handled], After: before[handled], Calls: 1})
 		denied, err := unauthorised(ctx, hands, mode)
 		if err != nil {
 			return trace, err
@@ -253,7 +252,10 @@ func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error)
 		}
 		control.Request.Variant = "control"
 		trace.Exchanges = append(append(trace.Exchanges, control), denied...)
-		for _, name := range []string{HandledCounter, EnrolmentsGauge} {
+		for _, name := range []string{handled, t.Profile.EnrollmentMetric} {
+			if name == "" {
+				continue
+			}
 			trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: name, Before: before[name], After: after[name], Calls: len(denied)})
 		}
 	}

@@ -95,7 +95,11 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	}
 	if err != nil {
 		f.Verdict, f.Reason = harness.Error, printable(err.Error())
-		if errors.Is(err, probe.ErrUnseen) {
+		switch {
+		case errors.Is(err, probe.ErrMissing):
+			f.Verdict, f.Bucket, f.Got = harness.Fail, harness.Contract, f.Reason
+			f.Reason = "got " + f.Got + ", want " + f.Want
+		case errors.Is(err, probe.ErrUnseen):
 			f.Verdict = harness.Inconclusive
 		}
 		return

@@ -27,7 +27,7 @@ func full() Record {
 	in.Target.Profile = harness.Profile{
 		Scope: "aegis", RFC9068: true, BoundTokens: true, Intermediates: true, Revocation: true, ShortLived: time.Hour,
 		ConnectionAge: time.Minute, Leeway: time.Second, APIKeys: true, SignedModels: true,
-		Mesh: true, Authorizer: true, NewKeyBound: time.Second, RemovedKeyBound: time.Second, KeyFetches: 5, KeyRefresh: time.Second,
+		Mesh: true, Authorizer: true, HandledMetric: "handled_total", EnrollmentMetric: "enrolled", ModeMetric: "mode_info", NewKeyBound: time.Second, RemovedKeyBound: time.Second, KeyFetches: 5, KeyRefresh: time.Second,
 		Issuer: "https://idp.test", Audience: "aegis", NoCertificate: harness.HTTP400, BadCertificate: harness.TLSAlert,
 		IdentityHeader: "x-id", Success: []int{200, 201}, StartBound: time.Minute, AlertBound: time.Minute, Replicas: 3, Propagation: time.Second,
 	}

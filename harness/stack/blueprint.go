@@ -346,6 +346,7 @@ func (b *blueprint) profile() harness.Profile {
 		ConnectionAge: b.flavour.age, Leeway: leeway,
 		StartBound: startBound, Propagation: propagation, Intermediates: true,
 		NewKeyBound: newKey, RemovedKeyBound: removedKey, KeyRefresh: keyRefresh,
+		HandledMetric: "aegis_requests_handled_total", EnrollmentMetric: "aegis_enrollments", ModeMetric: "aegis_auth_mode_info",
 	}
 	if b.spec.Service.given() {
 		p = b.spec.Service.declared(p)

@@ -105,6 +105,7 @@ func (b *builder) profile() harness.Profile {
 		IdentityHeader: p.IdentityHeader, Success: p.Success, StartBound: p.StartBound, Propagation: p.Propagation,
 		Intermediates: p.Intermediates, Revocation: p.Revocation, ShortLived: p.ShortLived, ConnectionAge: p.ConnectionMaxAge, Leeway: p.Leeway, APIKeys: p.APIKeys, SignedModels: p.SignedModels, Mesh: p.Mesh, Authorizer: p.Authorizer,
 		NewKeyBound: p.JWKSNewKeyMax, RemovedKeyBound: p.JWKSRemovedKeyMax, KeyFetches: p.JWKSFetchesMax, KeyRefresh: p.JWKSRefresh,
+		HandledMetric: p.HandledMetric, EnrollmentMetric: p.EnrollmentMetric, ModeMetric: p.ModeMetric,
 	}
 }
 

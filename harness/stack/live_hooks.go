@@ -108,7 +108,7 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 	if _, changed := launch.Env["AUTH_MODE"]; !changed && !slices.Contains(launch.Unset, "AUTH_MODE") {
 		env["AUTH_MODE"] = string(launch.Mode)
 	}
-	r := &commanded{url: strings.ReplaceAll(l.hook.URL, portMark, port), ended: make(chan struct{})}
+	r := &commanded{url: strings.ReplaceAll(l.hook.URL, portMark, port), metrics: strings.ReplaceAll(l.hook.Metrics, portMark, port), ended: make(chan struct{})}
 	if launch.HoldVault || launch.Impostor {
 		if err := r.hold(env, launch.Impostor); err != nil {
 			return nil, err
@@ -132,8 +132,8 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 
 // commanded is a replica that a command runs.
 type commanded struct {
-	url string
-	cmd *exec.Cmd
+	url, metrics string
+	cmd          *exec.Cmd
 	gated
 	output scroll
 	ended  chan struct{}
@@ -156,6 +156,9 @@ func (r *commanded) hold(env map[string]string, impostor bool) error {
 
 // URL is where it listens, or would.
 func (r *commanded) URL() harness.Face { return harness.Face{URL: r.url} }
+
+// Metrics is its metrics page, where one is named.
+func (r *commanded) Metrics() string { return r.metrics }
 
 // Wait waits for its end and gives the exit status.
 func (r *commanded) Wait(ctx context.Context) (int, error) {

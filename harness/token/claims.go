@@ -57,9 +57,18 @@ func ExpiringInWords() Recipe {
 }
 
 // Boundless are tokens whose exp is no finite number, or no date (CLM-004).
-func Boundless() []Recipe {
+func Boundless() []Recipe { return expiring("1e400", "9223372036854775808", "253402300800") }
+
+// Unnumbered are tokens whose exp is no number of JSON's (RFC 8259 section 6).
+func Unnumbered() []Recipe { return expiring("NaN", "Infinity") }
+
+// LongPast is a token that expired before all time.
+func LongPast() Recipe { return expiring("-1")[0] }
+
+// expiring are tokens whose exp is written so.
+func expiring(values ...string) []Recipe {
 	var recipes []Recipe
-	for _, value := range []string{"1e400", "NaN", "Infinity", "-1", "9223372036854775808"} {
+	for _, value := range values {
 		recipes = append(recipes, mintedFrom("token with exp "+value, func(_ Source, d *Draft) {
 			d.RawPayload = d.written(map[string]string{"exp": value}, nil)
 		}))

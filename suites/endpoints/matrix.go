@@ -101,6 +101,7 @@ var Messages = []Expectation{
 		Source: "OWASP API4:2023; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("A hundred denied calls to inference and some to enrolment move no counter of work that was done."),
 		Stimulus: probe.DeniedWork(), Outcome: outcome.NoWork{Denial: outcome.Unauthenticated().Or(401, 403)},
+		Unless: func(p Profile) string { return unnamed("a counter of what came to a handler", p.HandledMetric) },
 	},
 	{
 		ID: "EPT-017", Title: "Old and odd HTTP", Clauses: []string{"G.2"},
@@ -138,4 +139,12 @@ var Messages = []Expectation{
 		Rule:     Says("Each of forty calls without a credential, on a new connection each, is denied."),
 		Stimulus: probe.EveryReplica(), Outcome: outcome.Unauthenticated(),
 	},
+}
+
+// unnamed is the reason why what only some services show is not judged.
+func unnamed(what, metric string) string {
+	if metric != "" {
+		return ""
+	}
+	return "the profile names no metric that is " + what
 }

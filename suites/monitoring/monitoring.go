@@ -16,7 +16,7 @@ var Expectations = []Expectation{
 	{
 		ID: "MET-001", Title: "The counter exists at zero", Clauses: []string{"5.3", "8.5"},
 		Source: "runbook section 5; Prometheus, instrumentation: avoid missing metrics", Level: MUST,
-		Rule:     Says("aegis_auth_failures_total is on the metrics page, and stands at zero with every series after a start."),
+		Rule:     Says("aegis_auth_failures_total is on the metrics page, and stands at zero after a start; or it is there once a call was refused."),
 		Stimulus: probe.FirstScrape{}, Outcome: outcome.PresentAtZero(),
 	},
 	{

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"slices"
 	"time"
 
 	. "aegis.test/conformance/harness"
@@ -26,8 +27,9 @@ var Contents = []Expectation{
 	{
 		ID: "CLM-004", Title: "exp without bounds", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 2; RFC 8259 section 6", Level: MUST,
-		Rule:     Says("A correctly signed token whose exp is beyond every number or date, or is no JSON number, is answered 401 and breaks nothing."),
-		Stimulus: probe.Bearer(token.Boundless()...), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A correctly signed token whose exp is a number beyond every date is answered 200 or 401; where it is no JSON number or below zero 401; none breaks anything."),
+		Stimulus: probe.Bearer(slices.Concat(token.Boundless(), token.Unnumbered(), []token.Recipe{token.LongPast()})...),
+		Outcome:  boundless(),
 	},
 	{
 		ID: "CLM-005", Title: "Leeway bounded", Clauses: []string{"4.4"},
@@ -152,6 +154,16 @@ var Contents = []Expectation{
 		Rule:     Says("A badly signed token full of markers is answered 401, and none of them appears in the answer."),
 		Stimulus: probe.Bearer(token.Marked()...), Outcome: outcome.Unauthenticated().Unreflected(token.Marker),
 	},
+}
+
+// boundless is what is wanted of an exp without bounds: a number of JSON's is one,
+// however great.
+func boundless() outcome.Apart {
+	wanted := outcome.PerVariant{token.LongPast().Name: outcome.Unauthenticated()}
+	for _, recipe := range token.Unnumbered() {
+		wanted[recipe.Name] = outcome.Unauthenticated().Genuine()
+	}
+	return outcome.Apart{Those: wanted, Rest: outcome.Either(outcome.Accepted(), outcome.Unauthenticated()).Genuine().Recorded()}
 }
 
 func undeclaredAudience(p Profile) string { return undeclared("audience", p.Audience) }

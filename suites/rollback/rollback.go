@@ -46,6 +46,12 @@ var Expectations = []Expectation{
 			Facts: map[string]string{
 				probe.ServiceMode + ", at the face of oidc": "oidc", probe.ServiceMode + ", at the face of mtls": "mtls", probe.DebugMode: "none",
 			}},
+		Unless: func(p Profile) string {
+			if p.ModeMetric != "" {
+				return ""
+			}
+			return "the profile names no metric that shows the mode"
+		},
 	},
 	{
 		ID: "RBK-004", Title: "A bad rollout opens no gap", Clauses: []string{"5.1", "7.2", "7.3"},
