@@ -6,6 +6,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -33,6 +34,19 @@ const (
 	SHOULD Level = "SHOULD"
 	MAY    Level = "MAY"
 )
+
+// Tier says which claim an expectation belongs to.
+type Tier string
+
+// Tiers. Core is what the runbook says in so many words and any staging can show:
+// with one mode's two credentials, and by reading only. The zero value is Extended.
+const (
+	Core     Tier = "core"
+	Extended Tier = "extended"
+)
+
+// Tiers lists every tier, the narrow one first.
+var Tiers = []Tier{Core, Extended}
 
 // Effect is what a stimulus does to the target, mildest first.
 type Effect string
@@ -141,6 +155,7 @@ type Expectation struct {
 	Clauses []string // runbook clauses it holds to, as listed in suites.Runbook: "4.3"
 	Source  string   // RFC section, CVE, or other origin
 	Level   Level
+	Tier    Tier
 	Rule    Rule
 	// Stimulus is what is done; it declares what it needs and what it effects.
 	Stimulus Stimulus
@@ -150,6 +165,9 @@ type Expectation struct {
 	// nil, or an empty reason, means that it is applicable.
 	Unless func(Profile) string
 }
+
+// Tiered is the tier, written out.
+func (e Expectation) Tiered() Tier { return cmp.Or(e.Tier, Extended) }
 
 // Area is the part of the ID before the number: OIDC.
 func (e Expectation) Area() string {

@@ -99,6 +99,50 @@ func TestEveryClauseIsHeldOrSilent(t *testing.T) {
 	}
 }
 
+// TestCoreIsWhatAnyStagingShows holds the core tier to what it is: the runbook's own
+// words, and no more capability than one mode's two credentials.
+func TestCoreIsWhatAnyStagingShows(t *testing.T) {
+	core := 0
+	for _, x := range All() {
+		if x.Tiered() != harness.Core {
+			continue
+		}
+		core++
+		if x.Level != harness.MUST || x.Unless != nil {
+			t.Errorf("%s is %s, conditional %v: core is what always must hold", x.ID, x.Level, x.Unless != nil)
+		}
+		if !x.Stimulus.Effect().Within(harness.AuthFailures) {
+			t.Errorf("%s has the effect %s: core only reads", x.ID, x.Stimulus.Effect())
+		}
+		if !slices.ContainsFunc(x.Clauses, func(c string) bool { return strings.ContainsAny(c[:1], "23458") }) {
+			t.Errorf("%s holds %v: core is of sections 2 to 5 and 8", x.ID, x.Clauses)
+		}
+		for _, mode := range x.Stimulus.Modes() {
+			if lacks := x.Missing(showing(mode)); len(lacks) > 0 {
+				t.Errorf("%s lacks %v at a target of mode %s that grants that mode's credentials", x.ID, lacks, mode)
+			}
+		}
+	}
+	if core < 55 || core > 70 {
+		t.Errorf("%d expectations are core, want some sixty", core)
+	}
+}
+
+// showing is a target of one mode, that grants what core expectations may need.
+func showing(mode harness.Mode) *harness.Target {
+	t := &harness.Target{Faces: map[harness.Mode]harness.Face{mode: {}}, Limit: harness.AuthFailures}
+	for _, name := range []string{"inference", "enrollment", "review", "review item"} {
+		t.Endpoints = append(t.Endpoints, harness.Endpoint{Name: name})
+	}
+	pair := harness.CertPair{Chain: []byte("chain"), Key: "key"}
+	if mode == harness.OIDC {
+		t.Tokens = harness.TokenGrant{Valid: "valid", Expired: "expired"}
+	} else {
+		t.Certs = harness.CertGrant{Enrolled: pair, Unenrolled: pair}
+	}
+	return t
+}
+
 func TestDescriptionsAreData(t *testing.T) {
 	for _, x := range All() {
 		e := Describe(x)
@@ -110,6 +154,38 @@ func TestDescriptionsAreData(t *testing.T) {
 			if word == "" || word == "other" {
 				t.Errorf("%s: a field is empty: %s", x.ID, data)
 			}
+		}
+	}
+}
+
+// TestWhoHasARightIsNoHole serves what must be refused: leniency towards a genuine
+// token or certificate is a detail of an RFC, and any other credential a hole.
+func TestWhoHasARightIsNoHole(t *testing.T) {
+	served := harness.Exchange{
+		Request:     harness.Request{Mode: harness.OIDC, Variant: "a variant of no outcome of its own"},
+		Observation: harness.Observation{Transport: harness.Answered, Status: 200},
+	}
+	for want, ids := range map[harness.Bucket][]string{
+		harness.Protocol: {"JOSE-015", "JOSE-016", "JOSE-018", "JOSE-026", "CLM-001", "CLM-002", "CLM-003", "CLM-007", "CLM-018",
+			"OIDC-017", "OIDC-020", "BRR-002", "BRR-003", "BRR-005", "BRR-007", "BRR-008", "BRR-016", "CHN-017"},
+		harness.Security: {"OIDC-004", "OIDC-005", "OIDC-006", "OIDC-011", "JOSE-001", "JOSE-024", "JOSE-025", "CLM-006", "CLM-009", "CLM-010", "CLM-014", "CLM-023",
+			"BRR-004", "MTLS-001", "MTLS-003", "CHN-001", "CHN-018", "ENR-005", "ENR-011", "EPT-015", "HDR-018"},
+	} {
+		for _, id := range ids {
+			x, _ := Find(id)
+			j := x.Outcome.Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{served}})
+			if !slices.ContainsFunc(j.Problems, func(p harness.Problem) bool { return p.Verdict == harness.Fail && p.Bucket == want }) {
+				t.Errorf("%s, served: %+v, want a fail of bucket %s", id, j.Problems, want)
+			}
+		}
+	}
+}
+
+// TestHolesAreMusts wants what can only fail by a stranger's being served at MUST.
+func TestHolesAreMusts(t *testing.T) {
+	for _, id := range []string{"CHN-018", "ENR-005", "ENR-010", "HDR-013", "HDR-018", "ING-010", "EPT-015", "JOSE-014", "JOSE-024", "JOSE-025", "CLM-023"} {
+		if x, _ := Find(id); x.Level != harness.MUST {
+			t.Errorf("%s is %s", id, x.Level)
 		}
 	}
 }

@@ -54,6 +54,7 @@ type Entry struct {
 	Area     string               `json:"area"`
 	Chapter  string               `json:"chapter"`
 	Level    harness.Level        `json:"level"`
+	Tier     harness.Tier         `json:"tier"`
 	Effect   harness.Effect       `json:"effect"`
 	Modes    []harness.Mode       `json:"modes"`
 	Clauses  []string             `json:"clauses"`
@@ -76,7 +77,7 @@ func Describe(x harness.Expectation) Entry {
 		modes = []harness.Mode{}
 	}
 	return Entry{
-		ID: x.ID, Title: x.Title, Area: x.Area(), Chapter: x.Chapter(), Level: x.Level, Effect: x.Stimulus.Effect(),
+		ID: x.ID, Title: x.Title, Area: x.Area(), Chapter: x.Chapter(), Level: x.Level, Tier: x.Tiered(), Effect: x.Stimulus.Effect(),
 		Modes: modes, Clauses: x.Clauses, Source: x.Source, Rule: x.Rule,
 		Stimulus: x.Stimulus.Words(), Outcome: x.Outcome.Want(harness.Profile{}), Needs: needs,
 	}
@@ -101,14 +102,14 @@ func CatalogueDigest() string {
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Catalogue\n\nEvery expectation; `conformance explain ID` tells the rest. Written by `go test ./suites -run Catalogue -update`.\n\n")
-	b.WriteString("| ID | level | effect | rule | runbook | needs |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| ID | level | tier | effect | rule | runbook | needs |\n|---|---|---|---|---|---|---|\n")
 	for _, x := range All() {
 		e := Describe(x)
 		var needs []string
 		for _, c := range e.Needs {
 			needs = append(needs, string(c))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", e.ID, e.Level, e.Effect, e.Rule.Text, strings.Join(e.Clauses, ", "), strings.Join(needs, ", "))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", e.ID, e.Level, e.Tier, e.Effect, e.Rule.Text, strings.Join(e.Clauses, ", "), strings.Join(needs, ", "))
 	}
 	return b.String()
 }

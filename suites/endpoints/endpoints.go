@@ -21,7 +21,7 @@ var slash = map[string]func(string) string{"a trailing slash": func(path string)
 var Expectations = []Expectation{
 	{
 		ID: "EPT-001", Title: "Critical endpoint matrix", Clauses: []string{"G.2", "3.1"},
-		Source: "OWASP API2:2023, API5:2023; rulings A-01", Level: MUST,
+		Source: "OWASP API2:2023, API5:2023; rulings A-01", Level: MUST, Tier: Core,
 		Rule:     Says("Every critical endpoint refuses a call with no credential and a call with a bad one, in every mode."),
 		Stimulus: probe.NoCredential(OIDC, MTLS).And(probe.Bearer(token.OtherPayload()), probe.Presenting(probe.Untrusted())),
 		Outcome:  outcome.Unauthenticated(),

@@ -29,7 +29,7 @@ var Ingress = []Expectation{
 	},
 	{
 		ID: "ING-004", Title: "Every address", Clauses: []string{"3.2", "3.5"},
-		Source: "runbook section 3", Level: MUST,
+		Source: "runbook section 3", Level: MUST, Tier: Core,
 		Rule:     Says("Every address at which the face is served gives the same denial, asked by name and by address."),
 		Stimulus: probe.EveryAddress(), Outcome: outcome.Elsewhere{Same: true},
 	},
@@ -67,7 +67,7 @@ var Ingress = []Expectation{
 	},
 	{
 		ID: "ING-010", Title: "The hop to the backend is protected", Clauses: []string{"3.5"},
-		Source: "RFC 9440 section 4; ASVS 12.3.3, 12.3.5", Level: SHOULD,
+		Source: "RFC 9440 section 4; ASVS 12.3.3, 12.3.5", Level: MUST,
 		Rule:     Says("A neighbour of the ingress gets nothing out of the service by plain HTTP at the service's own address."),
 		Stimulus: probe.AsPeer(), Outcome: outcome.Elsewhere{},
 	},

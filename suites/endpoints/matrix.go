@@ -62,7 +62,7 @@ var Spellings = []Expectation{
 	},
 	{
 		ID: "EPT-020", Title: "Rewrite and internal headers", Clauses: []string{"G.2", "3.5"},
-		Source: "CVE-2025-29927; CVE-2024-0012; ASVS 4.1.3", Level: MUST,
+		Source: "CVE-2025-29927; CVE-2024-0012; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("No header or parameter of a proxy, a framework or a debug switch opens a critical endpoint."),
 		Stimulus: probe.Twisted("with headers and parameters of the inside", probe.Internals()...), Outcome: router,
 	},
@@ -92,9 +92,9 @@ var Messages = []Expectation{
 	},
 	{
 		ID: "EPT-015", Title: "Malformed body, unauthenticated", Clauses: []string{"G.2"},
-		Source: "rulings A-20", Level: MAY,
+		Source: "rulings A-20", Level: MUST,
 		Rule:     Says("A call without a credential whose body is broken, of another type or absent is denied, with 401 or as malformed."),
-		Stimulus: probe.Twisted("with a body that is no JSON", probe.Broken()...), Outcome: outcome.Unauthenticated().Or(400, 411, 415, 422),
+		Stimulus: probe.Twisted("with a body that is no JSON", probe.Broken()...), Outcome: outcome.Denied().Or(400, 411, 415, 422),
 	},
 	{
 		ID: "EPT-016", Title: "Authentication before side effects", Clauses: []string{"G.2", "5.3"},

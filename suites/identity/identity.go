@@ -12,13 +12,13 @@ import (
 var Headers = []Expectation{
 	{
 		ID: "HDR-001", Title: "Header alone", Clauses: []string{"3.5"},
-		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST,
+		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("A call without a certificate that claims the enrolled identity by header is refused as if it had not."),
 		Stimulus: probe.NoCredential(MTLS).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "HDR-002", Title: "Header over an unenrolled certificate", Clauses: []string{"3.4", "3.5"},
-		Source: "RFC 9440 section 2.4", Level: MUST,
+		Source: "RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity by header is answered 403."),
 		Stimulus: probe.Presenting(probe.Unenrolled()).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Forbidden(),
 	},
@@ -31,7 +31,7 @@ var Headers = []Expectation{
 	},
 	{
 		ID: "HDR-004", Title: "Header twice", Clauses: []string{"3.4"},
-		Source: "RFC 9110 section 5.3; RFC 9440 section 2.4", Level: MUST,
+		Source: "RFC 9110 section 5.3; RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who sends the identity header twice, in any order, is answered 403."),
 		Stimulus: probe.Presenting(probe.Unenrolled()).Claiming(probe.ClaimTwice()...), Outcome: outcome.Forbidden(),
 	},
@@ -56,7 +56,7 @@ var Enrolment = []Expectation{
 	},
 	{
 		ID: "ENR-005", Title: "Empty list is nobody", Clauses: []string{"4.8", "8.4"},
-		Source: "ASVS 16.5.3; rulings A-17", Level: SHOULD,
+		Source: "ASVS 16.5.3; rulings A-17", Level: MUST,
 		Rule:     Says("Once the list is [], every client is answered 403: an empty list enrols nobody."),
 		Stimulus: probe.EmptyList(), Outcome: outcome.Forbidden(),
 	},

@@ -54,14 +54,14 @@ var Lists = []Expectation{
 	},
 	{
 		ID: "ENR-010", Title: "Wildcard is not magic", Clauses: []string{"1.4"},
-		Source: "runbook section 1", Level: SHOULD,
+		Source: "runbook section 1", Level: MUST,
 		Rule:     Says("A star on the list enrols nobody of another name."),
 		Stimulus: probe.WildcardList(),
 		Outcome:  outcome.PerVariant{probe.Member: outcome.AcceptedOr(403), probe.Outsider: outcome.Forbidden()},
 	},
 	{
 		ID: "ENR-011", Title: "Enforced on every endpoint", Clauses: []string{"G.2", "4.8"},
-		Source: "OWASP API5:2023", Level: MUST,
+		Source: "OWASP API5:2023", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client is answered 403 at every critical endpoint and each declared path below it."),
 		Stimulus: probe.Presenting(probe.Unenrolled()), Outcome: outcome.Forbidden(),
 	},

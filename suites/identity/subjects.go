@@ -19,26 +19,26 @@ var enrolledText = []probe.Text{
 var Claims = []Expectation{
 	{
 		ID: "HDR-005", Title: "Case variants", Clauses: []string{"3.4", "3.5"},
-		Source: "RFC 9110 section 5.1; RFC 9113 section 8.2.1", Level: MUST,
+		Source: "RFC 9110 section 5.1; RFC 9113 section 8.2.1", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity under the header's name in other letters is answered 403 in HTTP/1.1; in HTTP/2 a name in capitals makes his message malformed: 400, or an end of the stream."),
 		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.OtherCases()...).And(probe.OtherCaseH2()),
 		Outcome:  outcome.WhereOffered{Outcome: outcome.Forbidden().InHTTP2(outcome.Malformed())},
 	},
 	{
 		ID: "HDR-006", Title: "Underscore alias", Clauses: []string{"3.4", "3.5"},
-		Source: "CVE-2015-0219; CVE-2025-64484; rulings LAB-3", Level: MUST,
+		Source: "CVE-2015-0219; CVE-2025-64484; rulings LAB-3", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity under the header's name with underscores is answered 403."),
 		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.Underscores()...), Outcome: outcome.Forbidden().Or(400),
 	},
 	{
 		ID: "HDR-007", Title: "Malformed field names", Clauses: []string{"3.5"},
-		Source: "RFC 9112 sections 5.1 and 5.2; rulings LAB-3", Level: MUST,
+		Source: "RFC 9112 sections 5.1 and 5.2; rulings LAB-3", Level: MUST, Tier: Core,
 		Rule:     Says("A claim in a line that is none of HTTP is refused with 400 or dropped: an unenrolled client is not served."),
 		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.MalformedNames()...), Outcome: outcome.Forbidden().Or(400, 401).OrInTLS(),
 	},
 	{
 		ID: "HDR-008", Title: "Hop-by-hop strip", Clauses: []string{"3.4", "3.5"},
-		Source: "RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865; CVE-2026-33805", Level: MUST,
+		Source: "RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865; CVE-2026-33805", Level: MUST, Tier: Core,
 		Rule:     Says("A client who declares the identity header to be hop-by-hop is served as the one of his certificate, or refused; an unenrolled one is refused."),
 		Stimulus: probe.Presenting(probe.Enrolled(), probe.Unenrolled()).Adding(probe.HopByHop(), probe.HopByHopClaim()),
 		Outcome: outcome.PerVariant{
@@ -50,7 +50,7 @@ var Claims = []Expectation{
 	},
 	{
 		ID: "HDR-009", Title: "Sibling identity headers", Clauses: []string{"3.3", "3.5"},
-		Source: "ASVS 4.1.3; RFC 9440 section 4", Level: MUST,
+		Source: "ASVS 4.1.3; RFC 9440 section 4", Level: MUST, Tier: Core,
 		Rule:     Says("Headers in which another ingress would say who was verified change nothing: who showed no certificate is refused, who is not enrolled is answered 403."),
 		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled())).Adding(probe.Siblings()...),
 		Outcome:  outcome.AsBefore(),
@@ -91,7 +91,7 @@ var Subjects = []Expectation{
 	},
 	{
 		ID: "HDR-013", Title: "Multiple CNs", Clauses: []string{"3.4"},
-		Source: "RFC 9525; rulings A-26, LAB-3", Level: SHOULD,
+		Source: "RFC 9525; rulings A-26, LAB-3", Level: MUST,
 		Rule:     Says("Of a subject with two CNs, the enrolled one and another, no more than one order is served; the rest is refused."),
 		Stimulus: probe.Presenting(probe.TwoCNs()...), Outcome: outcome.NeverBoth{Denial: outcome.NotIdentified()},
 	},
@@ -135,7 +135,7 @@ var Subjects = []Expectation{
 	},
 	{
 		ID: "HDR-018", Title: "Case-variant CN", Clauses: []string{"4.8"},
-		Source: "runbook section 4", Level: SHOULD,
+		Source: "runbook section 4", Level: MUST,
 		Rule: Says("The enrolled name in other letters is another name: 403."),
 		Stimulus: probe.Presenting(probe.CommonNames(
 			probe.Text{Name: "in capitals", Of: strings.ToUpper},
@@ -185,20 +185,20 @@ var Subjects = []Expectation{
 var Messages = []Expectation{
 	{
 		ID: "HDR-023", Title: "Smuggled second request", Clauses: []string{"3.5"},
-		Source: "RFC 9112 sections 6.1, 6.3 and 11.2; RFC 9113 section 8.2.1; CVE-2021-40346; CVE-2023-25725", Level: MUST,
+		Source: "RFC 9112 sections 6.1, 6.3 and 11.2; RFC 9113 section 8.2.1; CVE-2021-40346; CVE-2023-25725", Level: MUST, Tier: Core,
 		Rule:     Says("A message whose length is ambiguous, or one of HTTP/2 that hides lines of HTTP/1.1, gets denials only, or a close: no request within it is served."),
 		Stimulus: probe.Smuggled().And(probe.SmuggledH2()),
 		Outcome:  outcome.WhereOffered{Outcome: outcome.One{Answers: outcome.Denied().Or(400, 411, 413).OrInTLS()}},
 	},
 	{
 		ID: "HDR-024", Title: "Upgrade tunnels", Clauses: []string{"3.2", "3.5"},
-		Source: "RFC 9110 section 7.8", Level: MUST,
+		Source: "RFC 9110 section 7.8", Level: MUST, Tier: Core,
 		Rule:     Says("Nobody is switched to another protocol before he is authenticated."),
 		Stimulus: probe.Twisted("with a wish to upgrade, and a claim", probe.Upgrades()...), Outcome: outcome.NoTunnel{Answers: outcome.Denied().Or(400, 426)},
 	},
 	{
 		ID: "HDR-025", Title: "Header in trailers", Clauses: []string{"3.5"},
-		Source: "RFC 9110 sections 6.5.1 and 6.5.2", Level: MUST,
+		Source: "RFC 9110 sections 6.5.1 and 6.5.2", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity in a trailer is answered 403."),
 		Stimulus: probe.InTrailer(), Outcome: outcome.Forbidden().Or(400),
 	},

@@ -41,7 +41,7 @@ var Shapes = []Expectation{
 	},
 	{
 		ID: "CHN-011", Title: "End entity as an issuer", Clauses: []string{"3.3"},
-		Source: "RFC 5280 section 6.1.4(k); x509-limbo rfc5280::intermediate_ca_without_ca_bit", Level: MUST,
+		Source: "RFC 5280 section 6.1.4(k); x509-limbo rfc5280::intermediate_ca_without_ca_bit", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate that a client's certificate has signed is refused."),
 		Stimulus: probe.Presenting(probe.Usurped()), Outcome: outcome.Unauthenticated(),
 	},
@@ -80,11 +80,11 @@ var Shapes = []Expectation{
 		ID: "CHN-017", Title: "Intermediate left out", Clauses: []string{"3.3"},
 		Source: "RFC 8446 section 4.4.2; LAB-1", Level: SHOULD,
 		Rule:     Says("A certificate of a new intermediate authority that is not sent with it is refused."),
-		Stimulus: probe.Presenting(probe.Orphan()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(probe.Orphan()), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "CHN-018", Title: "Name constraints", Clauses: []string{"3.3"},
-		Source: "RFC 5280 sections 4.2.1.10 and 6.1.3(b) and (c); bettertls nameconstraints; CVE-2025-61727", Level: SHOULD,
+		Source: "RFC 5280 sections 4.2.1.10 and 6.1.3(b) and (c); bettertls nameconstraints; CVE-2025-61727", Level: MUST,
 		Rule:     Says("A certificate that its intermediate's name constraints do not cover is refused."),
 		Stimulus: probe.Presenting(probe.OutOfBounds()...), Outcome: outcome.Unauthenticated(),
 	},
@@ -96,7 +96,7 @@ var Shapes = []Expectation{
 	},
 	{
 		ID: "CHN-020", Title: "Corrupt signature", Clauses: []string{"3.3"},
-		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST,
+		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST, Tier: Core,
 		Rule:     Says("The enrolled certificate with one bit of the authority's signature flipped is refused."),
 		Stimulus: probe.Presenting(probe.Corrupt()), Outcome: outcome.Unauthenticated(),
 	},
@@ -113,7 +113,7 @@ var Shapes = []Expectation{
 		Rule:     Says("A certificate signed of an MD5 or SHA-1 digest is refused; whether an RSA key of 1024 bits is, is recorded."),
 		Stimulus: probe.Presenting(probe.Weak()...),
 		Outcome: outcome.PerVariant{
-			probe.MD5Signed: outcome.Unauthenticated().OrInTLS(), probe.SHA1Signed: outcome.Unauthenticated().OrInTLS(), probe.ShortRSA: either,
+			probe.MD5Signed: outcome.Unauthenticated().Genuine().OrInTLS(), probe.SHA1Signed: outcome.Unauthenticated().Genuine().OrInTLS(), probe.ShortRSA: either,
 		},
 	},
 	{
@@ -130,7 +130,7 @@ var Shapes = []Expectation{
 	},
 	{
 		ID: "CHN-025", Title: "Further certificates in the list", Clauses: []string{"3.4"},
-		Source: "RFC 8446 section 4.4.2; CVE-2023-2422", Level: MUST,
+		Source: "RFC 8446 section 4.4.2; CVE-2023-2422", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who lists the enrolled certificate after his own is answered 403, and before it is refused in TLS."),
 		Stimulus: probe.Presenting(probe.Listed()...),
 		Outcome: outcome.PerVariant{

@@ -34,7 +34,7 @@ func bare() probe.Calls {
 var Connections = []Expectation{
 	{
 		ID: "MTLS-005", Title: "All HTTP versions enforce", Clauses: []string{"3.2"},
-		Source: "RFC 9113; CVE-2026-53622", Level: MUST,
+		Source: "RFC 9113; CVE-2026-53622", Level: MUST, Tier: Core,
 		Rule:     Says("Every version of HTTP that is offered gives each client the same answer: none refused, enrolled served, unenrolled 403."),
 		Stimulus: bare().And(probe.Presenting(probe.Enrolled(), probe.Unenrolled())).Each(probe.Versions()...),
 		Outcome: outcome.WhereOffered{Outcome: each(probe.Versions(), map[string]Outcome{
@@ -44,7 +44,7 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-006", Title: "Proof of possession", Clauses: []string{"3.3", "3.5"},
-		Source: "RFC 8446 section 4.4.3; RFC 9440 section 4", Level: MUST,
+		Source: "RFC 8446 section 4.4.3; RFC 9440 section 4", Level: MUST, Tier: Core,
 		Rule: Says("The enrolled certificate, which is public, is nothing without its key: in TLS the handshake fails, in a header field it is passed over."),
 		Stimulus: probe.Presenting(probe.NotHolder()).Over(versions).
 			And(probe.NoCredential(MTLS).Each(probe.ClaimCertificate()...)).
@@ -63,7 +63,7 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
-		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST,
+		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST, Tier: Core,
 		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over TLS 1.2 and 1.3, and he gets no second handshake."),
 		Stimulus: probe.Steady{}, Outcome: outcome.OneHandshake{Calls: outcome.Forbidden()},
 	},
@@ -93,13 +93,13 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-013", Title: "Odd SNI", Clauses: []string{"3.2"},
-		Source: "RFC 6066 section 3; CVE-2026-53622; rulings A-34, LAB-5", Level: MUST,
+		Source: "RFC 6066 section 3; CVE-2026-53622; rulings A-34, LAB-5", Level: MUST, Tier: Core,
 		Rule:     Says("A call without a certificate is refused whether SNI is absent, in upper case, an address or nobody's."),
 		Stimulus: bare().Each(probe.Names()...), Outcome: outcome.Unauthenticated().Or(421).OrInTLS(),
 	},
 	{
 		ID: "MTLS-014", Title: "ClientHello in pieces", Clauses: []string{"3.2"},
-		Source: "CVE-2026-32305; RFC 8446 section 5.1", Level: MUST,
+		Source: "CVE-2026-32305; RFC 8446 section 5.1", Level: MUST, Tier: Core,
 		Rule:     Says("A ClientHello in several segments or records changes nothing: none refused, enrolled served."),
 		Stimulus: bare().And(probe.Presenting(probe.Enrolled())).Each(probe.Pieces()...),
 		Outcome: each(probe.Pieces(), map[string]Outcome{
@@ -116,20 +116,20 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-016", Title: "Identities kept apart", Clauses: []string{"3.4"},
-		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST,
+		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("Of 200 calls of two clients at once, on connections that are kept, each is answered as its own client's."),
 		Stimulus: probe.Interleaving(50),
 		Outcome:  outcome.PerVariant{probe.Enrolled().Name: outcome.Accepted(), probe.Unenrolled().Name: outcome.Forbidden()},
 	},
 	{
 		ID: "MTLS-017", Title: "Plain HTTP at the port of TLS", Clauses: []string{"3.2", "3.5"},
-		Source: "ASVS 12.2.1; LAB-3", Level: MUST,
+		Source: "ASVS 12.2.1; LAB-3", Level: MUST, Tier: Core,
 		Rule:     Says("A call in the clear to the port of TLS is answered 400, or the connection is closed."),
 		Stimulus: bare().Each(probe.Cleartext()), Outcome: outcome.InTLS().Or(400),
 	},
 	{
 		ID: "MTLS-018", Title: "Forged PROXY header", Clauses: []string{"3.5"},
-		Source: "HAProxy PROXY protocol section 2.2.6; ASVS 4.1.3", Level: MUST,
+		Source: "HAProxy PROXY protocol section 2.2.6; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("A header of the PROXY protocol before the handshake gives nobody another identity: it is refused, or passed over."),
 		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled())).Each(probe.Prefaces()...), Outcome: outcome.Rejected(),
 	},
@@ -151,7 +151,7 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-021", Title: "Untrusted is not unenrolled", Clauses: []string{"3.3", "3.5"},
-		Source: "ASVS 12.1.3; rulings A-04", Level: MUST,
+		Source: "ASVS 12.1.3; rulings A-04", Level: MUST, Tier: Core,
 		Rule:     Says("Certificates of an untrusted authority are refused alike, whether their name is on the list or not: a 403 would say that the chain was believed."),
 		Stimulus: probe.Presenting(probe.Untrusted(), probe.UntrustedUnenrolled()), Outcome: outcome.Same{Each: outcome.Unauthenticated()},
 	},

@@ -17,7 +17,7 @@ var versions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.Ver
 var Expectations = []Expectation{
 	{
 		ID: "MTLS-001", Title: "No client certificate", Clauses: []string{"3.2", "4.7", "8.3"},
-		Source: "RFC 8446 section 4.4.2.4; RFC 9110 section 15.5.2; rulings A-01, A-02", Level: MUST,
+		Source: "RFC 8446 section 4.4.2.4; RFC 9110 section 15.5.2; rulings A-01, A-02", Level: MUST, Tier: Core,
 		Rule:     Says("A call without a client certificate is answered 401, or as the profile declares."),
 		Stimulus: probe.NoCredential(MTLS), Outcome: outcome.Unauthenticated(),
 	},
@@ -29,13 +29,13 @@ var Expectations = []Expectation{
 	},
 	{
 		ID: "MTLS-003", Title: "Verified but not enrolled", Clauses: []string{"4.8"},
-		Source: "RFC 9110 section 15.5.4; rulings A-07", Level: MUST,
+		Source: "RFC 9110 section 15.5.4; rulings A-07", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate that verifies, of a client who is not enrolled, is answered 403."),
 		Stimulus: probe.Presenting(probe.Unenrolled()), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "MTLS-004", Title: "Both TLS versions enforce", Clauses: []string{"3.2"},
-		Source: "RFC 8446 section 4.4.2; RFC 5246 section 7.4.6", Level: MUST,
+		Source: "RFC 8446 section 4.4.2; RFC 5246 section 7.4.6", Level: MUST, Tier: Core,
 		Rule:     Says("TLS 1.2 and TLS 1.3 give each client the same answer: none refused, enrolled served, unenrolled 403."),
 		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Enrolled(), probe.Unenrolled())).Over(versions),
 		Outcome: outcome.PerVariant{
@@ -51,13 +51,13 @@ var Expectations = []Expectation{
 var Chains = []Expectation{
 	{
 		ID: "CHN-001", Title: "Untrusted authority", Clauses: []string{"3.3", "3.5"},
-		Source: "RFC 5280 section 6.1", Level: MUST,
+		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate of an authority the ingress does not trust is refused."),
 		Stimulus: probe.Presenting(probe.Untrusted()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-002", Title: "Self-signed leaf", Clauses: []string{"3.3"},
-		Source: "RFC 5280 section 6.1", Level: MUST,
+		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
 		Rule:     Says("A self-signed certificate is refused."),
 		Stimulus: probe.Presenting(probe.SelfSigned()), Outcome: outcome.Unauthenticated(),
 	},

@@ -17,7 +17,7 @@ var Carriage = []Expectation{
 	},
 	{
 		ID: "BRR-004", Title: "Empty bearer", Clauses: []string{"4.4"},
-		Source: "RFC 6750 section 3.1; rulings A-08", Level: MUST,
+		Source: "RFC 6750 section 3.1; rulings A-08", Level: MUST, Tier: Core,
 		Rule:     Says("Bearer with no token after it is answered 401 (400 is tolerated)."),
 		Stimulus: probe.Carried(probe.EmptyBearers()...), Outcome: outcome.Unauthenticated().Or(400),
 	},
@@ -25,25 +25,25 @@ var Carriage = []Expectation{
 		ID: "BRR-005", Title: "Junk around the token", Clauses: []string{"4.4"},
 		Source: "RFC 6750 section 2.1; rulings A-08", Level: SHOULD,
 		Rule:     Says("A valid token in quotes, or with anything before or behind it, is answered 401 (400 is tolerated)."),
-		Stimulus: probe.Carried(probe.Junk()...), Outcome: outcome.Unauthenticated().Or(400),
+		Stimulus: probe.Carried(probe.Junk()...), Outcome: outcome.Unauthenticated().Genuine().Or(400),
 	},
 	{
 		ID: "BRR-006", Title: "Duplicate Authorization", Clauses: []string{"4.4"},
 		Source: "RFC 9110 section 5.3; RFC 6750 section 2; rulings A-08, A-33", Level: SHOULD,
 		Rule:     Says("Two lines of Authorization, one valid and one not, are answered 401 or 400, whatever their order; at least the same for both."),
-		Stimulus: probe.Carried(probe.TwoLines()...).Writing(), Outcome: outcome.Consistent{Refused: outcome.Unauthenticated().Or(400)},
+		Stimulus: probe.Carried(probe.TwoLines()...).Writing(), Outcome: outcome.Consistent{Refused: outcome.Unauthenticated().Genuine().Or(400)},
 	},
 	{
 		ID: "BRR-007", Title: "Token in the query", Clauses: []string{"4.3", "4.4"},
 		Source: "RFC 6750 section 2.3; RFC 9700 section 4.3.2", Level: SHOULD,
 		Rule:     Says("A valid token in the query, and none in Authorization, is answered 401."),
-		Stimulus: probe.Carried(probe.InQuery()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Carried(probe.InQuery()...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "BRR-008", Title: "Token in the body", Clauses: []string{"4.3", "4.4"},
 		Source: "RFC 6750 section 2.2", Level: SHOULD,
 		Rule:     Says("A valid token in a form or in JSON, and none in Authorization, is answered 401 (400, 415 and 422 are tolerated)."),
-		Stimulus: probe.Carried(probe.InBody()...), Outcome: outcome.Unauthenticated().Or(400, 415, 422),
+		Stimulus: probe.Carried(probe.InBody()...), Outcome: outcome.Unauthenticated().Genuine().Or(400, 415, 422),
 	},
 	{
 		ID: "BRR-009", Title: "Token in other carriers", Clauses: []string{"4.3", "4.4"},
@@ -59,7 +59,7 @@ var Carriage = []Expectation{
 		Outcome: outcome.PerVariant{
 			probe.BesideQuery: outcome.Accepted().Or(400),
 			probe.BesideBody:  outcome.Accepted().Or(400, 415, 422),
-			probe.WorseQuery:  outcome.Unauthenticated().Or(400),
+			probe.WorseQuery:  outcome.Unauthenticated().Genuine().Or(400),
 		},
 	},
 	{
@@ -84,7 +84,7 @@ var Carriage = []Expectation{
 	},
 	{
 		ID: "BRR-015", Title: "No cached bypass", Clauses: []string{"4.4"},
-		Source: "RFC 9111 section 3.5; RFC 6750 section 5.3", Level: MUST,
+		Source: "RFC 9111 section 3.5; RFC 6750 section 5.3", Level: MUST, Tier: Core,
 		Rule:     Says("A URL that was served to a token is answered 401 without one, whatever Accept and the spelling of the host; no answer comes from a cache."),
 		Stimulus: probe.Again(),
 		Outcome: outcome.PerVariant{
@@ -98,7 +98,7 @@ var Carriage = []Expectation{
 		ID: "BRR-016", Title: "Control bytes in the credential", Clauses: []string{"4.4"},
 		Source: "RFC 9110 section 5.5; rulings A-08", Level: MUST,
 		Rule:     Says("A valid token with CR, LF, NUL or a byte beyond ASCII in it or behind it is answered 400 or 401."),
-		Stimulus: probe.Carried(probe.ControlBytes()...), Outcome: outcome.Unauthenticated().Or(400),
+		Stimulus: probe.Carried(probe.ControlBytes()...), Outcome: outcome.Unauthenticated().Genuine().Or(400),
 	},
 	{
 		ID: "BRR-017", Title: "Oversize credential", Clauses: []string{"4.4"},
@@ -118,9 +118,9 @@ var Carriage = []Expectation{
 func elsewhere() outcome.PerVariant {
 	wanted := outcome.PerVariant{}
 	for _, c := range probe.OtherCarriers() {
-		wanted[c.Name] = outcome.Unauthenticated()
+		wanted[c.Name] = outcome.Unauthenticated().Genuine()
 	}
-	wanted[probe.Userinfo] = outcome.Unauthenticated().Or(400)
+	wanted[probe.Userinfo] = outcome.Unauthenticated().Or(400).Genuine()
 	return wanted
 }
 

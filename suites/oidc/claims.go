@@ -16,13 +16,13 @@ var Contents = []Expectation{
 		ID: "CLM-002", Title: "exp as a string", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.4", Level: SHOULD,
 		Rule:     Says("A correctly signed token whose exp is a string is answered 401."),
-		Stimulus: probe.Bearer(token.ExpiringInWords()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.ExpiringInWords()), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "CLM-003", Title: "exp of another type", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.4; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("A correctly signed token whose exp is null, a boolean, an array or an object is answered 401 and breaks nothing."),
-		Stimulus: probe.Bearer(token.Mistyped()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.Mistyped()...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "CLM-004", Title: "exp without bounds", Clauses: []string{"4.4"},
@@ -42,7 +42,7 @@ var Contents = []Expectation{
 		ID: "CLM-007", Title: "nbf of another type", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.5", Level: SHOULD,
 		Rule:     Says("A correctly signed token whose nbf is a string, null or an object is answered 401 and breaks nothing."),
-		Stimulus: probe.Bearer(token.MistypedNotBefore()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.MistypedNotBefore()...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "CLM-008", Title: "iat in the future", Clauses: []string{"4.4"},
@@ -104,7 +104,7 @@ var Contents = []Expectation{
 		ID: "CLM-018", Title: "sub absent or empty", Clauses: []string{"4.4"},
 		Source: "RFC 9068 section 2.2", Level: SHOULD,
 		Rule:     Says("A correctly signed token without a subject is answered 401 where access tokens are of RFC 9068."),
-		Stimulus: probe.Bearer(token.Nobodies()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.Nobodies()...), Outcome: outcome.Unauthenticated().Genuine(),
 		Unless: untyped,
 	},
 	{
@@ -138,7 +138,7 @@ var Contents = []Expectation{
 	},
 	{
 		ID: "CLM-023", Title: "Sender-constrained token", Clauses: []string{"4.4"},
-		Source: "RFC 8705 section 3; ASVS 10.3.5", Level: SHOULD,
+		Source: "RFC 8705 section 3; ASVS 10.3.5", Level: MUST,
 		Rule:     Says("A token bound to a client certificate, sent without it, is answered 401."),
 		Stimulus: probe.Bearer(token.Bound()), Outcome: outcome.Unauthenticated().NotingError(),
 		Unless: func(p Profile) string {

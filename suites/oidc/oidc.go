@@ -15,7 +15,7 @@ import (
 var Expectations = []Expectation{
 	{
 		ID: "OIDC-001", Title: "Valid token accepted on inference", Clauses: []string{"4.2", "4.3", "8.2"},
-		Source: "RFC 6750 section 2.1", Level: MUST,
+		Source: "RFC 6750 section 2.1", Level: MUST, Tier: Core,
 		Rule:     Says("A token of the trusted issuer, sent as a bearer, is answered 200 by the inference endpoint."),
 		Stimulus: probe.ValidToken().On("inference").Accepted(), Outcome: outcome.Accepted(),
 	},
@@ -27,67 +27,67 @@ var Expectations = []Expectation{
 	},
 	{
 		ID: "OIDC-003", Title: "Valid token accepted on review", Clauses: []string{"G.2", "4.2"},
-		Source: "RFC 6750 section 2.1", Level: MUST,
+		Source: "RFC 6750 section 2.1", Level: MUST, Tier: Core,
 		Rule:     Says("The same token is answered 200 by the review endpoint and each of its declared sub-paths."),
 		Stimulus: probe.ValidToken().On("review", "review item").Accepted(), Outcome: outcome.Accepted(),
 	},
 	{
 		ID: "OIDC-004", Title: "No credentials", Clauses: []string{"G.2", "4.4"},
-		Source: "RFC 9110 section 15.5.2; RFC 6750 sections 3 and 3.1", Level: MUST,
+		Source: "RFC 9110 section 15.5.2; RFC 6750 sections 3 and 3.1", Level: MUST, Tier: Core,
 		Rule:     Says("A call without credentials is answered 401 with a Bearer challenge."),
 		Stimulus: probe.NoCredential(OIDC), Outcome: outcome.Unauthenticated().Challenged().NotingError(),
 	},
 	{
 		ID: "OIDC-005", Title: "Expired token", Clauses: []string{"4.4"},
-		Source: "RFC 7519 section 4.1.4; RFC 6750 section 3.1", Level: MUST,
+		Source: "RFC 7519 section 4.1.4; RFC 6750 section 3.1", Level: MUST, Tier: Core,
 		Rule:     Says("A token that was valid until ten minutes ago is answered 401."),
 		Stimulus: probe.Bearer(token.Expired(10 * time.Minute)), Outcome: outcome.Unauthenticated().NotingError(),
 	},
 	{
 		ID: "OIDC-006", Title: "Signature bit flipped", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 5.2", Level: MUST,
+		Source: "RFC 7515 section 5.2", Level: MUST, Tier: Core,
 		Rule:     Says("A token with one bit flipped in the middle of its signature is answered 401."),
 		Stimulus: probe.Bearer(token.FlippedBit()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-007", Title: "Payload tampered", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 5.2", Level: MUST,
+		Source: "RFC 7515 section 5.2", Level: MUST, Tier: Core,
 		Rule:     Says("A token whose subject was changed after signing is answered 401."),
 		Stimulus: probe.Bearer(token.OtherPayload()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-008", Title: "Protected header tampered", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 5.2", Level: MUST,
+		Source: "RFC 7515 section 5.2", Level: MUST, Tier: Core,
 		Rule:     Says("A token whose protected header was given a member after signing is answered 401."),
 		Stimulus: probe.Bearer(token.OtherHeader()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-009", Title: "Signature stripped", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 7.1", Level: MUST,
+		Source: "RFC 7515 section 7.1", Level: MUST, Tier: Core,
 		Rule:     Says("A token without its signature, with and without the last dot, is answered 401."),
 		Stimulus: probe.Bearer(token.Stripped()...), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-010", Title: "Wrong segment count", Clauses: []string{"4.4"},
-		Source: "RFC 7515 sections 5.2 and 7.1", Level: MUST,
+		Source: "RFC 7515 sections 5.2 and 7.1", Level: MUST, Tier: Core,
 		Rule:     Says("A token of one, two, four or five segments, or with empty ones, is answered 401 (400 is tolerated) and breaks nothing."),
 		Stimulus: probe.Bearer(token.Miscounted()...), Outcome: outcome.Unauthenticated().Or(400),
 	},
 	{
 		ID: "OIDC-011", Title: "Unknown key, unknown kid", Clauses: []string{"4.2", "4.4"},
-		Source: "RFC 7515 section 5.2; RFC 8725 section 3.8", Level: MUST,
+		Source: "RFC 7515 section 5.2; RFC 8725 section 3.8", Level: MUST, Tier: Core,
 		Rule:     Says("A token with the right claims, signed by a key nobody trusts under a new kid, is answered 401."),
 		Stimulus: probe.Bearer(token.UnknownKey()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-012", Title: "Unknown key, known kid", Clauses: []string{"4.2", "4.4"},
-		Source: "RFC 7515 sections 4.1.4 and 5.2", Level: MUST,
+		Source: "RFC 7515 sections 4.1.4 and 5.2", Level: MUST, Tier: Core,
 		Rule:     Says("A token signed by a key nobody trusts, under a kid that the JWKS holds, is answered 401."),
 		Stimulus: probe.Bearer(token.StolenKid()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-013", Title: "Garbage bearer", Clauses: []string{"4.4"},
-		Source: "RFC 6750 section 3.1; ASVS 16.5.3", Level: MUST,
+		Source: "RFC 6750 section 3.1; ASVS 16.5.3", Level: MUST, Tier: Core,
 		Rule:     Says("A bearer that is no token at all is answered 401 and breaks nothing."),
 		Stimulus: probe.Bearer(token.Garbage()...), Outcome: outcome.Unauthenticated(),
 	},
@@ -99,13 +99,13 @@ var Expectations = []Expectation{
 	},
 	{
 		ID: "OIDC-015", Title: "Truncated signature", Clauses: []string{"4.4"},
-		Source: "RFC 7518 sections 3.3 and 3.4", Level: MUST,
+		Source: "RFC 7518 sections 3.3 and 3.4", Level: MUST, Tier: Core,
 		Rule:     Says("A token whose signature lost four characters at either end is answered 401."),
 		Stimulus: probe.Bearer(token.Truncated()...), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "OIDC-021", Title: "Verdict independence", Clauses: []string{"4.3", "4.4"},
-		Source: "ASVS 16.5.3", Level: MUST,
+		Source: "ASVS 16.5.3", Level: MUST, Tier: Core,
 		Rule:     Says("On one connection, valid and tampered tokens in turn are answered 200, 401, 200, 401."),
 		Stimulus: probe.InTurn(token.Sound(), token.OtherPayload(), token.Sound(), token.OtherPayload()),
 		Outcome: outcome.PerVariant{
@@ -115,7 +115,7 @@ var Expectations = []Expectation{
 	},
 	{
 		ID: "OIDC-023", Title: "API does not redirect", Clauses: []string{"4.4"},
-		Source: "RFC 6750 section 3", Level: MUST,
+		Source: "RFC 6750 section 3", Level: MUST, Tier: Core,
 		Rule:     Says("A call without credentials that would take HTML is answered 401, not with a way to a login page."),
 		Stimulus: probe.NoCredential(OIDC).With("Accept", "text/html"), Outcome: outcome.Unauthenticated(),
 	},
@@ -132,19 +132,19 @@ var Expectations = []Expectation{
 var Signatures = []Expectation{
 	{
 		ID: "JOSE-001", Title: "alg none, empty signature", Clauses: []string{"4.4"},
-		Source: "RFC 7518 section 3.6; RFC 8725 sections 3.1 and 3.2; CVE-2015-9235", Level: MUST,
+		Source: "RFC 7518 section 3.6; RFC 8725 sections 3.1 and 3.2; CVE-2015-9235", Level: MUST, Tier: Core,
 		Rule:     Says("An unsigned token of alg none with otherwise right claims is answered 401."),
 		Stimulus: probe.Bearer(token.Unsigned("none")), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "JOSE-002", Title: "alg none in other spellings", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 4.1.1", Level: MUST,
+		Source: "RFC 7515 section 4.1.1", Level: MUST, Tier: Core,
 		Rule:     Says("An unsigned token whose alg is none in another spelling is answered 401 and breaks nothing."),
 		Stimulus: probe.Bearer(token.NoneSpellings()...), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "JOSE-003", Title: "alg none with a signature", Clauses: []string{"4.4"},
-		Source: "RFC 7518 section 3.6", Level: MUST,
+		Source: "RFC 7518 section 3.6", Level: MUST, Tier: Core,
 		Rule:     Says("A token of alg none that keeps its original signature is answered 401."),
 		Stimulus: probe.Bearer(token.NoneSigned()), Outcome: outcome.Unauthenticated(),
 	},
@@ -156,7 +156,7 @@ var Signatures = []Expectation{
 	},
 	{
 		ID: "JOSE-007", Title: "Embedded key", Clauses: []string{"4.4"},
-		Source: "RFC 7515 section 4.1.3; CVE-2018-0114", Level: MUST,
+		Source: "RFC 7515 section 4.1.3; CVE-2018-0114", Level: MUST, Tier: Core,
 		Rule:     Says("A token that brings its own key in the header's jwk is answered 401, whatever its kid."),
 		Stimulus: probe.Bearer(token.EmbeddedKey()...), Outcome: outcome.Unauthenticated(),
 	},
@@ -168,7 +168,7 @@ var Claims = []Expectation{
 		ID: "CLM-001", Title: "exp absent", Clauses: []string{"4.4"},
 		Source: "RFC 9068 sections 2.2 and 4; rulings A-10", Level: SHOULD,
 		Rule:     Says("A correctly signed token without exp is answered 401."),
-		Stimulus: probe.Bearer(token.Without("exp")), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.Without("exp")), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "CLM-006", Title: "nbf in the future", Clauses: []string{"4.4"},
@@ -205,22 +205,22 @@ func undeclared(claim, declared string) string {
 var Carriers = []Expectation{
 	{
 		ID: "BRR-002", Title: "Missing scheme", Clauses: []string{"4.3"},
-		Source: "RFC 6750 section 2.1", Level: MUST,
+		Source: "RFC 6750 section 2.1", Level: MUST, Tier: Core,
 		Rule: Says("A valid token in Authorization without a scheme is answered 401."),
 		Stimulus: probe.Authorization(map[string]func(string) string{
 			"valid token without a scheme": func(t string) string { return t },
 		}),
-		Outcome: outcome.Unauthenticated(),
+		Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "BRR-003", Title: "Wrong scheme", Clauses: []string{"4.3"},
-		Source: "RFC 6750 section 2.1", Level: MUST,
+		Source: "RFC 6750 section 2.1", Level: MUST, Tier: Core,
 		Rule:     Says("A valid token under another scheme than Bearer is answered 401."),
-		Stimulus: probe.Schemes("Basic", "Token", "JWT", "DPoP", "Negotiate"), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Schemes("Basic", "Token", "JWT", "DPoP", "Negotiate"), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "BRR-012", Title: "Challenge on every 401", Clauses: []string{"4.4"},
-		Source: "RFC 9110 section 15.5.2; RFC 6750 section 3; rulings A-05", Level: MUST,
+		Source: "RFC 9110 section 15.5.2; RFC 6750 section 3; rulings A-05", Level: MUST, Tier: Core,
 		Rule:     Says("Every kind of 401 in oidc mode carries a Bearer challenge."),
 		Stimulus: probe.NoCredential(OIDC).And(probe.Bearer(token.Expired(10*time.Minute), token.OtherPayload(), token.UnknownKey()), probe.Bearer(token.Garbage()...), probe.Schemes("Basic")),
 		Outcome:  outcome.Unauthenticated().Challenged(),

@@ -20,7 +20,7 @@ var Tokens = []Expectation{
 		ID: "OIDC-017", Title: "JWS in JSON", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 1; Wycheproof, valid JSON serialization", Level: MUST,
 		Rule:     Says("A valid token in a JSON serialization of JWS is answered 401 (400 is tolerated): a JWT is compact."),
-		Stimulus: probe.Bearer(token.JSONSerialized()...), Outcome: outcome.Unauthenticated().Or(400),
+		Stimulus: probe.Bearer(token.JSONSerialized()...), Outcome: outcome.Unauthenticated().Genuine().Or(400),
 	},
 	{
 		ID: "OIDC-019", Title: "ECDSA signatures of zero and order", Clauses: []string{"4.4"},
@@ -32,7 +32,7 @@ var Tokens = []Expectation{
 		ID: "OIDC-020", Title: "ECDSA signature in another form", Clauses: []string{"4.4"},
 		Source: "RFC 7518 section 3.4; Wycheproof json_web_signature tcId 379 to 385", Level: MUST,
 		Rule:     Says("A right ECDSA signature in DER, or of any length but the curve's, is answered 401."),
-		Stimulus: probe.Bearer(token.Malformed()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Bearer(token.Malformed()...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "OIDC-022", Title: "Concurrent verdicts kept apart", Clauses: []string{"4.3", "4.4"},

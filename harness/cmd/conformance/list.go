@@ -17,19 +17,23 @@ import (
 func listCommand() *cobra.Command {
 	var asJSON bool
 	var only []string
+	var tier string
 	c := &cobra.Command{
 		Use: "list", Short: "list the expectations", Args: none,
-		Example: "  conformance list --only identity\n  conformance list --json",
+		Example: "  conformance list --only identity\n  conformance list --tier core\n  conformance list --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			selected, err := choose(suites.All(), only)
 			if err != nil {
+				return usage{err}
+			}
+			if selected, err = ofTier(selected, tier); err != nil {
 				return usage{err}
 			}
 			if asJSON {
 				return tellJSON(c, map[string]any{"expectations": entries(selected), "digest": suites.CatalogueDigest()})
 			}
 			for _, x := range selected {
-				if err := tell(c, fmt.Sprintf("%-9s %-6s %-13s %s", x.ID, x.Level, x.Stimulus.Effect(), x.Rule.Text)); err != nil {
+				if err := tell(c, fmt.Sprintf("%-9s %-6s %-8s %-13s %s", x.ID, x.Level, x.Tiered(), x.Stimulus.Effect(), x.Rule.Text)); err != nil {
 					return err
 				}
 			}
@@ -38,8 +42,19 @@ func listCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "every field, as JSON")
 	c.Flags().StringSliceVar(&only, "only", nil, "only these: IDs, areas, chapters, levels or effects")
-	complete(c, map[string]completion{"only": labelled})
+	c.Flags().StringVar(&tier, "tier", "", "only those of a tier: core, extended")
+	complete(c, map[string]completion{"only": labelled, "tier": oneOf(words(harness.Tiers)...)})
 	return c
+}
+
+// ofTier are the expectations of a tier; an empty one is any.
+func ofTier(all []harness.Expectation, tier string) ([]harness.Expectation, error) {
+	if tier != "" && !slices.Contains(harness.Tiers, harness.Tier(tier)) {
+		return nil, fmt.Errorf("--tier %q: want %s", tier, strings.Join(words(harness.Tiers), " or "))
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(x harness.Expectation) bool {
+		return tier != "" && x.Tiered() != harness.Tier(tier)
+	}), nil
 }
 
 func entries(selected []harness.Expectation) []suites.Entry {
@@ -89,7 +104,7 @@ func explain(x harness.Expectation) string {
 		line("clause", text)
 	}
 	line("source", e.Source)
-	line("level", fmt.Sprintf("%s, effect %s", e.Level, e.Effect))
+	line("level", fmt.Sprintf("%s, %s, effect %s", e.Level, e.Tier, e.Effect))
 	line("stimulus", e.Stimulus)
 	line("outcome", e.Outcome)
 	line("needs", orNothing(join(e.Needs)))
@@ -139,13 +154,16 @@ func clause(id string) string {
 	return id
 }
 
-func join[T ~string](list []T) string {
-	var words []string
+// words are names as text.
+func words[T ~string](list []T) []string {
+	var texts []string
 	for _, w := range list {
-		words = append(words, string(w))
+		texts = append(texts, string(w))
 	}
-	return strings.Join(words, ", ")
+	return texts
 }
+
+func join[T ~string](list []T) string { return strings.Join(words(list), ", ") }
 
 func orNothing(s string) string {
 	if s == "" {
