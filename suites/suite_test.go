@@ -254,7 +254,10 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 	record := signoff.Conclude(in)
 	files, err := report.Files(record)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(signoff.Publish(suite.settings.Out, files, &suite.redactor)).To(Succeed())
+	if err := signoff.Publish(suite.settings.Out, files, &suite.redactor); err != nil {
+		_, unmarked := signoff.Outdate(suite.settings.Out, record.Run, suite.redactor.Redact(err.Error()))
+		Fail(suite.redactor.Redact(errors.Join(err, unmarked).Error()))
+	}
 	fmt.Printf("\n%ssign-off: %s\n", report.Console(record, false), filepath.Join(suite.settings.Out, "signoff.html"))
 	Expect(record.ExitStatusIf(rehearsalAsked())).To(BeZero(), "%s: conformance run gives this exit status, and so a run that is not green here is none", record.Verdict)
 })

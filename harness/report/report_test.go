@@ -531,3 +531,13 @@ func TestARehearsalSaysPassNowhere(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryFileNamesItsRun: a file that is found alone can be told from another run's.
+func TestEveryFileNamesItsRun(t *testing.T) {
+	r := sample()
+	for name, text := range files(t, r) {
+		if !strings.Contains(string(text), r.Run) {
+			t.Errorf("%s does not say that it is of run %s", name, r.Run)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const MaxRecord = 64 << 20
 // it was read from too.
 func Load(path string) (Record, []byte, error) {
 	path = recordAt(path)
-	data, err := bounded(path)
+	data, err := whole(path)
 	if err != nil {
 		return Record{}, nil, err
 	}
@@ -30,7 +30,7 @@ func Load(path string) (Record, []byte, error) {
 // beside it unless it is named. Neither is believed yet: Verify reads them.
 func LoadSigned(path, envelope string) (record, signed []byte, err error) {
 	path = recordAt(path)
-	if record, err = bounded(path); err != nil {
+	if record, err = whole(path); err != nil {
 		return nil, nil, err
 	}
 	if envelope == "" {
@@ -40,6 +40,20 @@ func LoadSigned(path, envelope string) (record, signed []byte, err error) {
 		return nil, nil, fmt.Errorf("%w; conformance sign writes the signature", err)
 	}
 	return record, signed, nil
+}
+
+// whole reads a record, and makes sure that what was published with it is of one run.
+func whole(path string) ([]byte, error) {
+	dir := filepath.Dir(path)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	defer share(filepath.Dir(dir))()
+	data, err := bounded(path)
+	if err != nil || filepath.Base(path) != RecordName {
+		return data, err
+	}
+	return data, Whole(dir)
 }
 
 // recordAt is the record's file, whether it or its directory was given.

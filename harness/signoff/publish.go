@@ -1,6 +1,7 @@
 package signoff
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // RecordName is the name of the record's own file.
@@ -30,25 +32,29 @@ func Writable(dir string) error {
 	return os.RemoveAll(stage)
 }
 
+// staging begins the name of a directory that a set is written into, first.
+const staging = ".publishing-"
+
 // stageIn makes a directory inside dir, and so on its file system.
 func stageIn(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", Unwritten{fmt.Errorf("making the sign-off directory: %w; choose another with --out", err)}
 	}
-	stage, err := os.MkdirTemp(dir, ".publishing-")
+	stage, err := os.MkdirTemp(dir, staging)
 	if err != nil {
 		return "", Unwritten{fmt.Errorf("writing to the sign-off directory: %w; make it writable or choose another with --out", err)}
 	}
 	return stage, nil
 }
 
-// Publish puts files into dir, by name, as one set: all are scanned for
-// secrets, and what else stands in dir with them, then all are written aside,
-// then each is renamed into place, the record last. An error, a Leak among them,
-// leaves an earlier sign-off as it was. A nil redactor knows no secrets.
-func Publish(dir string, files map[string][]byte, redactor *Redactor) (err error) {
-	names := ordered(files)
-	for _, name := range names {
+// Publish puts files into dir, by name, as one set with a manifest that lists it. All
+// are scanned for secrets, and what else stands in dir with them. Then the set is
+// written aside, and the directory is exchanged for it in one step; where that cannot
+// be, each file is renamed, the manifest last, and whoever reads in between is told
+// of a mix. An error, a Leak among them, leaves an earlier sign-off as it was. One
+// process publishes at a time. A nil redactor knows no secrets.
+func Publish(dir string, files map[string][]byte, redactor *Redactor) error {
+	for _, name := range ordered(files) {
 		if filepath.Base(name) != name {
 			return fmt.Errorf("publishing %q: not a plain file name", name)
 		}
@@ -59,22 +65,67 @@ func Publish(dir string, files map[string][]byte, redactor *Redactor) (err error
 			return err
 		}
 	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	unlock, err := lock(filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return Unwritten{fmt.Errorf("publishing into %s: %w", dir, err)}
+	}
+	defer unlock()
+	return publishAlone(dir, files, redactor)
+}
+
+// publishAlone is Publish, alone in the directory.
+func publishAlone(dir string, files map[string][]byte, redactor *Redactor) error {
+	err := sweepStages(dir)
+	if err != nil {
+		return err
+	}
+	set, dropped, err := manifested(dir, files)
+	if err != nil {
+		return err
+	}
 	if redactor != nil {
-		if err := redactor.scanDirectory(dir, names); err != nil {
+		if err := redactor.scanDirectory(dir, append(ordered(set), dropped...)); err != nil {
 			return err
 		}
 	}
+	if err = exchange(dir, set, dropped); !errors.Is(err, errInPlace) {
+		return err
+	}
+	return inPlace(dir, set, dropped)
+}
+
+// inPlace writes a set aside and renames each of its files, the record and the
+// manifest last.
+func inPlace(dir string, set map[string][]byte, dropped []string) (err error) {
 	stage, err := stageIn(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-	for _, name := range names {
-		if err := write(filepath.Join(stage, name), files[name]); err != nil {
+	if err := writeAll(stage, set); err != nil {
+		return err
+	}
+	if err := swap(dir, stage, ordered(set)); err != nil {
+		return err
+	}
+	for _, name := range dropped {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Unwritten{fmt.Errorf("removing %s of the earlier sign-off: %w", name, err)}
+		}
+	}
+	return nil
+}
+
+func writeAll(stage string, set map[string][]byte) error {
+	for _, name := range ordered(set) {
+		if err := write(filepath.Join(stage, name), set[name]); err != nil {
 			return Unwritten{fmt.Errorf("writing %s: %w; the earlier sign-off is untouched: make room there, or choose another directory with --out", name, err)}
 		}
 	}
-	return swap(dir, stage, names)
+	return nil
 }
 
 // scanDirectory scans every file in dir and below, but for those that are about
@@ -107,13 +158,12 @@ func (r *Redactor) scanFile(name, path string) error {
 	return r.ScanReader(name, f)
 }
 
-// ordered lists the names, sorted, the record last.
+// ordered lists the names, sorted, the record and then the manifest last.
 func ordered(files map[string][]byte) []string {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(name string) bool { return name == RecordName })
-	if _, ok := files[RecordName]; ok {
-		names = append(names, RecordName)
-	}
-	return names
+	rank := func(name string) int { return slices.Index([]string{RecordName, ManifestName}, name) }
+	return slices.SortedFunc(maps.Keys(files), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+	})
 }
 
 func write(path string, data []byte) error {

@@ -17,15 +17,18 @@ func set(text string) map[string][]byte {
 	return map[string][]byte{"signoff.json": []byte(text), "signoff.md": []byte(text), "junit.xml": []byte(text)}
 }
 
-// holds requires dir to hold exactly a set of that text.
+// holds requires dir to hold exactly a set of that text, and its manifest.
 func holds(t *testing.T, dir, text string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(set("")) {
-		t.Errorf("%d entries in %s; want %d", len(entries), dir, len(set("")))
+	if len(entries) != len(set(""))+1 {
+		t.Errorf("%d entries in %s; want %d", len(entries), dir, len(set(""))+1)
+	}
+	if err := Whole(dir); err != nil {
+		t.Error(err)
 	}
 	for name := range set("") {
 		if data, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(data) != text {

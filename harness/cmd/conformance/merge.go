@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -57,13 +56,9 @@ func someParts(c *cobra.Command, args []string) error {
 func readParts(dirs []string) ([]signoff.Record, error) {
 	var parts []signoff.Record
 	for _, dir := range dirs {
-		data, err := os.ReadFile(filepath.Join(dir, signoff.RecordName))
+		part, _, err := signoff.Load(filepath.Join(dir, signoff.RecordName))
 		if err != nil {
-			return nil, fmt.Errorf("reading a part: %w; give the directories that run --shard wrote", err)
-		}
-		part, err := signoff.Read(data)
-		if err != nil {
-			return nil, fmt.Errorf("reading the part in %s: %w", dir, err)
+			return nil, fmt.Errorf("reading the part in %s: %w; give the directories that run --shard wrote", dir, err)
 		}
 		parts = append(parts, part)
 	}

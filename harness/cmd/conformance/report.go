@@ -65,6 +65,9 @@ func publishReport(c *cobra.Command, record, out string, chosen []report.Format,
 	if out == "" {
 		out = folder(record)
 	}
+	if err := signoff.SameSet(out, folder(record)); err != nil {
+		return usage{err}
+	}
 	if err := signoff.Publish(out, files, nil); err != nil {
 		return err
 	}

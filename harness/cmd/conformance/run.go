@@ -234,7 +234,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	if !s.dry {
 		if err := judge(ctx, &in, selected); err != nil {
-			return err
+			return s.outdate(in.Run, err)
 		}
 	}
 	return s.conclude(in)
@@ -284,10 +284,10 @@ func (s *session) publish(record signoff.Record) error {
 	s.record = record
 	files, err := report.Files(s.record)
 	if err != nil {
-		return fmt.Errorf("rendering the sign-off: %w", err)
+		return s.outdate(record.Run, fmt.Errorf("rendering the sign-off: %w", err))
 	}
 	if err := signoff.Publish(s.out, files, &secrets); err != nil {
-		return err
+		return s.outdate(record.Run, err)
 	}
 	if err := s.console.conclude(s.record, s.out); err != nil {
 		return err
@@ -300,6 +300,16 @@ func (s *session) publish(record signoff.Record) error {
 		return status(code)
 	}
 	return nil
+}
+
+// outdate marks an earlier sign-off as old, where a run ended without one of its own:
+// nobody is to take it for this run's. It gives the run's error.
+func (s *session) outdate(run string, why error) error {
+	marked, err := signoff.Outdate(s.out, run, secrets.Redact(why.Error()))
+	if marked {
+		s.console.step(fmt.Sprintf("the earlier sign-off in %s is marked as old: %s says why", s.out, signoff.OutdatedName))
+	}
+	return errors.Join(why, err)
 }
 
 func (s *session) log() io.Writer {
