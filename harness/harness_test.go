@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"aegis.test/conformance/harness"
 )
@@ -196,3 +197,19 @@ type rendering struct{ harness.Agent }
 type deployed struct{ harness.Deployment }
 
 type deploying struct{ harness.Rollout }
+
+// TestConductIsWrittenAndRead: as a record holds it.
+func TestConductIsWrittenAndRead(t *testing.T) {
+	met := harness.Conduct{Asked: 2, Waited: 1500 * time.Millisecond, Most: time.Minute, Again: 3}
+	data, err := json.Marshal(met)
+	if want := `{"asked":2,"waited_ms":1500,"most_ms":60000,"again":3}`; err != nil || string(data) != want {
+		t.Errorf("%s, %v: want %s", data, err, want)
+	}
+	var read harness.Conduct
+	if err := json.Unmarshal(data, &read); err != nil || read != met {
+		t.Errorf("%+v, %v", read, err)
+	}
+	if met.Uneventful() || !(harness.Conduct{Most: time.Minute}).Uneventful() || met.Plus(met).Again != 6 {
+		t.Error("it is told by the wrong parts")
+	}
+}

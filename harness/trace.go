@@ -143,6 +143,12 @@ type Observation struct {
 	Total     time.Duration
 	At        time.Time // start
 
+	// Earlier is how the attempts before this one ended, where the request was sent
+	// again: "429", or a Transport. Unrepeated says that none was made after an end
+	// without an answer, as one may have changed what the first did.
+	Earlier    []string
+	Unrepeated bool
+
 	// Further are the statuses of the answers that came after the first, on a
 	// connection on which Request.Raw was sent.
 	Further []int

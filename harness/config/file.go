@@ -275,6 +275,7 @@ type Rails struct {
 	Proxy        string        `yaml:"proxy" form:"url" says:"an HTTP proxy to connect through (CONNECT)"`
 	Allow        string        `yaml:"allow" enum:"auth-failures,writes,disruptive" default:"auth-failures" says:"the strongest effect that an expectation may have on the target"`
 	RetryAfter   time.Duration `yaml:"retry_after_max" default:"60s" says:"how long a Retry-After of the target is obeyed at most"`
+	RetryTotal   time.Duration `yaml:"retry_after_total" default:"10m" says:"how long all Retry-After of a run are obeyed in all: what is not answered then is not judged"`
 	JournalFiles string        `yaml:"journal" default:"build/journal" says:"directory in which a run notes what it creates, for conformance sweep"`
 }
 

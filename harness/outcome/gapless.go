@@ -93,7 +93,7 @@ func (g Gapless) judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	line := *t.Timeline
 	j := harness.Judgement{Timeline: &line}
-	lost := 0
+	lost, dropped := 0, []harness.Problem(nil)
 	for _, class := range sortedKeys(g.Classes) {
 		w := watch{profile: p, line: line, first: t.Exchanges[0].Observation.At, class: class, duties: inForce(g.Classes[class], line)}
 		for i, x := range t.Exchanges {
@@ -104,8 +104,9 @@ func (g Gapless) judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		w.conclude(slices.Contains(g.Optional, class))
 		j.Problems = append(j.Problems, w.problems...)
 		line.Samples = append(line.Samples, w.samples...)
-		lost += w.lost
+		lost, dropped = lost+w.lost, append(dropped, w.dropped...)
 	}
+	j.Problems = append(j.Problems, once(dropped)...)
 	for i, x := range t.Exchanges {
 		if _, ok := g.Classes[x.Request.Variant]; !ok {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: i,
@@ -154,6 +155,7 @@ type watch struct {
 	duties  []due
 
 	problems []harness.Problem
+	dropped  []harness.Problem // calls that were answered rightly when they were sent again
 	samples  []harness.Sample
 	lost     int
 	duty     int // of the last call
@@ -174,6 +176,11 @@ func (w *watch) see(i int, x harness.Exchange) {
 	case lost:
 		w.lost++
 		return
+	case problem == nil && w.duties[now].Want.accepts && broke(x.Observation):
+		w.row++
+		sample.Right = false
+		w.dropped = append(w.dropped, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i,
+			Got: "a connection that ended without an answer" + w.moment(now, began), Want: w.class + ": " + w.duties[now].Want.Want(w.profile)})
 	case problem == nil:
 		w.row++
 	case w.excused(now, began, x):
@@ -187,6 +194,23 @@ func (w *watch) see(i int, x harness.Exchange) {
 		w.problems = append(w.problems, *problem)
 	}
 	w.samples = append(w.samples, sample)
+}
+
+// broke reports that a connection ended before its call had an answer: one that was
+// sent again, or could not be.
+func broke(o harness.Observation) bool {
+	earlier := slices.Contains(o.Earlier, string(harness.EOF)) || slices.Contains(o.Earlier, string(harness.Reset))
+	return earlier && o.Transport == harness.Answered || o.Unrepeated && inTLS(o)
+}
+
+// once is what connections that ended come to: one may be the network's, or a moment's,
+// several are a gap.
+func once(dropped []harness.Problem) []harness.Problem {
+	if len(dropped) == 1 {
+		dropped[0].Verdict, dropped[0].Bucket = harness.Inconclusive, ""
+		dropped[0].Got += ", once"
+	}
+	return dropped
 }
 
 // at is the duty that holds at a moment.
@@ -256,6 +280,9 @@ func (w *watch) declared() bool {
 // judge judges one call by a duty; lost is a call that tells nothing.
 func (d Duty) judge(p harness.Profile, x harness.Exchange) (problem *harness.Problem, lost bool) {
 	o := x.Observation
+	if d.Want.accepts && broke(o) && o.Unrepeated {
+		return nil, false
+	}
 	if d.Want.accepts && gone(o) {
 		return contract(Answer(o), d.Want.Want(p)), false
 	}

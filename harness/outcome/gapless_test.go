@@ -122,3 +122,41 @@ func TestGaplessThen(t *testing.T) {
 		}
 	}
 }
+
+// TestAConnectionThatEndedOnce is no verdict on a class that must be served: it may be
+// the network's. Two are a gap, and so is one whose call was refused again.
+func TestAConnectionThatEndedOnce(t *testing.T) {
+	g := Gapless{Classes: map[string][]Duty{"stays": Always(Accepted())}}
+	again := harness.Observation{Status: 200, Earlier: []string{string(harness.EOF)}}
+	alone := harness.Observation{Transport: harness.Reset, Unrepeated: true}
+	twice := harness.Observation{Transport: harness.EOF, Earlier: []string{string(harness.EOF)}}
+	for name, row := range map[string]struct {
+		seen []harness.Observation
+		want judged
+	}{
+		"none":                         {[]harness.Observation{{Status: 200}}, pass},
+		"one":                          {[]harness.Observation{{Status: 200}, again}, unseenYet},
+		"one that cannot be repeated":  {[]harness.Observation{{Status: 200}, alone}, unseenYet},
+		"one that ended again":         {[]harness.Observation{{Status: 200}, twice}, undocumented},
+		"a target that was asked much": {[]harness.Observation{{Status: 200, Earlier: []string{"429"}}}, pass},
+	} {
+		trace := timeline(time.Second)
+		for _, o := range row.seen {
+			x := harness.Exchange{Observation: o}
+			x.Request.Variant = "stays"
+			trace.Exchanges = append(trace.Exchanges, x)
+		}
+		if got := verdict(t, g.Judge(harness.Profile{}, trace)); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
+		}
+	}
+	trace := timeline(time.Second)
+	for range 2 {
+		x := harness.Exchange{Observation: again}
+		x.Request.Variant = "stays"
+		trace.Exchanges = append(trace.Exchanges, x)
+	}
+	if j := g.Judge(harness.Profile{}, trace); len(j.Problems) != 2 || j.Problems[0].Verdict != harness.Fail {
+		t.Errorf("two: got %v, want a gap", j.Problems)
+	}
+}

@@ -62,7 +62,8 @@ func (a All) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 }
 
 // Prompt wants what another outcome wants, and an answer in time: none is a
-// failure, and not a matter of not having been seen.
+// failure, and not a matter of not having been seen, where it was sent again and had
+// none either.
 func Prompt(o harness.Outcome) harness.Outcome { return prompt{o} }
 
 type prompt struct{ harness.Outcome }
@@ -70,11 +71,16 @@ type prompt struct{ harness.Outcome }
 // Want adds the time.
 func (o prompt) Want(p harness.Profile) string { return o.Outcome.Want(p) + ", in time" }
 
+// stalled reports a call that had no answer in time whenever it was sent.
+func stalled(o harness.Observation) bool {
+	return o.Transport == harness.TimeOut && slices.Contains(o.Earlier, string(harness.TimeOut))
+}
+
 // Judge fails what was not answered in time.
 func (o prompt) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := o.Outcome.Judge(p, t)
 	for i, problem := range j.Problems {
-		if problem.Exchange >= 0 && t.Exchanges[problem.Exchange].Observation.Transport == harness.TimeOut {
+		if problem.Exchange >= 0 && stalled(t.Exchanges[problem.Exchange].Observation) {
 			j.Problems[i].Verdict, j.Problems[i].Bucket = harness.Fail, harness.Contract
 		}
 	}

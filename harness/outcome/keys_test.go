@@ -44,6 +44,8 @@ func TestKeyOutcomes(t *testing.T) {
 		trace.Facts = facts("fetches", fetches, "lasted", lasted)
 		return trace
 	}
+	slower := slow
+	slower.Observation.Earlier = []string{string(harness.TimeOut)}
 	sparing := Sparing{Fetches: "fetches", Lasted: "lasted"}
 	refreshing := harness.Profile{KeyRefresh: 100 * time.Millisecond}
 	challenge := func(value string) http.Header { return http.Header{"Www-Authenticate": {value}} }
@@ -53,7 +55,8 @@ func TestKeyOutcomes(t *testing.T) {
 		trace   harness.Trace
 		want    harness.Verdict
 	}{
-		"no answer in time":       {Prompt(Accepted()), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{slow}}, harness.Fail},
+		"no answer in time, once": {Prompt(Accepted()), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{slow}}, harness.Inconclusive},
+		"no answer in time":       {Prompt(Accepted()), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{slower}}, harness.Fail},
 		"a control that fails":    {Shown(Accepted()), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 401, nil)}}, harness.Inconclusive},
 		"503 while out of reach":  {Unverifiable(), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 503, nil)}}, harness.Pass},
 		"served out of reach":     {Unverifiable(), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 200, nil)}}, harness.Fail},

@@ -252,14 +252,17 @@ func inTLS(o harness.Observation) bool {
 }
 
 // unseen reports an answer that tells nothing about the target's verdict:
-// nobody there, too busy, or a component behind it gone (rulings 0.2).
+// nobody there, too busy, or a component behind it gone (rulings 0.2). A connection that
+// ended, of a call that could not be sent again, may be a moment's.
 func unseen(o harness.Observation) bool {
 	switch o.Transport {
 	case harness.Answered:
 		return o.Status == 429 || o.Status == 502 || o.Status == 503 || o.Status == 504
 	case harness.Alert:
 		return o.AlertCode == protocolVersion
-	case harness.EOF, harness.Reset, harness.Malformed:
+	case harness.EOF, harness.Reset:
+		return o.Unrepeated
+	case harness.Malformed:
 		return false
 	default:
 		return true

@@ -222,7 +222,7 @@ func (w Timely) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	for i, x := range t.Exchanges {
 		switch o := x.Observation; {
-		case o.Transport == harness.TimeOut:
+		case stalled(o):
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i,
 				Got: "no answer in time", Want: fmt.Sprintf("an answer, as %s has after %s", w.Baseline, usual.Round(time.Millisecond))})
 		case o.Total > slow && o.Total > 10*usual:

@@ -126,7 +126,12 @@ func TestTimely(t *testing.T) {
 	if j := judge(t, timely, of("usual", quick), of("costly", slow)); len(j.Problems) != 0 || len(j.Notes) != 1 {
 		t.Errorf("slow: got %+v", j)
 	}
-	j := judge(t, timely, of("usual", quick), of("costly", seen["time-out"]))
+	if j := judge(t, timely, of("usual", quick), of("costly", seen["time-out"])); len(j.Problems) != 1 || j.Problems[0].Verdict != harness.Inconclusive {
+		t.Errorf("no answer once: got %+v, want it inconclusive", j.Problems)
+	}
+	again := seen["time-out"]
+	again.Earlier = []string{string(harness.TimeOut)}
+	j := judge(t, timely, of("usual", quick), of("costly", again))
 	if last := j.Problems[len(j.Problems)-1]; last.Verdict != harness.Fail || last.Exchange != 1 {
 		t.Errorf("no answer: got %+v", j.Problems)
 	}

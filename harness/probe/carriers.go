@@ -240,9 +240,13 @@ func (Expecting) Requests(*harness.Target) ([]harness.Request, bool) { return ni
 
 // Act waits for each answer no longer than an answer needs that needs no body.
 func (e Expecting) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	ctx, cancel := context.WithTimeout(ctx, promptness)
-	defer cancel()
-	return e.Calls.Act(ctx, hands)
+	var trace harness.Trace
+	calls, err := promptly(ctx, func(ctx context.Context) (calls []harness.Exchange, err error) {
+		trace, err = e.Calls.Act(ctx, hands)
+		return trace.Exchanges, err
+	})
+	trace.Exchanges = calls
+	return trace, err
 }
 
 // OverTLS is the control of Uncovered.

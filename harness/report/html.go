@@ -42,24 +42,26 @@ type page struct {
 	Caveat     string
 	BuildWords string
 	ClockWords string
-	Next       []string
-	Gained     bool
-	Gains      []group
-	StandIns   []harness.Component
-	Duration   string
-	Selected   string
-	Modes      string
-	Counts     []count
-	Failures   []failure
-	Unseen     []unseen
-	Chapters   []chapter
-	Sections   []section
-	Timelines  []drawing
-	Timings    timings
-	Digest     string // of the record
-	Style      template.CSS
-	Script     template.JS
-	Policy     string // Content-Security-Policy
+	// ConductWords is what the run met on its way; empty where there is nothing to tell.
+	ConductWords string
+	Next         []string
+	Gained       bool
+	Gains        []group
+	StandIns     []harness.Component
+	Duration     string
+	Selected     string
+	Modes        string
+	Counts       []count
+	Failures     []failure
+	Unseen       []unseen
+	Chapters     []chapter
+	Sections     []section
+	Timelines    []drawing
+	Timings      timings
+	Digest       string // of the record
+	Style        template.CSS
+	Script       template.JS
+	Policy       string // Content-Security-Policy
 }
 
 // count is one verdict with how many findings have it.
@@ -128,7 +130,7 @@ func HTML(r signoff.Record) ([]byte, error) {
 
 func pageOf(r signoff.Record) page {
 	p := page{
-		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r),
+		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r), ConductWords: conduct(r),
 		Next: nextSteps(r), Gained: r.Kind == harness.Rehearsal, Gains: gains(r), StandIns: standIns(r),
 		Duration: duration(r), Selected: selection(r), Modes: join(r.Target.Modes),
 		Chapters: chapters(r), Sections: sections(r), Timings: timed(r),

@@ -81,7 +81,7 @@ func (m *markdown) summary(r signoff.Record) {
 	}
 	m.line("")
 	m.totals(r)
-	m.table([]string{"", ""}, [][]string{
+	rows := [][]string{
 		{"kind of run", md(kind(r))},
 		{"target", md(r.Target.Name)},
 		{"modes", md(join(r.Target.Modes))},
@@ -91,7 +91,11 @@ func (m *markdown) summary(r signoff.Record) {
 		{"who", md(r.Who)},
 		{"when", fmt.Sprintf("%s, %s", moment(r.Started), duration(r))},
 		{"selection", md(selection(r))},
-	})
+	}
+	if words := conduct(r); words != "" {
+		rows = append(rows, []string{"on its way", md(words)})
+	}
+	m.table([]string{"", ""}, rows)
 }
 
 func (m *markdown) totals(r signoff.Record) {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -56,6 +57,22 @@ func clock(r signoff.Record) string {
 		return fmt.Sprintf("its offset was not measured; %s is the bound", bound)
 	}
 	return fmt.Sprintf("%s off, by its %s; %s is the bound", time.Duration(c.OffsetMS)*time.Millisecond, c.Source, bound)
+}
+
+// conduct says what the run met on its way; empty where there is nothing to tell.
+func conduct(r signoff.Record) string {
+	c := r.Conduct
+	if c == nil {
+		return ""
+	}
+	var words []string
+	if c.Asked > 0 {
+		words = append(words, fmt.Sprintf("the target asked for time %d times (429, Retry-After), and was given %s of %s", c.Asked, c.Waited.Round(time.Second), c.Most))
+	}
+	if c.Again > 0 {
+		words = append(words, fmt.Sprintf("%d requests were sent again", c.Again))
+	}
+	return strings.Join(words, "; ")
 }
 
 // identity says what a target showed of itself.

@@ -30,7 +30,11 @@ func (s *estate) keep(p harness.Profile, r harness.Request, seen harness.Observa
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.created = append(s.created, r)
+	if !slices.ContainsFunc(s.created, func(kept harness.Request) bool {
+		return kept.Unique == r.Unique && kept.Endpoint.Name == r.Endpoint.Name
+	}) {
+		s.created = append(s.created, r)
+	}
 }
 
 // CleanUp removes what the run created. It gives how much it removed, and why
@@ -54,7 +58,7 @@ func (e *Engine) Remove(ctx context.Context, created []harness.Request) (removed
 		if !ok {
 			continue
 		}
-		seen := e.send(ctx, []harness.Request{call}, e.together)[0].Observation
+		seen := e.send(ctx, []harness.Request{call}, e.anew())[0].Observation
 		gone := []int{http.StatusNotFound, http.StatusGone}
 		if seen.Status/100 == 2 || slices.Contains(gone, seen.Status) {
 			removed++

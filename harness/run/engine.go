@@ -33,8 +33,9 @@ type Options struct {
 	Met func(kind, value string)
 	// StopAfter is how many requests in a row may have no answer; 0 is any number.
 	StopAfter int
-	// RetryAfter is how long a target's Retry-After is heeded at most.
-	RetryAfter time.Duration
+	// RetryAfter is how long a target's Retry-After is heeded at most, RetryTotal how
+	// long all of a run are; 0 is not at all, and by default ten times RetryAfter.
+	RetryAfter, RetryTotal time.Duration
 	// Note is told of each request that may create something, before it is sent;
 	// what it cannot note is not sent. Nil notes nothing.
 	Note func(harness.Request) error
@@ -47,6 +48,9 @@ type Engine struct {
 	places      chan struct{} // of requests under way
 	doors       chan struct{} // of connections that are being opened
 	pace        *rate.Limiter
+	burst       atomic.Int64 // requests that may come at once
+	slowing     sync.Mutex
+	slowed      time.Time // when the pace was last changed
 	controls    ledger
 	credentials wallet
 	sent        atomic.Int64
@@ -71,6 +75,9 @@ func New(t *harness.Target, o Options) *Engine {
 	if o.Burst <= 0 {
 		o.Burst = 10
 	}
+	if o.RetryTotal <= 0 {
+		o.RetryTotal = 10 * o.RetryAfter
+	}
 	limit := rate.Inf
 	if o.Rate > 0 {
 		limit = rate.Limit(o.Rate)
@@ -80,9 +87,10 @@ func New(t *harness.Target, o Options) *Engine {
 		places: make(chan struct{}, o.Concurrency),
 		doors:  make(chan struct{}, o.Concurrency),
 		pace:   rate.NewLimiter(limit, o.Burst),
-		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter},
+		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter, total: o.RetryTotal},
 		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}),
 	}
+	e.burst.Store(int64(o.Burst))
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
 	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
 	e.end = end
@@ -154,36 +162,75 @@ func (e *Engine) apart(x harness.Expectation) bool {
 	return ok && apart.Apart(e.target)
 }
 
-// sending is how requests are put on the wire.
-type sending func(context.Context, []harness.Request) ([]harness.Observation, error)
+// sending is how requests are put on the wire: anew, on a connection of their own.
+type sending struct {
+	put  func(context.Context, []harness.Request) ([]harness.Observation, error)
+	anew bool
+}
 
-// send sends requests on one connection, each in its turn.
+// send sends requests on one connection, each in its turn; those that are to be sent
+// again, again.
 func (e *Engine) send(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
 	exchanges := make([]harness.Exchange, len(requests))
+	pending := make([]int, len(requests))
 	for i, r := range requests {
-		exchanges[i].Request = r
+		exchanges[i].Request, pending[i] = r, i
 		e.met(r)
 	}
-	for range requests[:min(len(requests), e.options.Burst)] {
-		if err := e.turn(ctx); err != nil {
+	var earlier []string
+	for {
+		now := make([]harness.Request, len(pending))
+		for k, i := range pending {
+			now[k] = requests[i]
+		}
+		seen, err := e.once(ctx, now, by, len(earlier) == 0)
+		if err != nil && len(earlier) == 0 {
 			return unsent(exchanges, err)
 		}
+		for k := range seen {
+			exchanges[pending[k]].Observation = mark(now, seen, k, earlier, by)
+		}
+		why := e.again(now, seen, by, earlier)
+		if err != nil || why == "" || ctx.Err() != nil {
+			break
+		}
+		if len(requests) > e.options.Burst { // each for itself
+			pending = slices.DeleteFunc(pending, func(i int) bool { return why == tooMany && !limited(exchanges[i].Observation) })
+		}
+		earlier = append(earlier, why)
 	}
-	if err := e.note(requests); err != nil {
-		return unsent(exchanges, err)
-	}
-	e.sent.Add(int64(min(len(requests), e.options.Burst)))
-	seen, err := by(ctx, requests)
-	if err != nil {
-		return unsent(exchanges, err)
-	}
-	for i, seen := range seen {
-		seen.Reached = e.reached(ctx, requests[i], seen)
-		exchanges[i].Observation = seen
-		e.rails.watch(requests[i], seen)
-		e.estate.keep(e.target.Profile, requests[i], seen)
+	for i, x := range exchanges {
+		e.rails.watch(requests[i], x.Observation)
 	}
 	return exchanges
+}
+
+// once sends requests one time, in their turn; the first time they are noted.
+func (e *Engine) once(ctx context.Context, requests []harness.Request, by sending, first bool) ([]harness.Observation, error) {
+	turns := min(len(requests), int(e.burst.Load()))
+	for range turns {
+		if err := e.turn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if first {
+		if err := e.note(requests); err != nil {
+			return nil, err
+		}
+	}
+	e.sent.Add(int64(turns))
+	seen, err := by.put(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	for i := range seen {
+		if e.rails.wait(requests[i], seen[i]) && limited(seen[i]) {
+			e.slow(seen[i].At)
+		}
+		seen[i].Reached = e.reached(ctx, requests[i], seen[i])
+		e.estate.keep(e.target.Profile, requests[i], seen[i])
+	}
+	return seen, nil
 }
 
 // together sends on one connection that is the requests' own. It is opened while
@@ -201,14 +248,17 @@ func (e *Engine) together(ctx context.Context, requests []harness.Request) ([]ha
 	}
 	defer func() { <-e.places }()
 	conn.Waited(time.Since(opened))
-	if len(requests) > e.options.Burst { // the others wait for their turn on the connection
-		conn.Paced(func(i int) error { return e.turnOf(ctx, i) }, e.options.TimeOut)
+	if burst := int(e.burst.Load()); len(requests) > burst { // the others wait for their turn on the connection
+		conn.Paced(func(i int) error { return e.turnOf(ctx, i, burst) }, e.options.TimeOut)
 		return conn.Send(ctx, requests), nil
 	}
 	limited, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	return conn.Send(limited, requests), nil
 }
+
+// anew is together, as a sending.
+func (e *Engine) anew() sending { return sending{e.together, true} }
 
 // atOnce is together without a place: beside all others.
 func (e *Engine) atOnce(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
@@ -253,8 +303,8 @@ func (e *Engine) turn(ctx context.Context) error {
 }
 
 // turnOf is turn for a request on a connection: the first of them have had theirs.
-func (e *Engine) turnOf(ctx context.Context, i int) error {
-	if i < e.options.Burst {
+func (e *Engine) turnOf(ctx context.Context, i, burst int) error {
+	if i < burst {
 		return nil
 	}
 	if err := e.turn(ctx); err != nil {
@@ -333,7 +383,7 @@ func (e *Engine) control(ctx context.Context, l lane) harness.Exchange {
 		if err != nil {
 			return unsent([]harness.Exchange{{}}, err)[0]
 		}
-		return e.send(ctx, []harness.Request{probe.With(e.target, l.mode, endpoint, credential)}, e.together)[0]
+		return e.send(ctx, []harness.Request{probe.With(e.target, l.mode, endpoint, credential)}, e.anew())[0]
 	}
 	return unsent([]harness.Exchange{{}}, fmt.Errorf("no endpoint %q", l.endpoint))[0]
 }
@@ -357,7 +407,7 @@ func (h *hands) Send(ctx context.Context, r harness.Request) harness.Exchange {
 }
 
 func (h *hands) SendTogether(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendBy(ctx, requests, h.together)
+	return h.sendBy(ctx, requests, h.anew())
 }
 
 func (h *hands) sendBy(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
@@ -381,7 +431,7 @@ type held struct {
 }
 
 func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
-	return c.hands.sendBy(ctx, []harness.Request{r}, func(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
+	put := func(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
 		if err := enter(ctx, c.hands.places); err != nil {
 			return nil, err
 		}
@@ -389,15 +439,16 @@ func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
 		limited, cancel := context.WithTimeout(ctx, c.hands.options.TimeOut)
 		defer cancel()
 		return []harness.Observation{c.Held.Send(limited, requests[0])}, nil
-	})[0]
+	}
+	return c.hands.sendBy(ctx, []harness.Request{r}, sending{put, false})[0]
 }
 
 func (h *hands) SendAll(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendAll(ctx, requests, 2*h.options.Concurrency, h.together) // those with a place, and the next
+	return h.sendAll(ctx, requests, 2*h.options.Concurrency, h.anew()) // those with a place, and the next
 }
 
 func (h *hands) SendAtOnce(ctx context.Context, requests []harness.Request) []harness.Exchange {
-	return h.sendAll(ctx, requests, len(requests), h.atOnce)
+	return h.sendAll(ctx, requests, len(requests), sending{h.atOnce, true})
 }
 
 func (h *hands) sendAll(ctx context.Context, requests []harness.Request, limit int, by sending) []harness.Exchange {

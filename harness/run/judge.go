@@ -106,6 +106,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	}
 	judgement := x.Outcome.Judge(t.Profile, trace)
 	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
+	f.Notes = append(f.Notes, sentAgain(trace.Exchanges)...)
 	f.Exchange = len(trace.Exchanges)
 	broken := h.ring.broken()
 	worst := worst(judgement.Problems)

@@ -16,12 +16,17 @@ import (
 // that asks for time, and end a run that finds nobody.
 type rails struct {
 	stopAfter int           // consecutive requests without any answer; 0 is never
-	most      time.Duration // how long a Retry-After is heeded
+	most      time.Duration // how long one Retry-After is heeded; 0 is not at all
+	total     time.Duration // how long all of a run are heeded
 
 	mu     sync.Mutex
-	silent int       // consecutive requests without any answer
-	until  time.Time // nothing is sent before
-	why    string    // why the run stopped; "" while it has not
+	silent int           // consecutive requests without any answer
+	first  string        // the first of these, and what became of it
+	until  time.Time     // nothing is sent before
+	waited time.Duration // for all that asked for it
+	asked  int           // answers that asked for it
+	again  int           // requests that were answered when they were sent again
+	why    string        // why the run stopped; "" while it has not
 }
 
 // Stopped says why the engine stopped sending, or "".
@@ -52,15 +57,48 @@ func (r *rails) heed(ctx context.Context) error {
 	}
 }
 
-// watch learns from what was seen of a request to the target's own face.
-func (r *rails) watch(request harness.Request, seen harness.Observation) {
-	if request.Face != nil || request.Raw != nil {
-		return // a place where nobody need be
+// wait learns from an answer how long the target asks for, within both bounds. It
+// reports whether nothing is sent for longer than before.
+func (r *rails) wait(request harness.Request, seen harness.Observation) bool {
+	if request.Face != nil && seen.Status != http.StatusTooManyRequests {
+		return false // a place where nobody need be
+	}
+	asked := retryAfter(seen)
+	if asked <= 0 {
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if wait := retryAfter(seen); wait > 0 {
-		r.until = time.Now().Add(min(wait, r.most))
+	r.asked++
+	from := time.Now()
+	until := from.Add(min(asked, r.most))
+	if r.until.After(from) {
+		from = r.until
+	}
+	more := min(until.Sub(from), r.total-r.waited)
+	if more <= 0 {
+		return false
+	}
+	r.until, r.waited = from.Add(more), r.waited+more
+	return true
+}
+
+// patient reports whether a target that asks for time is given it.
+func (r *rails) patient() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.most > 0 && r.waited < r.total
+}
+
+// watch learns from what became of a request to the target's own face.
+func (r *rails) watch(request harness.Request, seen harness.Observation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(seen.Earlier) > 0 && seen.Transport == harness.Answered {
+		r.again++
+	}
+	if request.Face != nil || request.Raw != nil {
+		return // a place where nobody need be
 	}
 	switch seen.Transport {
 	case harness.Refused, harness.DNS, harness.TimeOut, harness.Untrusted, harness.Broken:
@@ -71,22 +109,35 @@ func (r *rails) watch(request harness.Request, seen harness.Observation) {
 	if strings.HasPrefix(seen.Detail, notSent) {
 		return
 	}
-	if r.silent++; r.stopAfter > 0 && r.silent >= r.stopAfter && r.why == "" {
-		r.why = fmt.Sprintf("%d requests in a row had no answer, the last: %s (%s)", r.silent, seen.Transport, printable(seen.Detail))
+	if r.silent++; r.silent == 1 {
+		r.first = shown(fmt.Sprintf("%s %s with %s at %s: %s", request.Method, request.Path, describe(request),
+			seen.At.UTC().Format("15:04:05.000"), seen.Transport), request)
+	}
+	if r.stopAfter > 0 && r.silent >= r.stopAfter && r.why == "" {
+		r.why = fmt.Sprintf("%d requests in a row had no answer, the first %s, the last: %s (%s)", r.silent, r.first, seen.Transport, printable(seen.Detail))
 	}
 }
 
+// unsaid is how long a target is waited for that says it has too many requests, and
+// not for how long: RFC 6585 section 4 leaves it to it.
+const unsaid = time.Second
+
 // retryAfter is how long an answer asks to wait (RFC 9110 section 10.2.3).
 func retryAfter(seen harness.Observation) time.Duration {
-	if seen.Status != http.StatusTooManyRequests && seen.Status != http.StatusServiceUnavailable {
+	least := time.Duration(0)
+	switch seen.Status {
+	case http.StatusTooManyRequests:
+		least = unsaid
+	case http.StatusServiceUnavailable:
+	default:
 		return 0
 	}
 	value := seen.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
 		return time.Duration(min(seconds, 1<<20)) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return time.Until(at)
+		return max(time.Until(at), least)
 	}
-	return 0
+	return least
 }

@@ -52,6 +52,35 @@ func TestAnswersKeepARunGoing(t *testing.T) {
 	}
 }
 
+// TestTheStopNamesWhatBeganIt: of many calls that nobody answered, the first.
+func TestTheStopNamesWhatBeganIt(t *testing.T) {
+	r := rails{stopAfter: 2}
+	call := harness.Request{Method: "POST", Path: "/predict", Credential: "token of 1 MB"}
+	r.watch(call, harness.Observation{Transport: harness.TimeOut, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	call.Credential = "valid token"
+	r.watch(call, harness.Observation{Transport: harness.Refused, Detail: "connection refused"})
+	want := "2 requests in a row had no answer, the first POST /predict with token of 1 MB at 03:04:05.000: time-out, the last: refused (connection refused)"
+	if got := r.stopped(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestRetryAfterInAll: a run waits for a target no longer than its total, however
+// often it is asked to.
+func TestRetryAfterInAll(t *testing.T) {
+	r := rails{most: 30 * time.Second, total: time.Minute}
+	for range 5 {
+		r.wait(harness.Request{}, harness.Observation{Status: 429, Header: http.Header{"Retry-After": {"3600"}}})
+		r.until = time.Now() // it has been waited for
+	}
+	if r.waited > time.Minute || r.waited < 59*time.Second || r.asked != 5 || r.patient() {
+		t.Errorf("waited %s for %d answers, patient: %v", r.waited, r.asked, r.patient())
+	}
+	if r.wait(harness.Request{}, harness.Observation{Status: 429}) || time.Until(r.until) > 0 {
+		t.Error("it waits on, past its total")
+	}
+}
+
 // TestRetryAfter: nothing is sent before the target's time, but for no longer
 // than the rail allows.
 func TestRetryAfter(t *testing.T) {
@@ -65,12 +94,13 @@ func TestRetryAfter(t *testing.T) {
 		"capped":      {429, "3600", time.Minute},
 		"a date":      {429, time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat), 20 * time.Second},
 		"an accepted": {200, "30", 0},
-		"none":        {429, "", 0},
-		"no number":   {429, "soon", 0},
-		"in the past": {429, "-5", 0},
+		"none":        {429, "", time.Second},
+		"no number":   {429, "soon", time.Second},
+		"in the past": {429, "-5", time.Second},
+		"503 of none": {503, "", 0},
 	} {
-		r := rails{most: time.Minute}
-		r.watch(harness.Request{}, harness.Observation{Status: row.status, Header: http.Header{"Retry-After": {row.value}}})
+		r := rails{most: time.Minute, total: time.Hour}
+		r.wait(harness.Request{}, harness.Observation{Status: row.status, Header: http.Header{"Retry-After": {row.value}}})
 		if got := time.Until(r.until); got > row.want || got < row.want-10*time.Second && row.want > 0 {
 			t.Errorf("%s: waits %v, want %v", name, got, row.want)
 		}

@@ -238,7 +238,7 @@ func TestPaceOnOneConnection(t *testing.T) {
 	for range burst + 2 {
 		requests = append(requests, probe.With(s.Target, harness.OIDC, s.Endpoints[0], func(*harness.Request) {}))
 	}
-	for i, x := range e.send(ctx, requests, e.together) {
+	for i, x := range e.send(ctx, requests, e.anew()) {
 		if sent := i < burst; sent != (x.Observation.Transport == harness.Answered) || sent == strings.HasPrefix(x.Observation.Detail, notSent) {
 			t.Errorf("request %d: %q (%s)", i+1, x.Observation.Transport, x.Observation.Detail)
 		}

@@ -41,6 +41,7 @@ type Input struct {
 	DryRun      bool
 	Interrupted string // by what; empty: by nothing
 	Stopped     string // why the run ended itself; empty: it did not
+	Conduct     harness.Conduct
 
 	// Rerun gives the command that judges one expectation alone; may be nil.
 	Rerun func(id string) string
@@ -75,6 +76,9 @@ func Conclude(in Input) Record {
 	}
 	if r.Clock.BoundMS == 0 {
 		r.Clock.BoundMS = MaxClockOffset.Milliseconds()
+	}
+	if !in.Conduct.Uneventful() {
+		r.Conduct = &in.Conduct
 	}
 	r.Target.Start, r.Target.End = in.Start, in.End
 	r.Totals, r.Buckets = tally(r.Findings)

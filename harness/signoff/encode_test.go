@@ -40,6 +40,7 @@ func full() Record {
 		Marks: []harness.Mark{{AtMS: 10, Label: "removed"}}, Samples: []harness.Sample{{AtMS: 12, Class: "valid", Served: true, Right: true}}}
 	digest := "sha256:" + strings.Repeat("c", 64)
 	in.CataloguePlanned, in.Stopped = in.CatalogueDigest, "no answer"
+	in.Conduct = harness.Conduct{Asked: 2, Waited: time.Second, Most: time.Minute, Again: 3}
 	in.Config = &Config{File: "staging.yaml", Digest: digest, Planned: digest}
 	in.Build = &Build{Image: "registry.test/aegis:1", ImageDigest: digest, Commit: "abc"}
 	in.Clock = Clock{Measured: true, OffsetMS: -20, BoundMS: 30000, Source: "Date of the answers"}

@@ -147,6 +147,13 @@ func (r *Record) take(index int, part Record) {
 	if part.Interrupted != "" && r.Interrupted == "" {
 		r.Interrupted = fmt.Sprintf("%s: %s", shard, part.Interrupted)
 	}
+	if part.Conduct != nil {
+		sum := *part.Conduct
+		if r.Conduct != nil {
+			sum = r.Conduct.Plus(sum)
+		}
+		r.Conduct = &sum
+	}
 	if !r.Clock.Measured || part.Clock.Measured && abs(part.Clock.OffsetMS) > abs(r.Clock.OffsetMS) {
 		r.Clock = part.Clock
 	}

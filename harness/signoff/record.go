@@ -49,7 +49,8 @@ type Record struct {
 	Config      *Config                 `json:"config,omitempty"` // nil when no file configured the run
 	Build       *Build                  `json:"build,omitempty"`  // nil when it is not known what was under test
 	Clock       Clock                   `json:"clock"`
-	Faults      *Faults                 `json:"faults,omitempty"` // nil when no whole matrix is known of this catalogue
+	Conduct     *harness.Conduct        `json:"conduct,omitempty"` // nil where there is nothing to tell
+	Faults      *Faults                 `json:"faults,omitempty"`  // nil when no whole matrix is known of this catalogue
 	Checklist   []Check                 `json:"checklist"`
 	Waivers     []Waiver                `json:"waivers"`
 	Target      Target                  `json:"target"`

@@ -75,7 +75,7 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	in.Start, in.Clock = identity(ctx, started.Target)
 	s.console.begin(selected)
 	in.Findings = engine.All(ctx, selected, s.console.finding)
-	in.Stopped = engine.Stopped()
+	in.Stopped, in.Conduct = engine.Stopped(), engine.Conduct()
 	if ctx.Err() != nil {
 		in.Interrupted = cause(ctx)
 	}
@@ -104,7 +104,7 @@ func railed(l config.Loaded, met func(kind, value string), j *stack.Journal) run
 	r := l.Rails
 	return run.Options{
 		Concurrency: r.Concurrency, Rate: r.Rate, Burst: r.Burst, TimeOut: r.TimeOut, Met: met,
-		StopAfter: r.StopAfter, RetryAfter: r.RetryAfter,
+		StopAfter: r.StopAfter, RetryAfter: r.RetryAfter, RetryTotal: r.RetryTotal,
 		Note: func(q harness.Request) error {
 			return j.Note(stack.Entry{Mode: q.Mode, Endpoint: q.Endpoint.Name, Unique: q.Unique})
 		},

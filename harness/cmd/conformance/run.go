@@ -253,10 +253,11 @@ func (s *session) judge(ctx context.Context, in *signoff.Input, selected []harne
 	defer s.stop(started)
 	in.Target = started.Target
 	suites.Register(&secrets, started.Target)
-	engine := run.New(started.Target, run.Options{Concurrency: s.concurrency, Met: secrets.Register})
+	engine := run.New(started.Target, run.Options{Concurrency: s.concurrency, Met: secrets.Register, RetryAfter: time.Minute})
 	defer engine.Close()
 	s.console.begin(selected)
 	in.Findings = engine.All(ctx, selected, s.console.finding)
+	in.Conduct = engine.Conduct()
 	if ctx.Err() != nil {
 		in.Interrupted = cause(ctx)
 	}

@@ -78,7 +78,7 @@ func sweepTarget(c *cobra.Command, l config.Loaded, a stack.Abandoned) (bool, er
 		return false, err
 	}
 	defer func() { _ = live.Stop(context.WithoutCancel(c.Context())) }()
-	engine := run.New(live.Target, run.Options{Rate: l.Rails.Rate, Burst: l.Rails.Burst, TimeOut: l.Rails.TimeOut, RetryAfter: l.Rails.RetryAfter})
+	engine := run.New(live.Target, run.Options{Rate: l.Rails.Rate, Burst: l.Rails.Burst, TimeOut: l.Rails.TimeOut, RetryAfter: l.Rails.RetryAfter, RetryTotal: l.Rails.RetryTotal})
 	defer engine.Close()
 	created, serials := left(l, a)
 	removed, remaining := engine.Remove(c.Context(), created)
