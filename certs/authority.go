@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -82,6 +83,11 @@ func (a *Authority) RootPEM() []byte { return certificatePEM(a.root) }
 func (a *Authority) Server(hosts ...string) (Pair, error) {
 	if len(hosts) == 0 {
 		return Pair{}, errors.New("issuing a server certificate: no host given: name at least one")
+	}
+	for _, host := range hosts {
+		if _, err := netip.ParseAddr(host); err != nil && !IsDNSName(host) {
+			return Pair{}, fmt.Errorf("issuing a server certificate: %q is neither a DNS name nor an IP address", host)
+		}
 	}
 	return a.Issue(Leaf{
 		CommonName: hosts[0],

@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,8 +35,10 @@ type Leaf struct {
 	// the order of encoding, which RFC 4514 §2.1 prints backwards. Empty and
 	// not nil is the empty subject. The subject alternative name stays.
 	Subject []Attribute
-	// Names, if not nil, are the subject alternative names instead: DNS names
-	// and IP addresses.
+	// Names, if not nil, are the subject alternative names instead, each in the form
+	// that it has: an IP address, a URI, an address of mail, or a DNS name, which any
+	// word is taken for. If one has none of these, as a person's name, all stand as
+	// the common names of directory names (RFC 5280 §4.2.1.6).
 	Names []string
 	// NotBefore and NotAfter default to Backdate ago and Lifetime ahead.
 	NotBefore, NotAfter time.Time
@@ -193,12 +198,76 @@ func (l Leaf) name(template *x509.Certificate) error {
 		return nil
 	}
 	for _, name := range l.Names {
-		if !alternative(template, name) {
-			return fmt.Errorf("%q is neither a DNS name nor an IP address", name)
+		if !alternative(template, name) && !otherForm(template, name) {
+			return directoryNames(template, l.Names)
 		}
 	}
 	return nil
 }
+
+// otherForm adds a subject alternative name that is no DNS name of the preferred
+// syntax, in the form that it has.
+func otherForm(template *x509.Certificate, name string) bool {
+	if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return false // no IA5String, or of several words
+	}
+	if u, err := url.Parse(name); err == nil && u.Scheme != "" && u.Host != "" {
+		template.URIs = append(template.URIs, u)
+	} else if strings.Contains(name, "@") {
+		template.EmailAddresses = append(template.EmailAddresses, name)
+	} else {
+		template.DNSNames = append(template.DNSNames, name)
+	}
+	return true
+}
+
+// directoryNames makes the common name of a directory name of each alternative name.
+func directoryNames(template *x509.Certificate, names []string) error {
+	var general []asn1.RawValue
+	for _, name := range names {
+		der, err := commonName(name)
+		if err != nil {
+			return err
+		}
+		general = append(general, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: der})
+	}
+	value, err := asn1.Marshal(general)
+	if err != nil {
+		return fmt.Errorf("encoding alternative names: %w", err)
+	}
+	template.DNSNames, template.URIs, template.EmailAddresses, template.IPAddresses = nil, nil, nil, nil
+	template.ExtraExtensions = append(slices.Clip(template.ExtraExtensions), pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value})
+	return nil
+}
+
+// Identities are the names that a certificate bears, that of the client first: the
+// common name where there is one, and then the alternative ones.
+func Identities(c *x509.Certificate) []string {
+	var names []string
+	if c.Subject.CommonName != "" {
+		names = append(names, c.Subject.CommonName)
+	}
+	names = append(names, c.DNSNames...)
+	for _, u := range c.URIs {
+		names = append(names, u.String())
+	}
+	names = append(names, c.EmailAddresses...)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
+}
+
+// Identity is the client's name in a certificate, or "".
+func Identity(c *x509.Certificate) string {
+	if names := Identities(c); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
+// IsDNSName reports whether a name is a DNS name of the preferred syntax.
+func IsDNSName(name string) bool { return len(name) <= dnsMax && dnsName.MatchString(name) }
 
 // dnsName is the preferred syntax (RFC 5280 §4.2.1.6, RFC 1123 §2.1), with the
 // wildcard of RFC 9525 §6.3.
@@ -215,7 +284,7 @@ func alternative(template *x509.Certificate, name string) bool {
 		template.IPAddresses = append(template.IPAddresses, ip.AsSlice())
 		return true
 	}
-	if len(name) > dnsMax || !dnsName.MatchString(name) {
+	if !IsDNSName(name) {
 		return false
 	}
 	template.DNSNames = append(template.DNSNames, name)
@@ -247,11 +316,11 @@ func distinguishedName(attributes []Attribute) ([]byte, error) {
 	return der, nil
 }
 
-// value is an IA5String for emailAddress (RFC 5280 appendix A.1), else what
+// value is an IA5String for emailAddress (RFC 5280 appendix A.1) if it can be one, else what
 // encoding/asn1 chooses: PrintableString if it can be one, UTF8String if not
 // (§4.1.2.4).
 func (a Attribute) value() any {
-	if a.Type == "emailAddress" {
+	if a.Type == "emailAddress" && !strings.ContainsFunc(a.Value, func(c rune) bool { return c > '\x7f' }) {
 		return asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte(a.Value)}
 	}
 	return a.Value

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
 	"strings"
@@ -165,7 +166,6 @@ func TestIssueRefuses(t *testing.T) {
 		{Leaf{}, "no common name"},
 		{Leaf{CommonName: "c", Subject: []Attribute{{"XX", "y"}}}, `no such attribute type: "XX"`},
 		{Leaf{CommonName: "\xff"}, "encoding a name"},
-		{Leaf{CommonName: "c", Names: []string{"not a host"}}, `"not a host" is neither`},
 		{Leaf{CommonName: "c", Issuer: "nobody"}, `no such issuer: "nobody"`},
 	} {
 		_, err := authority.Issue(bad.leaf)
@@ -175,6 +175,59 @@ func TestIssueRefuses(t *testing.T) {
 	wantError(t, err, "no common name")
 	_, err = authority.Server()
 	wantError(t, err, "no host given")
+}
+
+// TestAlternativeNamesOfAnyKind: each name stands in the form that it has.
+func TestAlternativeNamesOfAnyKind(t *testing.T) {
+	authority := must(NewAuthority("Test Authority"))(t)
+	for name, form := range map[string]func(*x509.Certificate) []string{
+		"caller.example.org": func(c *x509.Certificate) []string { return c.DNSNames },
+		"svc_enrolled_01":    func(c *x509.Certificate) []string { return c.DNSNames },
+		"jane@example.org":   func(c *x509.Certificate) []string { return c.EmailAddresses },
+		"spiffe://example.org/caller": func(c *x509.Certificate) []string {
+			return []string{c.URIs[0].String()}
+		},
+		"Jane Doe":   directoryNamesOf,
+		"Zoë Müller": directoryNamesOf,
+	} {
+		c := must(authority.Issue(Leaf{CommonName: "other", Names: []string{name}}))(t).Certificate
+		if got := form(c); !slices.Equal(got, []string{name}) {
+			t.Errorf("%q stands as %q", name, got)
+		}
+		nameless := must(authority.Issue(Leaf{CommonName: name, Subject: []Attribute{}, Names: []string{name}}))(t).Certificate
+		if c.Subject.CommonName != "other" || Identity(c) != "other" || nameless.Subject.CommonName != "" {
+			t.Errorf("%q: %q, and %q without a common name", name, Identities(c), Identities(nameless))
+		}
+		if got := Identity(nameless); got != name && len(directoryNamesOf(nameless)) == 0 {
+			t.Errorf("without a common name %q is %q", name, got)
+		}
+	}
+	if _, err := authority.Server("not a host"); err == nil {
+		t.Error("a server of no host has a certificate")
+	}
+}
+
+// directoryNamesOf are the common names of a certificate's directory names.
+func directoryNamesOf(c *x509.Certificate) []string {
+	var names []string
+	for _, e := range c.Extensions {
+		var general []asn1.RawValue
+		if !e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
+			continue
+		}
+		if _, err := asn1.Unmarshal(e.Value, &general); err != nil {
+			return nil
+		}
+		for _, g := range general {
+			var rdns pkix.RDNSequence
+			if _, err := asn1.Unmarshal(g.Bytes, &rdns); g.Tag == 4 && err == nil {
+				var name pkix.Name
+				name.FillFromRDNSequence(&rdns)
+				names = append(names, name.CommonName)
+			}
+		}
+	}
+	return names
 }
 
 func wantError(t *testing.T, err error, want string) {

@@ -337,7 +337,7 @@ func (c *checker) certificates() {
 	c.named("enrolled", enrolled, g.EnrolledCN)
 	c.named("unenrolled", unenrolled, g.UnenrolledCN)
 	same := g.EnrolledCN != "" && g.EnrolledCN == g.UnenrolledCN ||
-		enrolled != nil && unenrolled != nil && enrolled.Certificate.Subject.CommonName == unenrolled.Certificate.Subject.CommonName
+		enrolled != nil && unenrolled != nil && certs.Identity(enrolled.Certificate) == certs.Identity(unenrolled.Certificate)
 	c.unless(!same, at+"unenrolled", "it has the enrolled client's name", "give a client that is not on the list")
 	if g.Authority == (Pair{}) && g.VaultPKI.Role == "" {
 		const why, do = "it is missing beside the other", "give both, or authority: nothing can be held against one alone"
@@ -347,8 +347,13 @@ func (c *checker) certificates() {
 }
 
 func (c *checker) named(who string, pair *certs.Pair, declared string) {
-	c.unless(pair == nil || declared == "" || pair.Certificate.Subject.CommonName == declared,
-		"grants.certificates."+who+"_cn", "the certificate has another common name", "leave it out, or give the other certificate")
+	if pair == nil {
+		return
+	}
+	names := certs.Identities(pair.Certificate)
+	c.unless(declared == "" || slices.Contains(names, declared),
+		"grants.certificates."+who+"_cn", "the certificate has another name", "leave it out, or give the other certificate")
+	c.unless(declared != "" || len(names) > 0, "grants.certificates."+who, "the certificate names nobody", "give a client with a common name, or an alternative one")
 }
 
 // authorities checks what issues certificates: the CA's key, or Vault's PKI.

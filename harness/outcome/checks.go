@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 )
 
@@ -101,7 +102,7 @@ func (a Answers) AsCertified() Answers {
 		if reached == nil || !reached.Complete || x.Request.Certificate == nil || x.Request.Certificate.Leaf == nil {
 			return &harness.Problem{Verdict: harness.Inconclusive, Got: "whom the service served was not seen", Want: "its request log"}, ""
 		}
-		want := x.Request.Certificate.Leaf.Subject.CommonName
+		want := certs.Identity(x.Request.Certificate.Leaf)
 		for _, got := range reached.Identity {
 			if got != want {
 				return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Security,

@@ -3,6 +3,7 @@ package probe
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
@@ -73,11 +74,25 @@ func issue1(t *harness.Target, authority *certs.Authority, change func(*harness.
 	if change != nil {
 		change(t, &leaf)
 	}
+	if leaf.Subject == nil && leaf.Names == nil && nameless(t) {
+		leaf.Subject, leaf.Names = []certs.Attribute{}, []string{leaf.CommonName}
+	}
 	pair, err := authority.Issue(leaf)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	return pair.TLS(), nil
+}
+
+// nameless reports whether the target's clients bear alternative names only, and no
+// common name.
+func nameless(t *harness.Target) bool {
+	block, _ := pem.Decode(t.Certs.Enrolled.Chain)
+	if block == nil {
+		return false
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && leaf.Subject.CommonName == ""
 }
 
 func stranger(*harness.Target) (*certs.Authority, error) {

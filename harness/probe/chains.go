@@ -44,6 +44,11 @@ func below(name string, branch func(*certs.Authority) (*certs.Authority, error))
 
 // branched is below with one change to the intermediate authority.
 func branched(name string, change func(*harness.Target, *certs.Branch) error) Certificate {
+	return branchedFor(name, change, nil)
+}
+
+// branchedFor is branched with one change to the leaf too.
+func branchedFor(name string, change func(*harness.Target, *certs.Branch) error, leaf func(*harness.Target, *certs.Leaf)) Certificate {
 	c := below(name, nil)
 	c.Make = func(t *harness.Target) (tls.Certificate, error) {
 		a, err := clientAuthority(t)
@@ -58,7 +63,7 @@ func branched(name string, change func(*harness.Target, *certs.Branch) error) Ce
 		if err != nil {
 			return tls.Certificate{}, err
 		}
-		return issue1(t, between, nil)
+		return issue1(t, between, leaf)
 	}
 	return c
 }
@@ -161,13 +166,9 @@ func Orphan() Certificate {
 // does not meet (CHN-018).
 func OutOfBounds() []Certificate {
 	bound := func(name string, constrain func(elsewhere string, t *harness.Target, b *certs.Branch) error) Certificate {
-		c := branched(name, nil)
-		c.Make = func(t *harness.Target) (tls.Certificate, error) {
-			return branched(name, func(t *harness.Target, b *certs.Branch) error {
-				return constrain("elsewhere-"+token.Random(4)+".test", t, b)
-			}).Make(t)
-		}
-		return c
+		return branchedFor(name, func(t *harness.Target, b *certs.Branch) error {
+			return constrain("elsewhere-"+token.Random(4)+".test", t, b)
+		}, func(t *harness.Target, leaf *certs.Leaf) { leaf.Names = []string{bounded(t)} })
 	}
 	return []Certificate{
 		bound("certificate outside its intermediate's DNS names", func(elsewhere string, _ *harness.Target, b *certs.Branch) error {
@@ -175,7 +176,7 @@ func OutOfBounds() []Certificate {
 			return nil
 		}),
 		bound("certificate of a name its intermediate excludes", func(_ string, t *harness.Target, b *certs.Branch) error {
-			b.Excluded = []string{t.Certs.EnrolledCN}
+			b.Excluded = []string{bounded(t)}
 			return nil
 		}),
 		bound("certificate outside its intermediate's directory", func(elsewhere string, _ *harness.Target, b *certs.Branch) error {
@@ -184,6 +185,15 @@ func OutOfBounds() []Certificate {
 			return err
 		}),
 	}
+}
+
+// bounded is a DNS name of the enrolled client's, which name constraints can be about:
+// his own, or one beside it where that is a person's.
+func bounded(t *harness.Target) string {
+	if certs.IsDNSName(t.Certs.EnrolledCN) {
+		return t.Certs.EnrolledCN
+	}
+	return "enrolled.conformance.test"
 }
 
 // UnknownExtensions have a critical extension that nobody knows, in the leaf
