@@ -184,7 +184,8 @@ type Profile struct {
 	KeyRefresh time.Duration `json:"jwks_refresh,omitempty"`
 }
 
-// Refusal is a class of denial.
+// Refusal is a class of denial, or a set of them with commas between: an ingress may
+// refuse some callers in one way and some in another.
 type Refusal string
 
 // Classes of denial (rulings 0.2). The zero value of a profile means HTTP401.
@@ -195,6 +196,21 @@ const (
 	TLSAlert Refusal = "tls"     // alert, or a close before any byte of HTTP
 	HTTP421  Refusal = "http421"
 )
+
+// Classes are those of the set; none declared is HTTP401.
+func (r Refusal) Classes() []Refusal {
+	if r == "" {
+		return []Refusal{HTTP401}
+	}
+	var classes []Refusal
+	for class := range strings.SplitSeq(string(r), ",") {
+		classes = append(classes, Refusal(class))
+	}
+	return classes
+}
+
+// Has reports whether a class is in the set.
+func (r Refusal) Has(class Refusal) bool { return slices.Contains(r.Classes(), class) }
 
 // Header is the name of the identity header.
 func (p Profile) Header() string {

@@ -20,6 +20,9 @@ type Request struct {
 	Fields []Field // header fields in order, sent as they are
 	Body   []byte
 
+	// Origin is the scheme, host and port of a sound call to its face.
+	Origin string
+
 	// Unique is what stands for "{{unique}}" in it; empty where nothing does.
 	Unique string
 

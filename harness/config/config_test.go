@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,26 @@ func TestSound(t *testing.T) {
 	l := all[0]
 	if l.Rails.Rate != 5 || l.Rails.Burst != 10 || l.Endpoints[0].Method != "POST" || l.Target.URL != "https://aegis.test" {
 		t.Errorf("got %+v", l.File)
+	}
+}
+
+// TestSeveralRefusals: an ingress may refuse in several ways, and one may stand alone.
+func TestSeveralRefusals(t *testing.T) {
+	for text, want := range map[string][]string{"tls": {"tls"}, "[http401, tls]": {"http401", "tls"}, `["http400"]`: {"http400"}} {
+		for _, way := range []struct {
+			file string
+			set  []string
+		}{{sound + "\nprofile: {bad_certificate: " + text + "}\n", nil}, {sound, []string{"profile.bad_certificate=" + text}}} {
+			all, err := load(t, way.file, nil, way.set...)
+			if err != nil || !slices.Equal(all[0].Profile.BadCertificate, want) {
+				t.Errorf("%s: %v, %v", text, all, err)
+			}
+		}
+	}
+	for _, text := range []string{"[http401, http500]", "http500", "[401]", "401", "[[tls]]"} {
+		if _, err := load(t, sound, nil, "profile.bad_certificate="+text); err == nil || !strings.Contains(err.Error(), "profile.bad_certificate") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func (r *reader) read(n ast.Node, into reflect.Value, path string, tag reflect.S
 	case into.Kind() == reflect.Struct:
 		r.mapping(n, into, path)
 	case into.Kind() == reflect.Slice:
-		r.sequence(n, into, path)
+		r.sequence(n, into, path, tag)
 	default:
 		r.dictionary(n, into, path)
 	}
@@ -151,17 +151,26 @@ func advice(name string, keys []key) string {
 	return "want one of " + strings.Join(names, ", ")
 }
 
-// sequence replaces a list as a whole.
-func (r *reader) sequence(n ast.Node, into reflect.Value, path string) {
+// sequence replaces a list as a whole. The tag is its items'; where it says "single",
+// one item may stand by itself.
+func (r *reader) sequence(n ast.Node, into reflect.Value, path string, tag reflect.StructTag) {
 	list, ok := n.(*ast.SequenceNode)
-	if !ok {
+	values := []ast.Node{n}
+	switch _, text := n.(*ast.StringNode); {
+	case ok:
+		values = list.Values
+	case tag.Get("single") == "" || !text:
 		r.wrong(n, path, "got "+kind(n)+", want a list", "write each item behind a hyphen")
 		return
 	}
 	r.origins[path] = r.at(n)
-	items := reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values))
-	for i, item := range list.Values {
-		r.read(item, items.Index(i), fmt.Sprintf("%s[%d]", path, i), "")
+	items := reflect.MakeSlice(into.Type(), len(values), len(values))
+	for i, item := range values {
+		at := path
+		if ok {
+			at = fmt.Sprintf("%s[%d]", path, i)
+		}
+		r.read(item, items.Index(i), at, tag)
 	}
 	into.Set(items)
 }

@@ -6,7 +6,7 @@ import (
 
 // File is staging.yaml: what a target is, what it declares and what it grants.
 // Its tags are the format: "yaml" names a key, "says" describes it, "enum" lists
-// the values it may have, "default" is what it has when it is left out, and
+// the values it may have, "single" lets one item stand in the place of a list, "default" is what it has when it is left out, and
 // "required" marks what must be there. The schema, the reader and the
 // environment's names are all made from them.
 type File struct {
@@ -65,8 +65,8 @@ type Profile struct {
 	Scope             string        `yaml:"scope" says:"what an access token must carry"`
 	RFC9068           bool          `yaml:"rfc9068" says:"access tokens are of RFC 9068's profile"`
 	BoundTokens       bool          `yaml:"bound_tokens" says:"the IdP binds tokens to certificates (RFC 8705)"`
-	NoCertificate     string        `yaml:"no_certificate" enum:"http401,http400,tls" says:"the answer to no client certificate"`
-	BadCertificate    string        `yaml:"bad_certificate" enum:"http401,http400,tls" says:"the answer to one that does not verify"`
+	NoCertificate     []string      `yaml:"no_certificate" single:"yes" enum:"http401,http400,tls" says:"the answer to no client certificate, or a list of those it may be; a refusal in TLS is always taken"`
+	BadCertificate    []string      `yaml:"bad_certificate" single:"yes" enum:"http401,http400,tls" says:"the answer to one that does not verify, or a list of those it may be; a refusal in TLS is always taken"`
 	IdentityHeader    string        `yaml:"identity_header" default:"x-ssl-client-cn" says:"the header in which the ingress forwards the client's name"`
 	Success           []int         `yaml:"success" says:"accepted statuses; left out, 200"`
 	StartBound        time.Duration `yaml:"start_bound" says:"how long a start without its secrets may take to end"`

@@ -60,11 +60,15 @@ func shape(t reflect.Type, tag reflect.StructTag) map[string]any {
 	case t.Kind() == reflect.Struct:
 		return map[string]any{"type": []string{"object", "null"}, "additionalProperties": false, "properties": object(t)}
 	case t.Kind() == reflect.Slice:
-		items := shape(t.Elem(), "")
+		items := shape(t.Elem(), tag)
 		if t.Elem().Kind() == reflect.Struct {
 			items["required"] = requiredOf(t.Elem())
 		}
-		return map[string]any{"type": "array", "items": items}
+		list := map[string]any{"type": "array", "items": items}
+		if tag.Get("single") != "" {
+			return map[string]any{"anyOf": []any{items, list}}
+		}
+		return list
 	case t.Kind() == reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": shape(t.Elem(), "")}
 	case t.Kind() == reflect.Bool:

@@ -97,7 +97,7 @@ func (w Through) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	answered, lost := t, 0
 	answered.Exchanges = nil
 	for _, x := range t.Exchanges {
-		if unseen(x.Observation) || inTLS(x.Observation) && p.NoCertificate != harness.TLSAlert {
+		if unseen(x.Observation) || inTLS(x.Observation) && !p.NoCertificate.Has(harness.TLSAlert) {
 			lost++
 			continue
 		}

@@ -73,6 +73,11 @@ func Unauthenticated() Answers {
 }
 
 func unauthenticated(p harness.Profile, x harness.Exchange) classes {
+	return unproven(p, x).and(asked(x))
+}
+
+// unproven is the answer to a caller who did not prove who he is, however he asks.
+func unproven(p harness.Profile, x harness.Exchange) classes {
 	switch {
 	case x.Request.Mode != harness.MTLS:
 		return classes{statuses: []int{401}}
@@ -83,19 +88,19 @@ func unauthenticated(p harness.Profile, x harness.Exchange) classes {
 	}
 }
 
-func refusal(r harness.Refusal) classes {
-	switch r {
-	case harness.HTTP400:
-		return classes{statuses: []int{400, 495, 496}}
-	case harness.TLSAlert:
-		return classes{tls: true}
-	case harness.HTTP403:
-		return classes{statuses: []int{403}}
-	case harness.HTTP421:
-		return classes{statuses: []int{421}}
-	default:
-		return classes{statuses: []int{401}}
+// statuses are those of each class of denial.
+var statuses = map[harness.Refusal][]int{
+	harness.HTTP401: {401}, harness.HTTP400: {400, 495, 496}, harness.HTTP403: {403}, harness.HTTP421: {421},
+}
+
+// refusal is a declared set of denials. A refusal in TLS is never worse than one in
+// HTTP: it satisfies any (strangers A1).
+func refusal(declared harness.Refusal) classes {
+	c := classes{tls: true}
+	for _, class := range declared.Classes() {
+		c.statuses = append(c.statuses, statuses[class]...)
 	}
+	return c
 }
 
 // Forbidden wants 403: the caller is known, and not allowed.

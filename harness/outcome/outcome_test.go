@@ -74,15 +74,16 @@ func TestAnswers(t *testing.T) {
 	}{
 		"unauthenticated, token":                     {Unauthenticated(), harness.Profile{}, token, []string{"401", "401 unhandled"}},
 		"unauthenticated, token, mtls declared":      {Unauthenticated(), declared, token, []string{"401", "401 unhandled"}},
-		"unauthenticated, no certificate (A-01)":     {Unauthenticated(), harness.Profile{}, without, []string{"401", "401 unhandled"}},
-		"unauthenticated, no certificate, declared":  {Unauthenticated(), declared, without, []string{"400", "496"}},
-		"unauthenticated, bad certificate (A-04)":    {Unauthenticated(), harness.Profile{}, withCertificate, []string{"401", "401 unhandled"}},
+		"unauthenticated, no certificate (A-01)":     {Unauthenticated(), harness.Profile{}, without, []string{"401", "401 unhandled", "alert", "eof", "reset"}},
+		"unauthenticated, no certificate, declared":  {Unauthenticated(), declared, without, []string{"400", "496", "alert", "eof", "reset"}},
+		"unauthenticated, several declared":          {Unauthenticated(), harness.Profile{NoCertificate: "http401,http400"}, without, []string{"401", "401 unhandled", "400", "496", "alert", "eof", "reset"}},
+		"unauthenticated, bad certificate (A-04)":    {Unauthenticated(), harness.Profile{}, withCertificate, []string{"401", "401 unhandled", "alert", "eof", "reset"}},
 		"unauthenticated, bad certificate, declared": {Unauthenticated(), declared, withCertificate, []string{"alert", "eof", "reset"}},
-		"unauthenticated, 421 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP421}, without, []string{"421"}},
-		"unauthenticated, 403 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP403}, without, []string{"403"}},
+		"unauthenticated, 421 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP421}, without, []string{"421", "alert", "eof", "reset"}},
+		"unauthenticated, 403 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP403}, without, []string{"403", "alert", "eof", "reset"}},
 		"forbidden (A-07)":                           {Forbidden(), declared, withCertificate, []string{"403"}},
 		"denied (A-21)":                              {Denied(), harness.Profile{}, token, []string{"401", "401 unhandled", "403", "404", "405", "501"}},
-		"denied, no certificate, declared":           {Denied(), declared, without, []string{"400", "496", "401", "401 unhandled", "403", "404", "405", "501"}},
+		"denied, no certificate, declared":           {Denied(), declared, without, []string{"400", "496", "401", "401 unhandled", "403", "404", "405", "501", "alert", "eof", "reset"}},
 		"or 400 (A-08)":                              {Unauthenticated().Or(400), harness.Profile{}, token, []string{"400", "401", "401 unhandled"}},
 	} {
 		for class, o := range seen {

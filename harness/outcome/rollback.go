@@ -52,7 +52,7 @@ func (r RolledBack) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 		case want == nil:
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: i,
 				Got: fmt.Sprintf("variant %q", x.Request.Variant), Want: "a variant with an outcome of its own"})
-		case r.Meanwhile && (unseen(x.Observation) || inTLS(x.Observation) && p.NoCertificate != harness.TLSAlert):
+		case r.Meanwhile && (unseen(x.Observation) || inTLS(x.Observation) && !p.NoCertificate.Has(harness.TLSAlert)):
 			lost++
 		default:
 			one := want.Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -316,13 +317,21 @@ func followUps(exchanges []harness.Exchange) []harness.Request {
 // that user agents read in different ways, by a backslash or user information,
 // does not.
 func SameOrigin(r harness.Request, location string) bool {
-	u := destination(r, location)
+	u, own := destination(r, location), originOf(r)
 	return u != nil && u.User == nil && u.Opaque == "" && !strings.Contains(location, `\`) &&
-		u.Scheme == "https" && strings.EqualFold(standardPort(u.Host), standardPort(r.Get("Host")))
+		u.Scheme == own.Scheme && strings.EqualFold(standardPort(u), standardPort(own))
 }
 
-// standardPort leaves out the port of https where it is the scheme's own.
-func standardPort(host string) string { return strings.TrimSuffix(host, ":443") }
+// standardPort is a host and port, the port left out where it is the scheme's own.
+func standardPort(u *url.URL) string {
+	return strings.TrimSuffix(u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
+}
+
+// originOf is the origin of a request, as it names it in Host.
+func originOf(r harness.Request) *url.URL {
+	scheme, _, _ := strings.Cut(r.Origin, "://")
+	return &url.URL{Scheme: cmp.Or(scheme, "https"), Host: r.Get("Host")}
+}
 
 // destination is where a Location leads from a request (RFC 9110 section
 // 10.2.2), or nil when that cannot be told.
@@ -331,7 +340,8 @@ func destination(r harness.Request, location string) *url.URL {
 	if err != nil || location == "" {
 		return nil
 	}
-	base.Scheme, base.Host = "https", r.Get("Host")
+	own := originOf(r)
+	base.Scheme, base.Host = own.Scheme, own.Host
 	u, err := base.Parse(location)
 	if err != nil {
 		return nil

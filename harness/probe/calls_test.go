@@ -36,6 +36,12 @@ func TestSameOrigin(t *testing.T) {
 	if !SameOrigin(r, "https://aegis.test:443/predict") {
 		t.Error("the scheme's own port is another origin")
 	}
+	r.Origin = "http://aegis.test"
+	for location, want := range map[string]bool{"/predict": true, "http://aegis.test/predict": true, "http://aegis.test:80/": true, "http://evil.test/": false, "https://evil.test/": false} {
+		if got := SameOrigin(r, location); got != want {
+			t.Errorf("of a face in plain HTTP, %q: %v, want %v", location, got, want)
+		}
+	}
 }
 
 // redirecting answers 307 to /predict/ and 401 otherwise; requests are kept.

@@ -63,7 +63,7 @@ func Removal(t *harness.Target, created harness.Request, credential Change) (har
 func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harness.Request {
 	r := harness.Request{
 		Mode: mode, Endpoint: endpoint,
-		Method: endpoint.Method, Path: endpoint.Path, Body: endpoint.Body,
+		Method: endpoint.Method, Path: endpoint.Path, Body: endpoint.Body, Origin: origin(t.Faces[mode]),
 	}
 	if bytes.Contains(r.Body, []byte(unique)) {
 		r.Unique = "conformance-" + token.Random(8)
@@ -78,6 +78,12 @@ func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harn
 	}
 	r.Credential = "no credential"
 	return r
+}
+
+// origin is a face's scheme, host and port, as its clients name them.
+func origin(face harness.Face) string {
+	scheme, _, _ := strings.Cut(face.URL, "://")
+	return scheme + "://" + Authority(face)
 }
 
 func bearer(r *harness.Request, name, value string) {

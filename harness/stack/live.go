@@ -97,11 +97,14 @@ func (b *builder) target(run string) (*harness.Target, error) {
 	return t, nil
 }
 
+// refusals is a declared set of denials.
+func refusals(classes []string) harness.Refusal { return harness.Refusal(strings.Join(classes, ",")) }
+
 func (b *builder) profile() harness.Profile {
 	p := b.Profile
 	return harness.Profile{
 		Issuer: p.Issuer, Audience: p.Audience, Scope: p.Scope, RFC9068: p.RFC9068, BoundTokens: p.BoundTokens,
-		NoCertificate: harness.Refusal(p.NoCertificate), BadCertificate: harness.Refusal(p.BadCertificate),
+		NoCertificate: refusals(p.NoCertificate), BadCertificate: refusals(p.BadCertificate),
 		IdentityHeader: p.IdentityHeader, Success: p.Success, StartBound: p.StartBound, Propagation: p.Propagation,
 		Intermediates: p.Intermediates, Revocation: p.Revocation, ShortLived: p.ShortLived, ConnectionAge: p.ConnectionMaxAge, Leeway: p.Leeway, APIKeys: p.APIKeys, SignedModels: p.SignedModels, Mesh: p.Mesh, Authorizer: p.Authorizer,
 		NewKeyBound: p.JWKSNewKeyMax, RemovedKeyBound: p.JWKSRemovedKeyMax, KeyFetches: p.JWKSFetchesMax, KeyRefresh: p.JWKSRefresh,
@@ -280,7 +283,7 @@ func (b *builder) pair(given config.Pair, into *harness.CertPair, cn *string) er
 	}
 	*into = harness.CertPair{Chain: []byte(chain.Reveal()), Key: key}
 	if cn != nil && *cn == "" {
-		*cn = parsed.Certificate.Subject.CommonName
+		*cn = certs.Identity(parsed.Certificate)
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ var Messages = []Expectation{
 		ID: "EPT-014", Title: "Authentication before validation", Clauses: []string{"G.2", "4.4"},
 		Source: "runbook section 4; rulings A-20", Level: SHOULD,
 		Rule:     Says("A call without a credential whose body is sound JSON of the wrong shape is answered 401, not 422."),
-		Stimulus: probe.Twisted("with a body that a schema refuses", probe.Unfit()...), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Twisted("with a body that a schema refuses", probe.Unfit()...), Outcome: outcome.Unauthenticated().Foremost(),
 	},
 	{
 		ID: "EPT-015", Title: "Malformed body, unauthenticated", Clauses: []string{"G.2"},

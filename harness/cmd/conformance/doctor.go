@@ -272,16 +272,14 @@ func refusal(what, key string, declared harness.Refusal, seen harness.Observatio
 	case slices.Contains([]harness.Transport{harness.Alert, harness.Reset, harness.EOF}, seen.Transport):
 		found, is = "it is refused in TLS", harness.TLSAlert
 	}
-	switch cmp.Or(declared, harness.HTTP401) {
-	case is:
+	if is == harness.TLSAlert || declared.Has(is) { // a refusal in TLS satisfies any
 		return ailment{markOK, what, found, ""}
-	default:
-		a := ailment{markWarn, what, found + ", and profile." + key + " is " + string(cmp.Or(declared, harness.HTTP401)), "set it to " + string(is) + " where that is what is meant"}
-		if is == "" {
-			a.fix = "it may be one of http401, http400 and tls"
-		}
-		return a
 	}
+	a := ailment{markWarn, what, found + ", and profile." + key + " is " + string(cmp.Or(declared, harness.HTTP401)), "set it to " + string(is) + " where that is what is meant, or to a list of all that it answers"}
+	if is == "" {
+		a.fix = "it may be http401, http400 and tls, or a list of these"
+	}
+	return a
 }
 
 // examineVault asks what the harness may do there.

@@ -61,12 +61,13 @@ func TestRefusal(t *testing.T) {
 	}{
 		{"", harness.Answered, 401, "ok"},
 		{"", harness.Answered, 400, "set it to http400"},
-		{"", harness.Alert, 0, "set it to tls"},
+		{"", harness.Alert, 0, "ok"}, // a refusal in TLS satisfies any
+		{"http401,http400", harness.Answered, 400, "ok"},
 		{harness.HTTP400, harness.Answered, 496, "ok"},
 		{harness.TLSAlert, harness.EOF, 0, "ok"},
 		{harness.TLSAlert, harness.Answered, 401, "set it to http401"},
 		{harness.TLSAlert, harness.Answered, 200, "must be refused"},
-		{harness.TLSAlert, harness.TimeOut, 0, "one of http401, http400 and tls"},
+		{harness.TLSAlert, harness.TimeOut, 0, "http401, http400 and tls, or a list"},
 	} {
 		a := refusal("x", "no_certificate", row.declared, harness.Observation{Transport: row.transport, Status: row.status})
 		if line := a.String(); !strings.Contains(line, row.want) || (a.mark == markOK) != (row.want == "ok") || (a.mark == markFail) != (row.status == 200) {
