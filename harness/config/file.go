@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -34,6 +35,9 @@ type Target struct {
 	PlainURL    string    `yaml:"plain_url" form:"url" says:"the ingress's port of plain HTTP"`
 	Version     Version   `yaml:"version" says:"where the deployment says which build it is; asked at the start and at the end"`
 }
+
+// Called is how people call it: its name, or else its URL.
+func (t Target) Called() string { return cmp.Or(t.Name, t.URL) }
 
 // Version is where a deployment says which build it is.
 type Version struct {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"aegis.test/conformance/harness"
@@ -44,6 +45,9 @@ func (WithoutAuthority) Act(ctx context.Context, hands harness.Hands) (trace har
 		text []byte
 	}{{"no file", nil}, {"a garbled file", []byte("-----BEGIN CERTIFICATE-----\ngarbled\n-----END CERTIFICATE-----\n")}} {
 		refusal := ingress.TrustOnly(ctx, bundle.text)
+		if errors.Is(refusal, ErrUnseen) {
+			return trace, refusal
+		}
 		answer := "taken"
 		if refusal != nil {
 			answer = "refused"

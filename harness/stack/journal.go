@@ -1,68 +1,133 @@
 package stack
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
 )
 
-// Journal is a file in which a run notes what it creates at a live target,
-// before it does. Its process holds a lock on it; what a killed run leaves is
-// Abandoned.
+// Journal is a file in which a run notes what it creates at a live target, changes
+// there and starts beside it, before it does. Its process holds a lock on it; what a
+// killed run leaves is Abandoned.
 type Journal struct {
-	mu   sync.Mutex
-	file *os.File
+	mu     sync.Mutex
+	file   *os.File
+	copies int
+	noted  bool
+	broken error // of the first note that was not written: behind it nothing can be read
 }
 
-// Entry is one thing that a run may have created: at an endpoint, by its
-// identifier, or a certificate of Vault's PKI, by its serial number.
+// Entry is one thing that a run may have created or changed: what is at an endpoint, by
+// its identifier; a certificate of Vault's PKI, by its serial number; a Change; or a
+// Process that it started.
 type Entry struct {
 	Target   string       `json:"target,omitempty"` // of the first entry: whose journal it is
+	URL      string       `json:"url,omitempty"`    // of the first entry: where that is
 	Mode     harness.Mode `json:"mode,omitempty"`
 	Endpoint string       `json:"endpoint,omitempty"`
 	Unique   string       `json:"unique,omitempty"`
 	Mount    string       `json:"mount,omitempty"`
 	Serial   string       `json:"serial,omitempty"`
+	Change   *Change      `json:"change,omitempty"`
+	Process  *Process     `json:"process,omitempty"`
 }
 
-// journalSuffix ends the name of a journal.
-const journalSuffix = ".jsonl"
+// How the names of a run's files end: its journal, that before it is one, and what a
+// file was before the run changed it.
+const (
+	journalSuffix   = ".jsonl"
+	beginningSuffix = ".beginning"
+	copySuffix      = ".copy"
+)
 
-// OpenJournal begins the journal of a run in a directory.
-func OpenJournal(dir, run, target string) (*Journal, error) {
+// OpenJournal begins the journal of a run at a target, in a directory. It is there with
+// its first line, or not at all.
+func OpenJournal(dir, run string, t config.Target) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the journal's directory: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, run+journalSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	path := filepath.Join(dir, run+journalSuffix)
+	beginning := filepath.Join(dir, run+beginningSuffix)
+	file, err := os.OpenFile(beginning, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("beginning the run's journal: %w", err)
 	}
 	j := &Journal{file: file}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("holding the run's journal: %w", err), file.Close())
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		err = j.write(Entry{Target: t.Called(), URL: t.URL})
 	}
-	return j, j.Note(Entry{Target: target})
+	if err == nil {
+		err = os.Link(beginning, path) // refuses where there is one
+	}
+	if err = errors.Join(err, os.Remove(beginning)); err != nil {
+		return nil, errors.Join(fmt.Errorf("beginning the run's journal: %w", err), file.Close())
+	}
+	return j, nil
 }
 
-// Note adds an entry, and sees it written.
+// Note adds an entry, and sees it written. What is not noted is not to be done.
 func (j *Journal) Note(e Entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken == nil {
+		j.broken = j.write(e)
+	}
+	if j.broken != nil {
+		return fmt.Errorf("writing the run's journal: %w", j.broken)
+	}
+	j.noted = true
+	return nil
+}
+
+// write writes a line; that of a change is on the disk before it is made.
+func (j *Journal) write(e Entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil || e.Change == nil {
+		return err
+	}
+	return j.file.Sync()
+}
+
+// Keep keeps what a file holds beside the journal, and gives the copy's name.
+func (j *Journal) Keep(content []byte) (string, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("writing the run's journal: %w", err)
+	j.copies++
+	path := j.stem() + "." + strconv.Itoa(j.copies) + copySuffix
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("keeping a copy beside the journal: %w", err)
 	}
-	return nil
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return "", fmt.Errorf("keeping a copy beside the journal: %w", err)
+	}
+	return filepath.Base(path), nil
+}
+
+func (j *Journal) path() string { return j.stem() + journalSuffix }
+
+// stem is the journal's path without its end: that of the file as it was begun.
+func (j *Journal) stem() string { return strings.TrimSuffix(j.file.Name(), beginningSuffix) }
+
+// Empty reports whether nothing was noted.
+func (j *Journal) Empty() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.noted
 }
 
 // Close gives the journal up: it is removed when nothing is left of the run,
@@ -70,60 +135,17 @@ func (j *Journal) Note(e Entry) error {
 func (j *Journal) Close(nothingLeft bool) error {
 	var err error
 	if nothingLeft {
-		err = os.Remove(j.file.Name())
+		err = removeJournal(j.path())
 	}
 	return errors.Join(err, j.file.Close())
 }
 
-// Abandoned is the journal of a run that has ended without removing all that it
-// created.
-type Abandoned struct {
-	Path    string
-	Target  string
-	Entries []Entry
-	lock    *os.File
-}
-
-// FindAbandoned lists the journals in a directory that no process holds, and
-// holds them until Close.
-func FindAbandoned(dir string) ([]Abandoned, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*"+journalSuffix))
-	if err != nil {
-		return nil, err
+// removeJournal removes a journal, and then the copies beside it.
+func removeJournal(path string) error {
+	copies, err := filepath.Glob(strings.TrimSuffix(path, journalSuffix) + ".*" + copySuffix)
+	err = errors.Join(err, os.Remove(path))
+	for _, c := range copies {
+		err = errors.Join(err, os.Remove(c))
 	}
-	var found []Abandoned
-	for _, path := range paths {
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return found, fmt.Errorf("opening a run's journal: %w", err)
-		}
-		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-			_ = file.Close() // its run lives
-			continue
-		}
-		a := Abandoned{Path: path, lock: file}
-		lines := bufio.NewScanner(file)
-		for lines.Scan() {
-			var e Entry
-			if json.Unmarshal(lines.Bytes(), &e) != nil {
-				continue // cut off by the kill: what it tells of was not sent
-			}
-			if e.Target != "" {
-				a.Target = e.Target
-				continue
-			}
-			a.Entries = append(a.Entries, e)
-		}
-		found = append(found, a)
-	}
-	return found, nil
-}
-
-// Close lets a journal go, and removes it when nothing is left.
-func (a Abandoned) Close(nothingLeft bool) error {
-	var err error
-	if nothingLeft {
-		err = os.Remove(a.Path)
-	}
-	return errors.Join(err, a.lock.Close())
+	return err
 }

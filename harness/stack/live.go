@@ -20,13 +20,14 @@ import (
 // is connected: secrets are read, tokens and certificates fetched. Met receives
 // each secret that is met. Stop takes back what was issued for the run.
 func Live(ctx context.Context, l config.Loaded, run string, met func(kind, value string)) (*Stack, error) {
-	b := &builder{Loaded: l, ctx: ctx, met: met, note: func(Entry) error { return nil }}
+	b := &builder{Loaded: l, ctx: ctx, met: met}
 	return b.live(run)
 }
 
-// Noted is Live, with what is issued noted in a journal.
+// Noted is Live, with what is issued and changed noted in a journal; without one
+// nothing is changed.
 func Noted(ctx context.Context, l config.Loaded, run string, met func(kind, value string), j *Journal) (*Stack, error) {
-	b := &builder{Loaded: l, ctx: ctx, met: met, note: j.Note}
+	b := &builder{Loaded: l, ctx: ctx, met: met, journal: j}
 	return b.live(run)
 }
 
@@ -52,10 +53,11 @@ type builder struct {
 	ctx   context.Context
 	paper bool
 	met   func(kind, value string)
-	note  func(Entry) error
 	vault *api.Client
-	mu    sync.Mutex
-	stops []func(context.Context) error
+	// journal is where the run notes; nil where it does not.
+	journal *Journal
+	mu      sync.Mutex
+	stops   []func(context.Context) error
 }
 
 func (b *builder) onStop(stop func(context.Context) error) {

@@ -39,7 +39,7 @@ grants: {aws: {region: eu-west-1, endpoint: %q, ca_bundle: file:ca.pem, access_k
 		t.Fatal(err)
 	}
 	met := map[string]bool{}
-	live, err := Live(t.Context(), all[0], "run", func(_, value string) { met[value] = true })
+	live, err := Noted(t.Context(), all[0], "run", func(_, value string) { met[value] = true }, journal(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,8 @@ grants: {aws: {region: eu-west-1, endpoint: %q, ca_bundle: file:ca.pem, access_k
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Write(t.Context(), fields); err != nil {
+	own := awssecrets.NewClient(awssecrets.Options{Region: "eu-west-1", Endpoint: server.URL, RootPEM: roots, Keys: standIn.Owner()})
+	if err := awssecrets.NewStore(own, awssecrets.SecretID).Write(t.Context(), fields); err != nil { // what is not there could not be put back
 		t.Fatal(err)
 	}
 	r := launched(t, s.Target, harness.Launch{Mode: harness.MTLS, Unset: []string{"VAULT_ADDR", "VAULT_TOKEN"}, Env: map[string]string{

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +17,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/token"
 )
 
 // hooks are the operator's commands.
@@ -31,16 +32,16 @@ func (b *builder) hooks(t *harness.Target) error {
 			}
 			env[name] = read
 		}
-		t.Control.Launcher = &launcher{hook: h.Replica, env: env, place: make(chan struct{}, 1)}
+		t.Control.Launcher = &launcher{hook: h.Replica, env: env, place: make(chan struct{}, 1), note: b.note}
 	}
 	if len(h.Reload) > 0 {
-		ingress := &liveIngress{reload: h.Reload, file: b.Lookup.Path(h.TrustTo)}
+		ingress := b.trust("")
 		if !b.paper {
-			var err error
-			if ingress.sound, err = os.ReadFile(ingress.file); err != nil {
+			if _, _, err := regular(ingress.file); err != nil {
 				return fmt.Errorf("reading what the ingress trusts: %w", err)
 			}
 		}
+		b.onStop(ingress.end)
 		t.Control.Ingress = ingress
 	}
 	return nil
@@ -64,6 +65,7 @@ type launcher struct {
 	hook  config.Replica
 	env   map[string]string
 	place chan struct{} // holds one while a replica has the shared address
+	note  func(Entry) error
 }
 
 // Launch starts the command, its environment changed.
@@ -119,15 +121,36 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
 	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := r.cmd.Start(); err != nil {
+	r.cmd.SysProcAttr = dying()
+	if err := l.noted(r); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", l.hook.Command[0], err), r.shut())
 	}
-	go func() {
-		_ = r.cmd.Wait() // its state says how it ended
-		close(r.ended)
-	}()
 	return r, nil
+}
+
+// noted starts a replica between two notes: of the mark that it and all its children
+// bear, and of its process group.
+func (l *launcher) noted(r *commanded) error {
+	p := Process{Mark: token.Random(16)}
+	r.cmd.Env = append(r.cmd.Env, p.line())
+	if err := l.note(Entry{Process: &p}); err != nil {
+		return err
+	}
+	begun := make(chan error)
+	go r.run(begun)
+	if err := <-begun; err != nil {
+		return err
+	}
+	p.Group = r.cmd.Process.Pid
+	var err error
+	if p.Started, err = started(p.Group); err != nil {
+		p.Started = "" // it has ended
+	}
+	if err := l.note(Entry{Process: &p}); err != nil {
+		_ = syscall.Kill(-p.Group, syscall.SIGKILL)
+		return err
+	}
+	return nil
 }
 
 // commanded is a replica that a command runs.
@@ -138,6 +161,19 @@ type commanded struct {
 	output scroll
 	ended  chan struct{}
 	leave  func()
+}
+
+// run starts the command and waits for its end, on one thread: it is told to die with
+// the thread that started it.
+func (r *commanded) run(begun chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := r.cmd.Start()
+	begun <- err
+	if err == nil {
+		_ = r.cmd.Wait() // its state says how it ended
+		close(r.ended)
+	}
 }
 
 // hold puts a gate, or an impostor, before Vault. It is at 127.0.0.1, so that Vault's own
@@ -204,37 +240,3 @@ func (s *scroll) String() string {
 	defer s.mu.Unlock()
 	return s.text.String()
 }
-
-// liveIngress is an ingress that trusts the authorities of a file, and reads it
-// when a command tells it to.
-type liveIngress struct {
-	reload []string
-	file   string
-	sound  []byte
-}
-
-// Reload makes it take its configuration anew.
-func (i *liveIngress) Reload(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, i.reload[0], i.reload[1:]...).CombinedOutput() // #nosec G204 -- the operator's own
-	if err != nil {
-		return fmt.Errorf("reloading the ingress: %w: %.200q", err, out)
-	}
-	return nil
-}
-
-// TrustOnly writes the file, and reloads; an empty bundle is no file at all.
-func (i *liveIngress) TrustOnly(ctx context.Context, bundle []byte) error {
-	var err error
-	if len(bundle) == 0 {
-		err = os.Remove(i.file)
-	} else {
-		err = os.WriteFile(i.file, bundle, 0o644) // #nosec G306 -- certificates, for the ingress to read
-	}
-	if err != nil {
-		return fmt.Errorf("changing what the ingress trusts: %w", err)
-	}
-	return i.Reload(ctx)
-}
-
-// Restore puts the file back, and reloads.
-func (i *liveIngress) Restore(ctx context.Context) error { return i.TrustOnly(ctx, i.sound) }

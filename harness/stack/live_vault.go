@@ -143,7 +143,9 @@ func (b *builder) secrets(t *harness.Target) error {
 	if err != nil {
 		return err
 	}
-	t.Control.Secrets = &liveStore{vault.NewStoreAt(b.vault, service, v.Mount, v.Path), b.vault, v}
+	store := &liveStore{Store: vault.NewStoreAt(b.vault, service, v.Mount, v.Path), place: vaultPlace(v), note: b.note}
+	b.onStop(store.end)
+	t.Control.Secrets = store
 	return nil
 }
 
@@ -152,23 +154,6 @@ type liveRole struct{ *vault.LoginRole }
 
 // Logins are none.
 func (liveRole) Logins(context.Context) ([]harness.Login, error) { return nil, nil }
-
-// liveStore is a secret of somebody else's: what is removed of it is its newest
-// version, and never its history.
-type liveStore struct {
-	*vault.Store
-	client *api.Client
-	at     config.Vault
-}
-
-// Remove deletes the newest version: who reads it finds nothing, and what was
-// there can be undeleted.
-func (s *liveStore) Remove(ctx context.Context) error {
-	if err := s.client.KVv2(s.at.Mount).Delete(ctx, s.at.Path); err != nil {
-		return fmt.Errorf("deleting the newest version of %s: %w", s.at.Path, err)
-	}
-	return nil
-}
 
 // byPKI issues a certificate by Vault's role, and revokes it after the run.
 func (b *builder) byPKI(cn string) (harness.CertPair, error) {
@@ -282,7 +267,7 @@ func (b *builder) byVaultRole(ctx context.Context) (harness.Secret, time.Time, e
 // Abilities logs in to Vault as a configuration says, and asks what the harness
 // itself may do on some paths (sys/capabilities-self).
 func Abilities(ctx context.Context, l config.Loaded, paths []string) (map[string][]string, error) {
-	b := &builder{Loaded: l, ctx: ctx, met: func(string, string) {}, note: func(Entry) error { return nil }}
+	b := &builder{Loaded: l, ctx: ctx, met: func(string, string) {}}
 	if err := b.login(nil); err != nil {
 		return nil, err
 	}
@@ -303,7 +288,7 @@ func RevokeAll(ctx context.Context, l config.Loaded, certificates []Entry) error
 	if len(certificates) == 0 {
 		return nil
 	}
-	b := &builder{Loaded: l, ctx: ctx, met: func(string, string) {}, note: func(Entry) error { return nil }}
+	b := &builder{Loaded: l, ctx: ctx, met: func(string, string) {}}
 	if err := b.login(nil); err != nil {
 		return err
 	}

@@ -59,13 +59,13 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), liveHeap))
 	l := *s.loaded
 	in.Kind, in.Config = harness.Live, configured(l)
-	journal, err := stack.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), in.Run, l.Target.Name)
+	journal, err := stack.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), in.Run, l.Target)
 	if err != nil {
 		return &stack.EnvironmentError{Runtime: stack.Given, Err: err}
 	}
 	started, err := stack.Noted(ctx, l, in.Run, secrets.Register, journal)
 	if err != nil {
-		return errors.Join(err, journal.Close(true))
+		return errors.Join(err, journal.Close(journal.Empty()))
 	}
 	in.Target = started.Target
 	suites.Register(&secrets, started.Target)
@@ -81,7 +81,7 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	}
 	in.End, _ = identity(context.WithoutCancel(ctx), started.Target)
 	clean := s.cleanUp(engine)
-	s.stop(started)
+	clean = s.stop(started) && clean
 	return journal.Close(clean)
 }
 

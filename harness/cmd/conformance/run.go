@@ -266,12 +266,14 @@ func (s *session) judge(ctx context.Context, in *signoff.Input, selected []harne
 
 // stop ends the stack within a bound of its own: the run's context may have
 // ended.
-func (s *session) stop(started *stack.Stack) {
+func (s *session) stop(started *stack.Stack) (clean bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := started.Stop(ctx); err != nil {
 		s.console.step("stopping the stack: " + err.Error() + " (conformance sweep removes what is left)")
+		return false
 	}
+	return true
 }
 
 // conclude writes the sign-off and says it.

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +19,13 @@ func sweepCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sweep", Short: "remove what killed runs left at the engine, and at live targets", Args: none,
 		Long: `sweep removes the containers and networks of runs whose process is dead. With
---config it also removes, from the targets of that file, what killed runs noted
-in their journals and did not remove: by each endpoint's clean_up, and at Vault.`,
+--config it also undoes, at the targets of that file, what killed runs noted in
+their journals: it ends replicas that a hook started, puts back the secret and the
+ingress's file of authorities as they were, removes what was created by each
+endpoint's clean_up, and revokes certificates.
+
+What somebody else has changed since, and a journal that is not understood, it leaves
+as it is, says so with what to do by hand, and ends with status 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("config") {
 				return sweepTargets(c, from)
@@ -40,72 +46,137 @@ in their journals and did not remove: by each endpoint's clean_up, and at Vault.
 	return c
 }
 
-// sweepTargets removes what killed runs left at the targets of a configuration.
+// sweepTargets undoes what killed runs left at the targets of a configuration.
 func sweepTargets(c *cobra.Command, from sources) error {
 	all, err := from.load()
 	if err != nil {
 		return err
 	}
-	clean := true
+	byDir := map[string][]config.Loaded{}
 	for _, l := range all {
-		abandoned, err := stack.FindAbandoned(l.Lookup.Path(l.Rails.JournalFiles))
+		dir := filepath.Clean(l.Lookup.Path(l.Rails.JournalFiles))
+		byDir[dir] = append(byDir[dir], l)
+	}
+	clean := true
+	for dir, targets := range byDir {
+		abandoned, err := stack.FindAbandoned(dir)
 		if err != nil {
 			return &stack.EnvironmentError{Runtime: stack.Given, Err: err}
 		}
 		for _, a := range abandoned {
-			if a.Target != l.Target.Name {
-				err = errors.Join(err, a.Close(false))
-				continue
+			left := sweepJournal(c, targets, a)
+			clean = clean && len(left) == 0
+			for _, one := range left {
+				_ = tell(c, a.Path+": left: "+one)
 			}
-			swept, sweepErr := sweepTarget(c, l, a)
-			clean = clean && swept
-			err = errors.Join(err, sweepErr, a.Close(swept))
-		}
-		if err != nil {
-			return err
+			if err := a.Close(len(left) == 0); err != nil {
+				return &stack.EnvironmentError{Runtime: stack.Given, Err: err}
+			}
 		}
 	}
 	if !clean {
+		_ = tell(c, "what is left is told above; its journals stay, and sweep tries again")
 		return status(exitIncomplete)
 	}
 	return tell(c, "nothing is left of killed runs")
 }
 
-// sweepTarget removes what one killed run left, and reports whether all is gone.
-func sweepTarget(c *cobra.Command, l config.Loaded, a stack.Abandoned) (bool, error) {
-	live, err := stack.Live(c.Context(), l, run.NewID(), func(string, string) {})
-	if err != nil {
-		return false, err
+// sweepJournal undoes what one killed run left, as far as it is understood, and gives
+// what is left.
+func sweepJournal(c *cobra.Command, targets []config.Loaded, a stack.Abandoned) []string {
+	done, left := stack.EndAll(a)
+	left = append(left, a.Strange...)
+	for _, l := range targets {
+		if l.Target.Called() == a.Target && cmp.Or(a.URL, l.Target.URL) == l.Target.URL {
+			back, changed := stack.BringBack(c.Context(), l, a)
+			done, left = append(done, back...), append(left, changed...)
+			removed, created := sweepTarget(c.Context(), l, a)
+			return tellDone(c, a, append(done, removed...), append(left, created...))
+		}
 	}
-	defer func() { _ = live.Stop(context.WithoutCancel(c.Context())) }()
-	engine := run.New(live.Target, run.Options{Rate: l.Rails.Rate, Burst: l.Rails.Burst, TimeOut: l.Rails.TimeOut, RetryAfter: l.Rails.RetryAfter, RetryTotal: l.Rails.RetryTotal})
-	defer engine.Close()
-	created, serials := left(l, a)
-	removed, remaining := engine.Remove(c.Context(), created)
-	if err := stack.RevokeAll(c.Context(), l, serials); err != nil {
-		remaining = append(remaining, err.Error())
+	if a.Target == "" { // which is among what is strange
+		return tellDone(c, a, done, left)
 	}
-	for _, one := range remaining {
-		_ = tell(c, "not removed: "+one)
-	}
-	return len(remaining) == 0, tell(c, fmt.Sprintf("%s: removed %d of %d, revoked %d certificates", a.Path, removed, len(created), len(serials)))
+	return tellDone(c, a, done, append(left, fmt.Sprintf("it is of target %q at %q, which the configuration does not name: sweep by the one that does", a.Target, a.URL)))
 }
 
-// left is what a journal tells of: requests that created something, and
-// certificates.
-func left(l config.Loaded, a stack.Abandoned) (created []harness.Request, serials []stack.Entry) {
-	for _, e := range a.Entries {
-		if e.Serial != "" {
-			serials = append(serials, e)
-			continue
+// tellDone tells what was done, and gives what is left.
+func tellDone(c *cobra.Command, a stack.Abandoned, done, left []string) []string {
+	for _, one := range done {
+		_ = tell(c, a.Path+": "+one)
+	}
+	if err := c.Context().Err(); err != nil {
+		left = append(left, "the sweep was interrupted")
+	}
+	return left
+}
+
+// sweepTarget removes what one killed run created, and revokes what it was issued.
+func sweepTarget(ctx context.Context, l config.Loaded, a stack.Abandoned) (done, left []string) {
+	created, serials, strange := created(l, a)
+	left = append(left, strange...)
+	if len(created) > 0 {
+		removed, remaining, err := remove(ctx, l, created)
+		if err != nil {
+			remaining = append(remaining, err.Error())
 		}
-		for _, endpoint := range l.Endpoints {
-			if endpoint.Name == e.Endpoint {
-				created = append(created, harness.Request{Mode: e.Mode, Unique: e.Unique, Endpoint: harness.Endpoint{
-					Name: endpoint.Name, Path: endpoint.Path, Method: endpoint.Method, CleanUp: harness.CleanUp(endpoint.CleanUp),
-				}})
+		done, left = append(done, fmt.Sprintf("removed %d things that the run may have created, of %d", removed, len(created))), append(left, remaining...)
+	}
+	if len(serials) > 0 {
+		if err := stack.RevokeAll(ctx, l, serials); err != nil {
+			return done, append(left, err.Error())
+		}
+		done = append(done, fmt.Sprintf("revoked %d certificates", len(serials)))
+	}
+	return done, left
+}
+
+// remove removes what a killed run may have created, by calls as a run makes them.
+func remove(ctx context.Context, l config.Loaded, created []harness.Request) (removed int, left []string, err error) {
+	live, err := stack.Live(ctx, l, run.NewID(), func(string, string) {})
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = live.Stop(context.WithoutCancel(ctx)) }()
+	engine := run.New(live.Target, run.Options{Rate: l.Rails.Rate, Burst: l.Rails.Burst, TimeOut: l.Rails.TimeOut, RetryAfter: l.Rails.RetryAfter, RetryTotal: l.Rails.RetryTotal})
+	defer engine.Close()
+	removed, left = engine.Remove(ctx, created)
+	return removed, left, nil
+}
+
+// created is what a journal tells of: requests that created something, and
+// certificates. Strange is what the configuration does not know any more.
+func created(l config.Loaded, a stack.Abandoned) (requests []harness.Request, serials []stack.Entry, strange []string) {
+	unknown := map[string]int{}
+	for _, e := range a.Entries {
+		switch {
+		case e.Serial != "" && e.Mount != l.Grants.Certificates.VaultPKI.Mount:
+			unknown[fmt.Sprintf("of the certificates of mount %q, which grants.certificates.vault_pki does not name now", e.Mount)]++
+		case e.Serial != "":
+			serials = append(serials, e)
+		case e.Unique != "":
+			r, ok := requested(l, e)
+			if !ok {
+				unknown[fmt.Sprintf("of the things at endpoint %q, which the configuration does not name, or gives no clean_up", e.Endpoint)]++
+				continue
 			}
+			requests = append(requests, r)
 		}
 	}
-	return created, serials
+	for what, n := range unknown {
+		strange = append(strange, fmt.Sprintf("%d %s", n, what))
+	}
+	return requests, serials, strange
+}
+
+// requested is the request that an entry tells of.
+func requested(l config.Loaded, e stack.Entry) (harness.Request, bool) {
+	for _, endpoint := range l.Endpoints {
+		if endpoint.Name == e.Endpoint && endpoint.CleanUp.Path != "" {
+			return harness.Request{Mode: e.Mode, Unique: e.Unique, Endpoint: harness.Endpoint{
+				Name: endpoint.Name, Path: endpoint.Path, Method: endpoint.Method, CleanUp: harness.CleanUp(endpoint.CleanUp),
+			}}, true
+		}
+	}
+	return harness.Request{}, false
 }
