@@ -125,6 +125,16 @@ const (
 	MintRSA     Capability = "mint-rsa-tokens"
 )
 
+// Capabilities lists every capability.
+var Capabilities = []Capability{
+	URL, GivenTokens, ExpiredToken, MintTokens, ControlJWKS, GivenClientCerts, ClientCAKey, RestartService,
+	VaultRead, VaultWrite, RealVault, VaultControlled, VaultPKI, VaultPKIClient, VaultKubernetes, Metrics, Logs,
+	RollOut, PreviousRelease, ComponentLogs, AlertsAPI, RulesTested, WatchedReplica, VaultAgent, DeploymentRead,
+	BackendPath, KubernetesRead, IngressControlled, OutOfBand, SecondHost, ForeignHost, PlainPort,
+	IngressAddresses, AuthorizerControlled, SiblingClient, PublicClient, EarlyData, KeyedCaller, SignedModel,
+	MintEC, MintRSA,
+}
+
 // credentials are the capabilities that are a credential of a mode, or make some.
 var credentials = map[Capability]Mode{
 	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC,

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,24 @@ import (
 
 	"aegis.test/conformance/harness"
 )
+
+// TestCapabilitiesAreAll reads the constants: a capability that the list lacks would
+// be out of nobody's reach.
+func TestCapabilitiesAreAll(t *testing.T) {
+	text, err := os.ReadFile("harness.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^\t\w+ +Capability = "([^"]+)"`).FindAllSubmatch(text, -1)
+	for _, constant := range found {
+		if !slices.Contains(harness.Capabilities, harness.Capability(constant[1])) {
+			t.Errorf("Capabilities lacks %s", constant[1])
+		}
+	}
+	if len(found) != len(harness.Capabilities) {
+		t.Errorf("%d constants, %d in the list", len(found), len(harness.Capabilities))
+	}
+}
 
 const sensitive = "s3cr3t-value-of-a-test"
 

@@ -44,9 +44,9 @@ type Target struct {
 	ProxySecret Secret
 	// Held is what the service holds and must never show.
 	Held Sought
-	// Beyond lists the capabilities a rehearsal cannot show by its nature.
+	// Beyond lists the capabilities a rehearsal cannot show, and a run in containers can.
 	Beyond []Capability
-	// Unreachable lists those that no stack of ours can show.
+	// Unreachable lists those that no configuration of this kind of run can grant.
 	Unreachable []Capability
 	// Denied lists those that are not granted although their means are there.
 	Denied []Capability

@@ -12,6 +12,7 @@ import (
 // environment's names are all made from them.
 type File struct {
 	Mode      string     `yaml:"mode" enum:"oidc,mtls,both" default:"both" says:"how callers authenticate: the runbook's AUTH_MODE, or both where each has a face"`
+	Claim     string     `yaml:"claim" enum:"core,full" says:"what the sign-off claims to have seen: core (what the runbook says in so many words, and any staging can show) or full; left out, core for a live target and full for an image"`
 	Target    Target     `yaml:"target" required:"yes" says:"where the deployment is"`
 	Endpoints []Endpoint `yaml:"endpoints" required:"yes" says:"the critical endpoints; name them inference, enrollment, review and review item where they are those of the runbook"`
 	Profile   Profile    `yaml:"profile" says:"what the operator declares where sound deployments differ; left out, the runbook's own words hold"`

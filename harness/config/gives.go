@@ -37,3 +37,14 @@ func Gives(c harness.Capability) string {
 	}
 	return OursOnly
 }
+
+// OutOfReach lists the capabilities that no configuration of a live target grants.
+func OutOfReach() []harness.Capability {
+	var out []harness.Capability
+	for _, c := range harness.Capabilities {
+		if c != harness.URL && Gives(c) == OursOnly {
+			out = append(out, c)
+		}
+	}
+	return out
+}

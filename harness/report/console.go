@@ -52,10 +52,10 @@ func (c *console) field(label, value string) {
 
 func (c *console) failure(r signoff.Record, f signoff.Finding) {
 	colour, leave := red, waived(r, f)
-	if leave != "" {
+	if leave != "" || !f.Decides() {
 		colour = yellow
 	}
-	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID), f.Title, f.Bucket, f.Level, owner(f.Owner))
+	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID), f.Title, f.Bucket, weight(f), owner(f.Owner))
 	c.field("waived", leave)
 	c.field("got", f.Got)
 	c.field("want", f.Want)

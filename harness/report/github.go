@@ -22,7 +22,7 @@ func GitHub(r signoff.Record) string {
 	fmt.Fprintf(&b, "::%s title=%s::%s\n", or(level, "error"), attribute("Aegis conformance: "+string(r.Verdict)), data(r.Headline))
 	for _, f := range r.ByVerdict(harness.Fail) {
 		level, text := "error", fmt.Sprintf("%s\n%s", f.Rule, detail(r, f))
-		if waived(r, f) != "" {
+		if waived(r, f) != "" || !f.Decides() {
 			level = "warning"
 		}
 		at(level, f.ID+" "+f.Title+": to be mended in "+owner(f.Owner), text, f)

@@ -39,6 +39,7 @@ type page struct {
 	Title      string
 	Answer     string
 	KindWords  string
+	ClaimWords string
 	Caveat     string
 	BuildWords string
 	ClockWords string
@@ -76,6 +77,7 @@ type failure struct {
 	Runbook []signoff.Clause
 	Waiver  *signoff.Waiver
 	Leave   string // the waiver, in words
+	Weight  string // its level, and whether it decides
 }
 
 // unseen is what one verdict short of a judgement left open.
@@ -130,7 +132,7 @@ func HTML(r signoff.Record) ([]byte, error) {
 
 func pageOf(r signoff.Record) page {
 	p := page{
-		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r), ConductWords: conduct(r),
+		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), ClaimWords: claim(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r), ConductWords: conduct(r),
 		Next: nextSteps(r), Gained: r.Kind == harness.Rehearsal, Gains: gains(r), StandIns: standIns(r),
 		Duration: duration(r), Selected: selection(r), Modes: join(r.Target.Modes),
 		Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
@@ -139,7 +141,7 @@ func pageOf(r signoff.Record) page {
 		p.Counts = append(p.Counts, count{v, r.Totals[v]})
 	}
 	for _, f := range r.ByVerdict(harness.Fail) {
-		failed := failure{Finding: f, Runbook: clauses(r, f), Leave: waived(r, f)}
+		failed := failure{Finding: f, Runbook: clauses(r, f), Leave: waived(r, f), Weight: weight(f)}
 		if w, ok := r.Waived(f); ok {
 			failed.Waiver = &w
 		}

@@ -83,6 +83,7 @@ func (m *markdown) summary(r signoff.Record) {
 	m.totals(r)
 	rows := [][]string{
 		{"kind of run", md(kind(r))},
+		{"claim", md(claim(r))},
 		{"target", md(r.Target.Name)},
 		{"modes", md(join(r.Target.Modes))},
 		{"build", md(build(r))},
@@ -130,7 +131,7 @@ func (m *markdown) failures(r signoff.Record) {
 	m.line("## Failures\n")
 	for _, f := range failed {
 		m.line("### %s %s\n", md(f.ID), md(f.Title))
-		m.line("**%s**, %s. %s\n", md(f.Bucket), md(f.Level), md(f.Rule))
+		m.line("**%s**, %s. %s\n", md(f.Bucket), md(weight(f)), md(f.Rule))
 		m.line("- reason: %s", md(f.Reason))
 		m.field("got", f.Got)
 		m.field("want", f.Want)

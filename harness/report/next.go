@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/signoff"
@@ -24,9 +23,13 @@ func nextSteps(r signoff.Record) []string {
 	add(r.Buckets[harness.Security],
 		"Do not release: an unauthorised request was served. Its failure below says which, and the command that shows it again.",
 		"Do not release: unauthorised requests were served, %d expectations say so. Each failure below says which, and the command that shows it again.")
-	add(r.Totals[harness.Fail]-r.Buckets[harness.Security],
+	advice := len(r.Advice())
+	add(r.Totals[harness.Fail]-r.Buckets[harness.Security]-advice,
 		"Mend the answer that is not as documented, or declare it in the target's profile where the runbook leaves it open: conformance doctor shows how an ingress refuses.",
 		"Mend the %d answers that are not as documented, or declare them in the target's profile where the runbook leaves them open: conformance doctor shows how an ingress refuses.")
+	add(advice,
+		"Read the advice below: a SHOULD or MAY that does not hold decides nothing, unless a policy requires it.",
+		"Read the advice below: %d of SHOULD and MAY do not hold; they decide nothing, unless a policy requires them.")
 	add(r.Totals[harness.Inconclusive],
 		"Run the inconclusive expectation again once its control is accepted: its reason says what was in the way.",
 		"Run the %d inconclusive expectations again once their controls are accepted: their reasons say what was in the way.")
@@ -41,20 +44,7 @@ func nextSteps(r signoff.Record) []string {
 
 // wanting counts what was not exercised although this kind of run could.
 func wanting(r signoff.Record) int {
-	n := -len(r.OutOfReach())
-	for _, f := range r.ByVerdict(harness.NotExercised) {
-		if !unreachable(r, f) {
-			n++
-		}
-	}
-	return n
-}
-
-// unreachable reports whether a finding lacks only what no stack of ours has.
-func unreachable(r signoff.Record, f signoff.Finding) bool {
-	return len(f.Missing) > 0 && !slices.ContainsFunc(f.Missing, func(c harness.Capability) bool {
-		return !slices.Contains(r.Target.Unreachable, c)
-	})
+	return r.Totals[harness.NotExercised] - len(r.OutOfReach())
 }
 
 // conclusion is the last step: what this record is good for.

@@ -102,6 +102,22 @@ func kind(r signoff.Record) string {
 	}
 }
 
+// claim says what the sign-off claims to have seen.
+func claim(r signoff.Record) string {
+	if r.Claim == signoff.CoreClaim {
+		return "core: what the runbook says in so many words, and any staging can show"
+	}
+	return "full: the whole catalogue"
+}
+
+// weight says whether a failure decides the verdict.
+func weight(f signoff.Finding) string {
+	if f.Decides() {
+		return string(f.Level)
+	}
+	return string(f.Level) + ", advice: it decides nothing"
+}
+
 // caveat says what a kind of run is no evidence of; empty when there is
 // nothing to warn of.
 func caveat(r signoff.Record) string {
@@ -124,7 +140,7 @@ type group struct {
 // gains lists what the container run adds to a rehearsal, by the capabilities
 // that the embedded stack lacks.
 func gains(r signoff.Record) []group {
-	return groups(r.OutOfReach(), func(f signoff.Finding) string { return join(f.Missing) })
+	return groups(r.Additions(), func(f signoff.Finding) string { return join(f.Missing) })
 }
 
 // groups gathers findings that share a key, in order of first sight.

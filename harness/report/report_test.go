@@ -24,7 +24,7 @@ import (
 func sample() signoff.Record {
 	start := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
 	r := signoff.Record{
-		Schema: signoff.Schema, Verdict: signoff.Failed, Kind: harness.SelfTest, Run: "20261123-180000-7f3a",
+		Schema: signoff.Schema, Verdict: signoff.Failed, Claim: signoff.FullClaim, Kind: harness.SelfTest, Run: "20261123-180000-7f3a",
 		Headline: "2 of 9 expectations failed, 1 of them because an unauthorised request was served.",
 		Reasons:  []string{"failed (security, an unauthorised request was served): OIDC-005", "failed (contract, not as documented): MTLS-002", "not exercised: MET-001"},
 		Started:  start, Ended: start.Add(8400 * time.Millisecond), Who: "ann@staging-ci",
@@ -105,7 +105,7 @@ func retally(r *signoff.Record) {
 func row(id, title, chapter string, verdict harness.Verdict, reason string) signoff.Finding {
 	return signoff.Finding{
 		ID: id, Title: title, Chapter: chapter, Verdict: verdict, Reason: reason,
-		Level: harness.MUST, Effect: harness.AuthFailures, Rule: "A request with an expired token is refused with 401, and does not reach the handler.",
+		Level: harness.MUST, Tier: harness.Extended, Effect: harness.AuthFailures, Rule: "A request with an expired token is refused with 401, and does not reach the handler.",
 		At: "suites/" + chapter + "/expectations.go:42", Clauses: []string{"4.3"}, Source: "RB§4; RFC 7519 §4.1.4; RFC 6750 §3.1",
 		Stimulus: "POST each critical endpoint with a token that expired 600 s ago", Outcome: "401 with a Bearer challenge",
 		Needs: []harness.Capability{harness.MintTokens}, Missing: []harness.Capability{}, Notes: []string{},
@@ -141,7 +141,7 @@ func rehearsal() signoff.Record {
 		f := &r.Findings[i]
 		f.Verdict, f.Bucket, f.Reason, f.Got, f.Want, f.Missing = harness.Pass, "", "", "", "", nil
 		if f.ID == "MET-001" {
-			f.Verdict, f.Reason, f.Missing = harness.NotExercised, "the target does not grant real-vault", []harness.Capability{harness.RealVault}
+			f.Verdict, f.Reason, f.Missing, f.BeyondReach = harness.NotExercised, "the target does not grant real-vault", []harness.Capability{harness.RealVault}, true
 		}
 	}
 	retally(&r)

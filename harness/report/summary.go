@@ -46,7 +46,7 @@ func (m *markdown) shortFailures(r signoff.Record) {
 			m.line("- and %d more: signoff.html tells them all", len(failed)-i)
 			break
 		}
-		m.line("- **%s** %s (%s, %s)", md(f.ID), md(f.Title), md(f.Bucket), md(f.Level))
+		m.line("- **%s** %s (%s, %s)", md(f.ID), md(f.Title), md(f.Bucket), md(weight(f)))
 		m.line("  - got: %s", code(clip(f.Got, width)))
 		m.line("  - want: %s", code(clip(f.Want, width)))
 		for _, c := range clauses(r, f) {

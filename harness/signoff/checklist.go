@@ -42,7 +42,7 @@ func (r Record) check(c Clause) Check {
 	check := Check{Clause: c.ID, Line: c.Line, Text: c.Text, Verdict: harness.NotExercised, Expectations: c.Expectations, Missing: []string{}}
 	worst := len(worstFirst)
 	for _, f := range r.Findings {
-		if slices.Contains(c.Expectations, f.ID) && !r.unreachable(f) {
+		if slices.Contains(c.Expectations, f.ID) && !f.BeyondReach {
 			worst = min(worst, slices.Index(worstFirst, f.Verdict))
 		}
 	}
@@ -60,7 +60,7 @@ func (r Record) missing(c Clause) []string {
 	var reasons []string
 	ids := map[string][]string{}
 	for _, f := range r.Findings {
-		if !slices.Contains(c.Expectations, f.ID) || f.Verdict == harness.Pass || f.Verdict == harness.NotApplicable || r.unreachable(f) {
+		if !slices.Contains(c.Expectations, f.ID) || f.Verdict == harness.Pass || f.Verdict == harness.NotApplicable || f.BeyondReach {
 			continue
 		}
 		reason := fmt.Sprintf("%s (%s)", f.Verdict, f.Reason)

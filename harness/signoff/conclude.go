@@ -1,6 +1,7 @@
 package signoff
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type Input struct {
 	Faults           *Faults
 	Waivers          []Waiver
 
+	Claim       Claim    // empty: full
 	Filter      string   // what narrowed the run, as the user wrote it; empty: nothing
 	Selected    []string // IDs the filter let through; ignored without a filter
 	DryRun      bool
@@ -53,6 +55,7 @@ func Conclude(in Input) Record {
 	r := Record{
 		Schema:      Schema,
 		Kind:        in.Kind,
+		Claim:       cmp.Or(in.Claim, FullClaim),
 		Run:         in.Run,
 		Started:     in.Started.UTC().Truncate(time.Millisecond),
 		Ended:       in.Ended.UTC().Truncate(time.Millisecond),
@@ -81,6 +84,9 @@ func Conclude(in Input) Record {
 		r.Conduct = &in.Conduct
 	}
 	r.Target.Start, r.Target.End = in.Start, in.End
+	for i, f := range r.Findings {
+		r.Findings[i].BeyondReach = r.beyondReach(f)
+	}
 	r.Totals, r.Buckets = tally(r.Findings)
 	r.Checklist = r.checklist()
 	r.Waivers = r.Settled(in.Waivers)
@@ -168,7 +174,7 @@ func (in Input) startFailure() string {
 
 func (in Input) row(e harness.Expectation, f harness.Finding, p harness.Profile) Finding {
 	row := Finding{
-		ID: e.ID, Title: e.Title, Chapter: e.Chapter(), Level: e.Level,
+		ID: e.ID, Title: e.Title, Chapter: e.Chapter(), Level: e.Level, Tier: e.Tiered(),
 		Effect:   e.Stimulus.Effect(),
 		Rule:     e.Rule.Text,
 		At:       fmt.Sprintf("%s:%d", e.Rule.File, e.Rule.Line),

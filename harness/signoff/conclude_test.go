@@ -98,7 +98,20 @@ func TestVerdict(t *testing.T) {
 		{"MAY not exercised", func(in *Input) {
 			in.Catalogue[1].Level = harness.MAY
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.Metrics)
-		}, Incomplete, 3, "not exercised"},
+		}, Passed, 0, ""},
+		{"SHOULD fails", func(in *Input) { in.Catalogue[1].Level, in.Findings[1] = harness.SHOULD, contract("OIDC-005") }, Passed, 0, ""},
+		{"MAY fails, and somebody was served", func(in *Input) {
+			in.Catalogue[1].Level, in.Findings[1] = harness.MAY, finding("OIDC-005", harness.Fail)
+		}, Failed, 1, "failed (security"},
+		{"core, and a gap beyond it", func(in *Input) {
+			coreClaim(in)
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.Metrics)
+		}, Passed, 0, ""},
+		{"core, and a gap in it", func(in *Input) {
+			coreClaim(in)
+			in.Findings[0] = finding("OIDC-001", harness.Inconclusive)
+		}, Incomplete, 3, "inconclusive: OIDC-001"},
+		{"core, and a MUST fails beyond it", func(in *Input) { coreClaim(in); in.Findings[1] = contract("OIDC-005") }, Failed, 1, "failed (contract"},
 		{"fail outweighs gaps", func(in *Input) {
 			in.Findings[0] = finding("OIDC-001", harness.Inconclusive)
 			in.Findings[1] = finding("OIDC-005", harness.Fail)
@@ -116,6 +129,10 @@ func TestVerdict(t *testing.T) {
 		{"more than what is beyond a rehearsal", func(in *Input) {
 			in.Target.Kind, in.Target.Beyond = harness.Rehearsal, []harness.Capability{harness.RealVault}
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.RealVault, harness.Metrics)
+		}, Rehearsed, 0, ""},
+		{"not beyond a rehearsal", func(in *Input) {
+			in.Target.Kind, in.Target.Beyond = harness.Rehearsal, []harness.Capability{harness.RealVault}
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.Metrics)
 		}, Incomplete, 3, "not exercised"},
 		{"not exercised in a rehearsal for no named lack", func(in *Input) {
 			in.Target.Kind, in.Target.Beyond = harness.Rehearsal, []harness.Capability{harness.RealVault}
@@ -125,9 +142,13 @@ func TestVerdict(t *testing.T) {
 			in.Target.Unreachable = []harness.Capability{harness.EarlyData}
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.EarlyData)
 		}, Passed, 0, ""},
-		{"beyond any stack of ours, yet live", func(in *Input) {
+		{"beyond any live run", func(in *Input) {
 			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
-			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.EarlyData)
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.VaultWrite, harness.EarlyData)
+		}, Passed, 0, ""},
+		{"within a live run's reach", func(in *Input) {
+			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.VaultWrite)
 		}, Incomplete, 3, "not exercised"},
 		{"beyond, yet no rehearsal", func(in *Input) {
 			in.Target.Beyond = []harness.Capability{harness.RealVault}
@@ -191,6 +212,22 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("reading it back: %v\n%s", err, data)
 			}
 		})
+	}
+}
+
+// coreClaim makes the run claim core, of which the first expectation is one.
+func coreClaim(in *Input) { in.Claim, in.Catalogue[0].Tier = CoreClaim, harness.Core }
+
+func TestHeadlineSaysWhatIsClaimedAndWhatIsBeyond(t *testing.T) {
+	in := sound()
+	coreClaim(&in)
+	in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
+	in.Catalogue = append(in.Catalogue, catalogue("CLM-001", "MET-001", "MTLS-015")...)
+	in.Catalogue[3].Level = harness.SHOULD
+	in.Findings = append(in.Findings, contract("CLM-001"), finding("MET-001", harness.NotExercised, harness.Metrics), finding("MTLS-015", harness.NotExercised, harness.EarlyData))
+	want := "Passed, core: 1 of 1. Beyond it 2 held, none failed, 1 were not exercised; out of reach of a live run: MTLS-015; advice: 1 of SHOULD and MAY."
+	if r := Conclude(in); r.Headline != want || r.Verdict != Passed {
+		t.Errorf("%s %q, want %q", r.Verdict, r.Headline, want)
 	}
 }
 

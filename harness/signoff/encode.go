@@ -22,7 +22,7 @@ import (
 var schemaJSON []byte
 
 // schemaID is the schema's own $id; nothing is fetched from it.
-const schemaID = "https://aegis.test/conformance/signoff/v2/schema.json"
+const schemaID = "https://aegis.test/conformance/signoff/v3/schema.json"
 
 // JSONSchema is the published schema of a record (JSON Schema 2020-12).
 func JSONSchema() []byte { return bytes.Clone(schemaJSON) }
@@ -135,6 +135,11 @@ func (r Record) consistent() error {
 	}
 	if r.Catalogue.Expectations != len(r.Findings) {
 		return fmt.Errorf("%d findings for a catalogue of %d", len(r.Findings), r.Catalogue.Expectations)
+	}
+	for _, f := range r.Findings {
+		if f.BeyondReach != r.beyondReach(f) {
+			return fmt.Errorf("whether %s is within reach disagrees with what it lacks", f.ID)
+		}
 	}
 	if !reflect.DeepEqual(r.checklist(), r.Checklist) {
 		return errors.New("the checklist disagrees with the findings")

@@ -9,12 +9,15 @@ import (
 )
 
 // Policy is what an organisation requires of a record. The zero value requires
-// all: every chapter, every level, and any kind of run but a rehearsal. No
-// policy lets a request that was served unauthorised through.
+// what the record claims: every MUST, in every chapter, of any kind of run but a
+// rehearsal. No policy lets a request that was served unauthorised through, and
+// none does without the MUSTs.
 type Policy struct {
 	Kinds    []harness.Kind  // of run, one of which it must be
+	Claim    Claim           // that it must make; empty: any
 	Chapters []string        // in which all must hold, and something must have
-	Levels   []harness.Level // at which all must hold
+	Levels   []harness.Level // at which all must hold, beside MUST
+	Exempt   *int            // how many may be not applicable; nil: any number
 	Waivers  *int            // how many may be applied; nil: any number
 	MaxDays  int             // how far ahead of the run they may expire; 0: any
 }
@@ -30,10 +33,17 @@ var levels = []harness.Level{harness.MUST, harness.SHOULD, harness.MAY}
 func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 	s := &sheet{file: file}
 	var p Policy
-	for key, n := range s.open(data, "kinds", "chapters", "levels", "waivers") {
+	for key, n := range s.open(data, "kinds", "claim", "chapters", "levels", "not_applicable", "waivers") {
 		switch key {
 		case "kinds":
 			p.Kinds = words(s, n, Evidence)
+		case "claim":
+			p.Claim = word(s, n, Claims)
+		case "not_applicable":
+			if most, ok := s.mapping(n, "max")["max"]; ok {
+				number := s.count(most)
+				p.Exempt = &number
+			}
 		case "chapters":
 			p.Chapters = words(s, n, chapters)
 		case "levels":
@@ -58,7 +68,7 @@ func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 
 // Refusal is one reason why a record is not enough.
 type Refusal struct {
-	Condition string // what does not hold: kind, verdict, chapter, level, waivers
+	Condition string // what does not hold: kind, claim, verdict, chapter, not_applicable, waivers
 	Why       string
 	Failed    bool // something was seen to be wrong, rather than not seen
 }
@@ -76,13 +86,20 @@ func (p Policy) Weigh(r Record) []Refusal {
 		why := orAll(r.invalidity(), r.Reasons) // a flaw of the findings stands in the reasons only
 		refuse("verdict", false, "the run is invalid: %s", strings.Join(why, "; "))
 	}
-	required := r
-	required.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return !p.requires(f) && !hole(f) })
-	for _, why := range required.failures() {
+	if p.Claim == FullClaim && r.Claim != FullClaim {
+		refuse("claim", false, "the run claims %s, want %s", r.Claim, p.Claim)
+	}
+	for _, why := range r.failed(func(f Finding) bool { return p.requires(f) || hole(f) }) {
 		refuse("verdict", true, "%s", why)
 	}
-	for _, why := range required.gaps() {
+	if r.Stopped != "" {
+		refuse("verdict", false, "the run stopped: %s", r.Stopped)
+	}
+	for _, why := range r.unseen(func(f Finding) bool { return p.requires(f) && r.Claim.Wants(harness.MUST, f.Tier) }) {
 		refuse("verdict", false, "%s", why)
+	}
+	if n := r.Totals[harness.NotApplicable]; p.Exempt != nil && n > *p.Exempt {
+		refuse("not_applicable", false, "%d expectations are not applicable, want %d at most", n, *p.Exempt)
 	}
 	p.weighChapters(r, refuse)
 	p.weighWaivers(r, refuse)
@@ -94,7 +111,7 @@ func hole(f Finding) bool { return f.Verdict == harness.Fail && f.Bucket == harn
 
 // requires reports whether the policy wants an expectation to hold.
 func (p Policy) requires(f Finding) bool {
-	return (len(p.Chapters) == 0 || slices.Contains(p.Chapters, f.Chapter)) && (len(p.Levels) == 0 || slices.Contains(p.Levels, f.Level))
+	return (len(p.Chapters) == 0 || slices.Contains(p.Chapters, f.Chapter)) && (f.Level == harness.MUST || slices.Contains(p.Levels, f.Level))
 }
 
 // weighChapters wants something to have passed in every chapter asked for: one

@@ -17,11 +17,13 @@ func TestReadPolicy(t *testing.T) {
 	}
 	for _, c := range []struct{ data, want string }{
 		{"", "policy.yaml:1: "},
-		{"kind: [live]\n", `policy.yaml:1: "kind" is no key here: want kinds, chapters`},
+		{"kind: [live]\n", `policy.yaml:1: "kind" is no key here: want kinds, claim, chapters`},
 		{"kinds: live\n", "policy.yaml:1: want a list"},
 		{"levels: [MUST]\nkinds: [rehearsal]\n", `policy.yaml:2: "rehearsal" is none of self-test, image, live`},
 		{"chapters: [oidc, saml]\n", `policy.yaml:1: "saml" is none of oidc, mtls, secrets`},
 		{"levels: [must]\n", `"must" is none of MUST, SHOULD, MAY`},
+		{"claim: all\n", `"all" is none of core, full`},
+		{"not_applicable: {max: -2}\n", "want a whole number"},
 		{"waivers: {max: none}\n", "want a whole number"},
 		{"waivers: {max: -1}\n", "want a whole number"},
 		{"waivers: {security: true}\n", `"security" is no key here: want max, max_days`},
@@ -53,12 +55,19 @@ func TestWeigh(t *testing.T) {
 		{"a gap", Policy{}, func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Inconclusive) }, "verdict", "OIDC-005"},
 		{"a failure in another chapter", Policy{Chapters: []string{"mtls"}}, func(in *Input) { in.Findings[1] = contract("OIDC-005") }, "", ""},
 		{"a hole in another chapter", Policy{Chapters: []string{"mtls"}}, func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Fail) }, "verdict!", "unauthorised"},
-		{"a failure at another level", Policy{Levels: []harness.Level{harness.MUST}}, func(in *Input) {
+		{"a failure at another level", Policy{Levels: []harness.Level{harness.MAY}}, func(in *Input) {
 			in.Catalogue[1].Level, in.Findings[1] = harness.SHOULD, contract("OIDC-005")
 		}, "", ""},
 		{"a hole at another level", Policy{Levels: []harness.Level{harness.MUST}}, func(in *Input) {
 			in.Catalogue[1].Level, in.Findings[1] = harness.MAY, finding("OIDC-005", harness.Fail)
 		}, "verdict!", "unauthorised"},
+		{"advice that is not required", Policy{}, func(in *Input) { in.Catalogue[1].Level, in.Findings[1] = harness.SHOULD, contract("OIDC-005") }, "", ""},
+		{"advice that is required", Policy{Levels: []harness.Level{harness.SHOULD}}, func(in *Input) {
+			in.Catalogue[1].Level, in.Findings[1] = harness.SHOULD, contract("OIDC-005")
+		}, "verdict!", "OIDC-005"},
+		{"MAY alone, and a gap", Policy{Levels: []harness.Level{harness.MAY}}, func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Inconclusive) }, "verdict", "OIDC-005"},
+		{"core, where full is wanted", Policy{Claim: FullClaim}, coreClaim, "claim", "the run claims core, want full"},
+		{"more than may be exempt", Policy{Exempt: &none}, func(in *Input) { in.Findings[2] = finding("MTLS-001", harness.NotApplicable) }, "not_applicable", "1 expectations are not applicable"},
 		{"a chapter that is not applicable", Policy{Chapters: []string{"oidc", "mtls"}}, func(in *Input) { in.Findings[2] = finding("MTLS-001", harness.NotApplicable) }, "chapter", "the chapter mtls"},
 		{"a waiver", Policy{}, waive, "", ""},
 		{"a waiver too many", Policy{Waivers: &none}, waive, "waivers!", "1 failures are waived"},

@@ -11,7 +11,7 @@ import (
 )
 
 // Schema names the version of the record that this package writes and reads.
-const Schema = "aegis-conformance/signoff/v2"
+const Schema = "aegis-conformance/signoff/v3"
 
 // Verdict is what a sign-off concludes of a run as a whole.
 type Verdict string
@@ -26,10 +26,23 @@ const (
 	Invalid     Verdict = "INVALID"
 )
 
+// Claim is what a sign-off claims to have seen: its verdict is over that.
+type Claim string
+
+// Claims: the core tier, which any staging can show, or the whole catalogue.
+const (
+	CoreClaim Claim = "core"
+	FullClaim Claim = "full"
+)
+
+// Claims lists every claim, the narrow one first.
+var Claims = []Claim{CoreClaim, FullClaim}
+
 // Record is signoff.json; schema.json describes every field.
 type Record struct {
 	Schema      string                  `json:"schema"`
 	Verdict     Verdict                 `json:"verdict"`
+	Claim       Claim                   `json:"claim"`
 	Headline    string                  `json:"headline"`
 	Reasons     []string                `json:"reasons"` // why not PASS
 	Kind        harness.Kind            `json:"kind"`    // empty when the stack did not start
@@ -142,8 +155,8 @@ type Target struct {
 	Modes        []harness.Mode       `json:"modes"`
 	Endpoints    []Endpoint           `json:"endpoints"`
 	Capabilities []harness.Capability `json:"capabilities"` // granted, of those the catalogue needs
-	Beyond       []harness.Capability `json:"beyond"`       // what a rehearsal cannot show by its nature
-	Unreachable  []harness.Capability `json:"unreachable"`  // what no stack of ours can show
+	Beyond       []harness.Capability `json:"beyond"`       // what a rehearsal cannot show, and a run in containers can
+	Unreachable  []harness.Capability `json:"unreachable"`  // what no configuration of this kind of run can grant
 	Profile      harness.Profile      `json:"profile"`
 	Components   []harness.Component  `json:"components"`
 	Start        *Identity            `json:"start,omitempty"` // nil when nobody looked
@@ -159,33 +172,35 @@ type Endpoint struct {
 
 // Finding is one expectation with what was concluded of it.
 type Finding struct {
-	ID        string               `json:"id"`
-	Verdict   harness.Verdict      `json:"verdict"`
-	Bucket    harness.Bucket       `json:"bucket"` // empty unless it failed
-	Owner     Layer                `json:"owner"`  // who must mend it; empty unless it failed
-	Reason    string               `json:"reason"` // empty only for a pass
-	Title     string               `json:"title"`
-	Chapter   string               `json:"chapter"`
-	Level     harness.Level        `json:"level"`
-	Effect    harness.Effect       `json:"effect"`
-	Rule      string               `json:"rule"`
-	At        string               `json:"at"` // file:line of the rule
-	Clauses   []string             `json:"clauses"`
-	Source    string               `json:"source"`
-	Stimulus  string               `json:"stimulus"` // in words
-	Outcome   string               `json:"outcome"`  // in words
-	Needs     []harness.Capability `json:"needs"`
-	Missing   []harness.Capability `json:"missing"`
-	Got       string               `json:"got"`
-	Want      string               `json:"want"`
-	Control   string               `json:"control"`
-	Notes     []string             `json:"notes"`
-	Evidence  []harness.Evidence   `json:"evidence"`
-	Timeline  *harness.Timeline    `json:"timeline,omitempty"` // nil where no change was watched
-	Requests  int                  `json:"requests"`
-	Exchanges int                  `json:"exchanges"`
-	Millis    int64                `json:"millis"`
-	Rerun     string               `json:"rerun"` // the command that judges it alone
+	ID          string               `json:"id"`
+	Verdict     harness.Verdict      `json:"verdict"`
+	Bucket      harness.Bucket       `json:"bucket"` // empty unless it failed
+	Owner       Layer                `json:"owner"`  // who must mend it; empty unless it failed
+	Reason      string               `json:"reason"` // empty only for a pass
+	Title       string               `json:"title"`
+	Chapter     string               `json:"chapter"`
+	Level       harness.Level        `json:"level"`
+	Tier        harness.Tier         `json:"tier"`
+	Effect      harness.Effect       `json:"effect"`
+	Rule        string               `json:"rule"`
+	At          string               `json:"at"` // file:line of the rule
+	Clauses     []string             `json:"clauses"`
+	Source      string               `json:"source"`
+	Stimulus    string               `json:"stimulus"` // in words
+	Outcome     string               `json:"outcome"`  // in words
+	Needs       []harness.Capability `json:"needs"`
+	Missing     []harness.Capability `json:"missing"`
+	BeyondReach bool                 `json:"beyond_reach"` // no configuration of this kind of run can show it
+	Got         string               `json:"got"`
+	Want        string               `json:"want"`
+	Control     string               `json:"control"`
+	Notes       []string             `json:"notes"`
+	Evidence    []harness.Evidence   `json:"evidence"`
+	Timeline    *harness.Timeline    `json:"timeline,omitempty"` // nil where no change was watched
+	Requests    int                  `json:"requests"`
+	Exchanges   int                  `json:"exchanges"`
+	Millis      int64                `json:"millis"`
+	Rerun       string               `json:"rerun"` // the command that judges it alone
 }
 
 // Clause is one line of the runbook, with the expectations that hold to it or
@@ -224,21 +239,32 @@ func (r Record) ExitStatusIf(rehearsal bool) int {
 
 // ByVerdict lists the findings of one verdict, in catalogue order.
 func (r Record) ByVerdict(verdict harness.Verdict) []Finding {
-	var found []Finding
-	for _, f := range r.Findings {
-		if f.Verdict == verdict {
-			found = append(found, f)
-		}
-	}
-	return found
+	return r.those(isVerdict(verdict))
 }
 
-// OutOfReach lists the findings a rehearsal could not exercise by its nature:
-// what the container run adds.
+// OutOfReach lists the findings that no configuration of this kind of run can
+// show: they are named, never counted as passed, and no gap.
 func (r Record) OutOfReach() []Finding {
+	return r.those(func(f Finding) bool { return f.BeyondReach })
+}
+
+// Additions lists those of them that a run in containers adds to a rehearsal.
+func (r Record) Additions() []Finding {
+	return r.those(func(f Finding) bool {
+		return r.Kind == harness.Rehearsal && f.BeyondReach && !lacks(f, r.Target.Unreachable)
+	})
+}
+
+// Advice lists what failed and decides nothing: SHOULD and MAY, of which nobody
+// unauthorised was served.
+func (r Record) Advice() []Finding {
+	return r.those(func(f Finding) bool { return f.Verdict == harness.Fail && !f.Decides() })
+}
+
+func (r Record) those(which func(Finding) bool) []Finding {
 	var found []Finding
 	for _, f := range r.Findings {
-		if r.outOfReach(f) {
+		if which(f) {
 			found = append(found, f)
 		}
 	}

@@ -104,16 +104,20 @@ func (s *sheet) text(n ast.Node) string {
 	}
 }
 
+// word is a text that is one of known.
+func word[T ~string](s *sheet, n ast.Node, known []T) T {
+	w := T(s.text(n))
+	if !slices.Contains(known, w) {
+		s.wrong(n, "%q is none of %s", string(w), listed(known))
+	}
+	return w
+}
+
 // words is a list of texts, each of them one of known.
 func words[T ~string](s *sheet, n ast.Node, known []T) []T {
 	var chosen []T
 	for _, item := range s.items(n) {
-		word := T(s.text(item))
-		if !slices.Contains(known, word) {
-			s.wrong(item, "%q is none of %s", string(word), listed(known))
-			continue
-		}
-		chosen = append(chosen, word)
+		chosen = append(chosen, word(s, item, known))
 	}
 	return chosen
 }

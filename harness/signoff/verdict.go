@@ -105,13 +105,32 @@ func (r Record) waived() []string {
 	return why
 }
 
-// failures lists what failed and is not waived.
+// Decides reports whether a failure of f decides the verdict: that of a MUST, and
+// at any level and tier that somebody unauthorised was served.
+func (f Finding) Decides() bool {
+	return f.Level == harness.MUST || f.Verdict == harness.Fail && f.Bucket == harness.Security
+}
+
+// Wants reports whether a claim is that an expectation of this level and tier was
+// seen to hold.
+func (c Claim) Wants(level harness.Level, tier harness.Tier) bool {
+	return level == harness.MUST && (c != CoreClaim || tier == harness.Core)
+}
+
+func (r Record) claims(f Finding) bool { return r.Claim.Wants(f.Level, f.Tier) }
+
+// failures lists what failed and is not waived, of the findings that decide.
 func (r Record) failures() []string {
+	return r.failed(Finding.Decides)
+}
+
+// failed lists, by bucket, what failed and is not waived.
+func (r Record) failed(which func(Finding) bool) []string {
 	var why []string
 	for _, bucket := range slices.Concat(harness.Buckets, []harness.Bucket{""}) {
 		ids := r.ids(func(f Finding) bool {
 			_, waived := r.Waived(f)
-			return f.Verdict == harness.Fail && f.Bucket == bucket && !waived
+			return f.Verdict == harness.Fail && f.Bucket == bucket && !waived && which(f)
 		})
 		if len(ids) > 0 {
 			why = append(why, fmt.Sprintf("failed (%s): %s", bucketWords[bucket], some(ids)))
@@ -127,51 +146,56 @@ var bucketWords = map[harness.Bucket]string{
 	"":               "in no bucket",
 }
 
-// gaps lists what was not seen and should have been.
+// gaps lists what was claimed and not seen.
 func (r Record) gaps() []string {
 	var why []string
-	add := func(words string, ids []string) {
-		if len(ids) > 0 {
-			why = append(why, fmt.Sprintf("%s: %s", words, some(ids)))
-		}
-	}
 	if r.Stopped != "" {
 		why = append(why, "the run stopped: "+r.Stopped)
 	}
 	if r.unflanked() {
 		why = append(why, "nothing passed, as no refusal counts without an accepted call beside it: grant a token or certificates first")
 	}
-	add("the harness broke", r.ids(func(f Finding) bool { return f.Verdict == harness.Error }))
-	add("inconclusive", r.ids(func(f Finding) bool { return f.Verdict == harness.Inconclusive }))
-	add("not exercised", r.ids(func(f Finding) bool {
-		return f.Verdict == harness.NotExercised && !r.outOfReach(f) && !r.unreachable(f)
-	}))
+	return append(why, r.unseen(r.claims)...)
+}
+
+// unseen lists, by verdict, what was not seen and could have been.
+func (r Record) unseen(which func(Finding) bool) []string {
+	var why []string
+	for _, unseen := range []struct {
+		verdict harness.Verdict
+		words   string
+	}{
+		{harness.Error, "the harness broke"}, {harness.Inconclusive, "inconclusive"}, {harness.NotExercised, "not exercised"},
+	} {
+		ids := r.ids(func(f Finding) bool { return f.Verdict == unseen.verdict && !f.BeyondReach && which(f) })
+		if len(ids) > 0 {
+			why = append(why, fmt.Sprintf("%s: %s", unseen.words, some(ids)))
+		}
+	}
 	return why
 }
 
-// outOfReach reports whether a rehearsal could not exercise f by its nature,
-// and a container run could.
-func (r Record) outOfReach(f Finding) bool {
-	return r.Kind == harness.Rehearsal && !r.unreachable(f) &&
-		lacksOnly(f, slices.Concat(r.Target.Beyond, r.Target.Unreachable))
+// beyondReach reports whether no configuration of this kind of run could have shown
+// f: it lacks what none can grant.
+func (r Record) beyondReach(f Finding) bool {
+	out := r.Target.Unreachable
+	if r.Kind == harness.Rehearsal {
+		out = slices.Concat(out, r.Target.Beyond)
+	}
+	return r.Kind != "" && f.Verdict == harness.NotExercised && lacks(f, out)
 }
 
-// unreachable reports whether no stack of ours can exercise f.
-func (r Record) unreachable(f Finding) bool {
-	return r.Kind != harness.Live && r.Kind != "" && lacksOnly(f, r.Target.Unreachable)
+// lacks reports whether f lacks any of these.
+func lacks(f Finding, these []harness.Capability) bool {
+	return slices.ContainsFunc(f.Missing, func(c harness.Capability) bool { return slices.Contains(these, c) })
 }
 
-func lacksOnly(f Finding, these []harness.Capability) bool {
-	return f.Verdict == harness.NotExercised && len(f.Missing) > 0 &&
-		!slices.ContainsFunc(f.Missing, func(c harness.Capability) bool { return !slices.Contains(these, c) })
-}
+func (r Record) ids(which func(Finding) bool) []string { return idsOf(r.those(which)) }
 
-func (r Record) ids(which func(Finding) bool) []string {
+func idsOf(findings []Finding) []string {
 	var ids []string
-	for _, f := range r.Findings {
-		if which(f) {
-			ids = append(ids, f.ID)
-		}
+	for _, f := range findings {
+		ids = append(ids, f.ID)
 	}
 	return ids
 }
@@ -193,16 +217,19 @@ func (r Record) conclusion() string {
 	case Rehearsed:
 		return strings.TrimSuffix(r.success(), ".") + also(r.Reasons) + "."
 	case WithWaivers:
-		return fmt.Sprintf("%d failures are waived, and nothing else stands against it: %s.", len(r.Reasons), strings.Join(r.Reasons, "; "))
+		return fmt.Sprintf("%d failures are waived, and nothing else stands against it: %s. %s", len(r.Reasons), strings.Join(r.Reasons, "; "), r.counted())
 	case Failed:
-		return fmt.Sprintf("%d of %d expectations failed, %d of them because an unauthorised request was served.",
-			r.Totals[harness.Fail], len(r.Findings), r.Buckets[harness.Security])
+		return fmt.Sprintf("%d of %d expectations failed, %d of them because an unauthorised request was served%s.",
+			len(r.those(failing)), len(r.Findings), r.Buckets[harness.Security], r.advice())
 	case Incomplete:
-		return fmt.Sprintf("nothing failed, but not everything was seen: %s.", strings.Join(r.Reasons, "; "))
+		return fmt.Sprintf("nothing failed, but not everything was seen that is claimed (%s): %s.", r.Claim, strings.Join(r.Reasons, "; "))
 	default:
 		return fmt.Sprintf("this run gives no verdict: %s.", strings.Join(r.Reasons, "; "))
 	}
 }
+
+// failing reports a failure that decides.
+func failing(f Finding) bool { return f.Verdict == harness.Fail && f.Decides() }
 
 // also adds what is waived to a success.
 func also(reasons []string) string {
@@ -212,16 +239,66 @@ func also(reasons []string) string {
 	return "; " + strings.Join(reasons, "; ")
 }
 
+// success says what was claimed and held, and what there is beyond it.
 func (r Record) success() string {
-	scope := "every applicable expectation holds"
 	if r.Kind == harness.Rehearsal {
-		scope = "every expectation the embedded stack can show holds"
+		return fmt.Sprintf("every expectation the embedded stack can show holds (%d passed, %d not applicable)%s.",
+			r.Totals[harness.Pass], r.Totals[harness.NotApplicable], r.named())
 	}
-	if ids := r.ids(r.unreachable); len(ids) > 0 {
-		scope += fmt.Sprintf(", but for %s, which no stack of ours can exercise", some(ids))
+	return r.counted()
+}
+
+// counted are a sign-off's numbers: of its claim, and beyond it.
+func (r Record) counted() string {
+	held := map[bool]int{} // by whether it is claimed
+	var claimed, unseen int
+	for _, f := range r.Findings {
+		switch {
+		case f.Verdict == harness.NotApplicable, f.BeyondReach:
+			continue
+		case f.Verdict == harness.Pass:
+			held[r.claims(f)]++
+		case f.Verdict != harness.Fail:
+			unseen++
+		}
+		if r.claims(f) {
+			claimed++
+		}
 	}
-	return fmt.Sprintf("%s (%d passed, %d not applicable).",
-		scope, r.Totals[harness.Pass], r.Totals[harness.NotApplicable])
+	failed := number(len(r.those(func(f Finding) bool { return failing(f) && !r.claims(f) })))
+	return fmt.Sprintf("passed, %s: %d of %d. Beyond it %d held, %s failed, %d were not exercised%s%s.",
+		r.Claim, held[true], claimed, held[false], failed, unseen, r.named(), r.advice())
+}
+
+// named names what is out of reach.
+func (r Record) named() string {
+	ids := r.ids(func(f Finding) bool {
+		return f.BeyondReach && (r.Kind != harness.Rehearsal || lacks(f, r.Target.Unreachable))
+	})
+	if len(ids) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; out of reach of %s: %s", kindWords[r.Kind], some(ids))
+}
+
+// kindWords name what no configuration of which can show more.
+var kindWords = map[harness.Kind]string{
+	harness.Rehearsal: "any stack of ours", harness.SelfTest: "any stack of ours", harness.Image: "any stack of ours", harness.Live: "a live run",
+}
+
+// advice counts what failed and decides nothing.
+func (r Record) advice() string {
+	if n := len(r.Advice()); n > 0 {
+		return fmt.Sprintf("; advice: %d of SHOULD and MAY", n)
+	}
+	return ""
+}
+
+func number(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
 }
 
 // additions says what the container run would add to a rehearsal.
@@ -236,7 +313,7 @@ func (r Record) additions() string {
 	if len(standIns) > 0 {
 		parts = append(parts, fmt.Sprintf("the real %s", strings.Join(standIns, ", ")))
 	}
-	if ids := r.ids(r.outOfReach); len(ids) > 0 {
+	if ids := idsOf(r.Additions()); len(ids) > 0 {
 		parts = append(parts, fmt.Sprintf("%s, which the embedded stack cannot show", some(ids)))
 	}
 	if len(parts) == 0 {

@@ -84,7 +84,7 @@ func (b *builder) stop(ctx context.Context) error {
 func (b *builder) target(run string) (*harness.Target, error) {
 	t := &harness.Target{
 		Kind: harness.Live, Name: b.Target.Name, Run: run, Profile: b.profile(), Limit: harness.Effect(b.Rails.Allow),
-		Faces: map[harness.Mode]harness.Face{}, Withheld: map[string]string{}, Unreachable: unreachable,
+		Faces: map[harness.Mode]harness.Face{}, Withheld: map[string]string{}, Unreachable: config.OutOfReach(),
 		Build: harness.Build(b.Target.Version), Control: &harness.Control{},
 		Siblings: b.Target.Siblings, Plain: b.Target.PlainURL,
 	}

@@ -35,7 +35,7 @@ var Ingress = []Expectation{
 	},
 	{
 		ID: "ING-005", Title: "Other virtual hosts", Clauses: []string{"G.2", "3.5"},
-		Source: "ingress-nginx, client certificate authentication is per host; CVE-2026-48491", Level: MUST,
+		Source: "ingress-nginx, client certificate authentication is per host; CVE-2026-48491", Level: MUST, Tier: Core,
 		Rule:     Says("No other name at the face's address leads to a critical endpoint without a credential."),
 		Stimulus: probe.OtherHosts(), Outcome: outcome.Elsewhere{},
 	},

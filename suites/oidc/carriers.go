@@ -84,7 +84,7 @@ var Carriage = []Expectation{
 	},
 	{
 		ID: "BRR-015", Title: "No cached bypass", Clauses: []string{"4.4"},
-		Source: "RFC 9111 section 3.5; RFC 6750 section 5.3", Level: MUST, Tier: Core,
+		Source: "RFC 9111 section 3.5; RFC 6750 section 5.3", Level: MUST,
 		Rule:     Says("A URL that was served to a token is answered 401 without one, whatever Accept and the spelling of the host; no answer comes from a cache."),
 		Stimulus: probe.Again(),
 		Outcome: outcome.PerVariant{

@@ -27,7 +27,7 @@ var Expectations = []Expectation{
 	},
 	{
 		ID: "OIDC-003", Title: "Valid token accepted on review", Clauses: []string{"G.2", "4.2"},
-		Source: "RFC 6750 section 2.1", Level: MUST, Tier: Core,
+		Source: "RFC 6750 section 2.1", Level: MUST,
 		Rule:     Says("The same token is answered 200 by the review endpoint and each of its declared sub-paths."),
 		Stimulus: probe.ValidToken().On("review", "review item").Accepted(), Outcome: outcome.Accepted(),
 	},

@@ -38,7 +38,7 @@ func (s *session) each(ctx context.Context) error {
 	for i, name := range s.ingresses {
 		one := session{
 			runtime: s.runtime, ingress: name, service: s.service, config: s.config, rules: s.rules, ha: s.ha, out: filepath.Join(s.out, name), only: s.only,
-			dry: s.dry, verbose: s.verbose, concurrency: s.concurrency, waivers: s.waivers, console: s.console, asked: s.asked,
+			dry: s.dry, verbose: s.verbose, concurrency: s.concurrency, waivers: s.waivers, console: s.console, asked: s.asked, claim: s.claim, declared: s.declared,
 		}
 		if i > 0 && len(s.only) == 0 {
 			one.only = ingressAreas

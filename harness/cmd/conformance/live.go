@@ -42,7 +42,7 @@ func (s *session) live(ctx context.Context) error {
 		return s.several(ctx, all)
 	}
 	if l := all[0]; l.Service.Image != "" {
-		s.service, s.config = stack.ServiceOf(l), configured(l)
+		s.service, s.config, s.declared = stack.ServiceOf(l), configured(l), l.Claim
 		return s.each(ctx)
 	}
 	s.loaded = &all[0]

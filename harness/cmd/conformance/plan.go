@@ -11,6 +11,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
 	"aegis.test/conformance/suites"
 )
@@ -19,16 +20,22 @@ func planCommand() *cobra.Command {
 	var from sources
 	var only []string
 	var asJSON bool
-	var allow string
+	var allow, asked string
+	var strict bool
 	c := &cobra.Command{
 		Use: "plan", Short: "show what a run against a live target would do, and what it lacks; sends nothing", Args: none,
 		Long: `plan reads the configuration and says of each expectation whether it would run,
-cannot (and what is lacking), or is not applicable (and what was declared). No
-byte is sent: neither to the target, nor to an IdP, nor to Vault.`,
-		Example: "  conformance plan --config staging.yaml\n  conformance plan --config staging.yaml --allow writes --only oidc",
+cannot (and what is lacking), or is not applicable (and what was declared). It
+says which of what is claimed (claim:, or --claim) the grants cannot show; with
+--strict that ends 2. No byte is sent: neither to the target, nor to an IdP, nor
+to Vault.`,
+		Example: "  conformance plan --config staging.yaml\n  conformance plan --config staging.yaml --allow writes --only oidc\n  conformance plan --config staging.yaml --claim full --strict",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if allow != "" {
 				from.set = append(from.set, "rails.allow="+allow)
+			}
+			if err := knownClaim(asked); err != nil {
+				return usage{err}
 			}
 			all, err := from.load()
 			if err != nil {
@@ -38,12 +45,17 @@ byte is sent: neither to the target, nor to an IdP, nor to Vault.`,
 			if err != nil {
 				return usage{err}
 			}
-			return tellPlans(c, all, selected, asJSON)
+			for i := range all {
+				all[i].Claim = string(claimOf(all[i], asked))
+			}
+			return tellPlans(c, all, selected, asJSON, strict)
 		},
 	}
 	from.flags(c)
 	c.Flags().StringVar(&allow, "allow", "", "the strongest effect: auth-failures, writes or disruptive")
 	c.Flags().StringSliceVar(&only, "only", nil, "only these: IDs, areas, chapters, levels or effects")
+	c.Flags().StringVar(&asked, "claim", "", "what would be claimed: core or full (default claim: of the configuration, else core)")
+	c.Flags().BoolVar(&strict, "strict", false, "end 2 where the grants cannot show all that is claimed")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	return c
 }
@@ -54,9 +66,11 @@ type targetPlan struct {
 	Withheld map[string]string `json:"withheld"` // endpoints that are not called, and why
 	Rows     []run.Planned     `json:"rows"`
 	Steps    []step            `json:"steps"` // what to grant, that which adds most first
+	Claim    signoff.Claim     `json:"claim"`
+	Short    []string          `json:"short"` // of the claim: what it wants to be seen, and the grants cannot show
 }
 
-func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, asJSON bool) error {
+func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, asJSON, strict bool) error {
 	var plans []targetPlan
 	for _, l := range all {
 		plan, err := planned(l, selected)
@@ -65,6 +79,18 @@ func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expecta
 		}
 		plans = append(plans, plan)
 	}
+	if err := tellEach(c, plans, all, selected, asJSON); err != nil {
+		return err
+	}
+	for _, plan := range plans {
+		if strict && len(plan.Short) > 0 {
+			return usage{fmt.Errorf("%s: the claim %s is out of reach of what is granted: %s", plan.Target, plan.Claim, strings.Join(plan.Short, ", "))}
+		}
+	}
+	return nil
+}
+
+func tellEach(c *cobra.Command, plans []targetPlan, all []config.Loaded, selected []harness.Expectation, asJSON bool) error {
 	if asJSON {
 		return tellJSON(c, map[string]any{"targets": plans})
 	}
@@ -81,13 +107,24 @@ func planned(l config.Loaded, selected []harness.Expectation) (targetPlan, error
 	if err != nil {
 		return targetPlan{}, fmt.Errorf("planning for %s: %w", l.Target.Name, err)
 	}
-	plan := targetPlan{Target: t.Name, Withheld: t.Withheld, Rows: []run.Planned{}, Steps: []step{}}
+	plan := targetPlan{Target: t.Name, Withheld: t.Withheld, Rows: []run.Planned{}, Steps: []step{}, Claim: signoff.Claim(l.Claim), Short: []string{}}
 	for _, x := range selected {
-		plan.Rows = append(plan.Rows, run.Plan(t, x))
+		row := run.Plan(t, x)
+		plan.Rows = append(plan.Rows, row)
+		if plan.short(row, x, t) {
+			plan.Short = append(plan.Short, x.ID)
+		}
 	}
 	more, err := steps(l, selected)
 	plan.Steps = append(plan.Steps, more...)
 	return plan, err
+}
+
+// short reports whether an expectation is claimed and cannot be shown, though more
+// grants would.
+func (p targetPlan) short(row run.Planned, x harness.Expectation, t *harness.Target) bool {
+	return p.Claim.Wants(x.Level, x.Tiered()) && row.Verdict == harness.NotExercised &&
+		!slices.ContainsFunc(row.Missing, func(c harness.Capability) bool { return slices.Contains(t.Unreachable, c) })
 }
 
 // text is a line for each expectation, and what it comes to.
@@ -135,6 +172,9 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	}
 	for _, c := range slices.Sorted(maps.Keys(lacks)) {
 		fmt.Fprintf(&b, "%-20s is lacked by %d: %s\n", c, lacks[c], config.Gives(c))
+	}
+	if len(p.Short) > 0 {
+		fmt.Fprintf(&b, "the claim %s needs %d more than is granted: %s\n", p.Claim, len(p.Short), strings.Join(p.Short, ", "))
 	}
 	for i, s := range p.Steps {
 		fmt.Fprintf(&b, "%s %s would add %s\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.Grant, plural(s.Adds, "row"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ type session struct {
 	waivers     []signoff.Waiver
 	from        sources
 	allow       string
+	claim       string         // asked for
+	declared    string         // by the configuration of an image
 	loaded      *config.Loaded // nil when the stack is ours
 
 	console console
@@ -93,6 +96,9 @@ run; conformance init writes a file to begin with.`,
 			if s.waivers, err = s.waiving.read(); err != nil {
 				return usage{err}
 			}
+			if err := knownClaim(s.claim); err != nil {
+				return usage{err}
+			}
 			if s.isLive(c) {
 				if s.alertRules != "" {
 					return usage{errors.New("--alert-rules: a live target is watched by its own Prometheus (grants.prometheus), with the rules that are loaded there")}
@@ -124,9 +130,10 @@ run; conformance init writes a file to begin with.`,
 	f.BoolVar(&s.dry, "dry-run", false, "start nothing, and show what would be judged; the sign-off is then INVALID")
 	f.BoolVarP(&s.verbose, "verbose", "v", false, "show the components' own output, and every finding")
 	f.IntVar(&s.concurrency, "concurrency", 8, "requests at once")
+	f.StringVar(&s.claim, "claim", "", "what the sign-off claims to have seen: core, or full (default claim: of the configuration; else core for a live target, full for a stack)")
 	s.output.flag(c)
 	s.waiving.flags(f)
-	complete(c, map[string]completion{"only": labelled, "runtime": oneOf("auto", "containers", "embedded"), "ingress": oneOf(stack.Flavours()...)})
+	complete(c, map[string]completion{"only": labelled, "claim": oneOf(words(signoff.Claims)...), "runtime": oneOf("auto", "containers", "embedded"), "ingress": oneOf(stack.Flavours()...)})
 	s.from.flags(c)
 	f.Lookup("config").Usage = "the configuration of a live target (default $" + config.ConfigVariable + "); without one a stack is started"
 	f.StringVar(&s.allow, "allow", "", "with --config: the strongest effect on the target: auth-failures (the default), writes or disruptive")
@@ -223,7 +230,7 @@ func (s *session) run(ctx context.Context) error {
 		return usage{err}
 	}
 	in := suites.Input("", run.NewID(), time.Now())
-	in.Waivers = s.waivers
+	in.Waivers, in.Claim = s.waivers, s.claimed()
 	in.Filter, in.DryRun, in.Config = strings.Join(s.only, ","), s.dry, s.config
 	for _, x := range selected {
 		in.Selected = append(in.Selected, x.ID)
@@ -238,6 +245,28 @@ func (s *session) run(ctx context.Context) error {
 		}
 	}
 	return s.conclude(in)
+}
+
+// knownClaim refuses a claim that nobody can make.
+func knownClaim(claim string) error {
+	if claim != "" && !slices.Contains(signoff.Claims, signoff.Claim(claim)) {
+		return fmt.Errorf("--claim %q: want %s", claim, strings.Join(words(signoff.Claims), " or "))
+	}
+	return nil
+}
+
+// claimed is what the sign-off claims.
+func (s *session) claimed() signoff.Claim {
+	if s.loaded != nil {
+		return claimOf(*s.loaded, s.claim)
+	}
+	return signoff.Claim(cmp.Or(s.claim, s.declared, string(signoff.FullClaim)))
+}
+
+// claimOf is what a sign-off of a live target claims: what was asked for, what the
+// configuration says, or core.
+func claimOf(l config.Loaded, asked string) signoff.Claim {
+	return signoff.Claim(cmp.Or(asked, l.Claim, string(signoff.CoreClaim)))
 }
 
 // judge starts the stack and holds it against the expectations.

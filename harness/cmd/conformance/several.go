@@ -71,7 +71,7 @@ var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 func (s *session) rolled(ctx context.Context, l config.Loaded, out *shared) rolled {
 	one := session{
 		runtime: s.runtime, out: filepath.Join(s.out, unfit.ReplaceAllString(l.Target.Name, "-")), only: s.only, dry: s.dry,
-		concurrency: s.concurrency, waivers: s.waivers, from: s.from, loaded: &l,
+		concurrency: s.concurrency, waivers: s.waivers, from: s.from, loaded: &l, claim: s.claim,
 		console: s.console,
 	}
 	said := &prefixed{name: l.Target.Name, to: out}

@@ -16,16 +16,18 @@ func signoffCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "signoff RECORD", Short: "say whether a record is enough to release on, by a policy", Args: exactly(1, "a record, or the directory that holds it"),
 		Long: `signoff holds the record of a run against what an organisation requires, and says
-what is missing. Without a policy everything is required, of any run but a
-rehearsal. policy.yaml:
+what is missing. Without a policy every MUST of what the run claims is required, of any
+run but a rehearsal. policy.yaml:
 
-  kinds: [image, live]      # the run must be one of these: self-test, image, live
+  kinds: [image, live]      # the run must be one of these: self-test, image, live, release
+  claim: full               # what it must claim: full, or core, which any staging can show
   chapters: [oidc, mtls]    # all must hold in these, and something must have passed
-  levels: [MUST, SHOULD]    # all of these levels must hold
+  levels: [SHOULD]          # these must hold too: a MUST always must
+  not_applicable: {max: 5}  # how many expectations the declared profile may take out
   waivers: {max: 2, max_days: 30}
 
-Every key is optional, and absent means all. A request that was served
-unauthorised is never accepted, wherever it was seen.
+Every key is optional. A request that was served unauthorised is never accepted,
+wherever it was seen.
 
 Exit status: 0 enough, 1 something failed, 3 something is missing, 2 usage.`,
 		Example: "  conformance signoff build/signoff\n  conformance signoff build/signoff --policy policy.yaml",
