@@ -66,8 +66,7 @@ func (a Answers) tolerating(kind harness.Transport) Answers {
 }
 
 // WhereOffered judges the exchanges of protocols that the server offers: what it
-// does not offer cannot be called by. One that it announces and that cannot be
-// called from here was not seen.
+// does not offer cannot be called by.
 type WhereOffered struct{ Outcome harness.Outcome }
 
 // Want says what is wanted.
@@ -78,24 +77,54 @@ func (w WhereOffered) Want(p harness.Profile) string {
 // Judge judges.
 func (w WhereOffered) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	offered := t
-	offered.Exchanges = nil
-	var j harness.Judgement
-	announced := ""
-	for _, x := range t.Exchanges {
+	offered.Exchanges, offered.Moot = nil, slices.Clone(t.Moot)
+	var indices []int
+	var notes []string
+	for i, x := range t.Exchanges {
 		if x.Observation.Transport == harness.Unoffered {
-			j.Notes = add(j.Notes, x.Request.Protocol+" is not offered")
+			notes = add(notes, x.Request.Protocol+" is not offered")
+			offered.Moot = append(offered.Moot, x.Request.Variant)
 			continue
 		}
-		offered.Exchanges = append(offered.Exchanges, x)
-		if service := x.Observation.Header.Get("Alt-Svc"); strings.Contains(service, "h3") {
-			announced = service
+		offered.Exchanges, indices = append(offered.Exchanges, x), append(indices, i)
+	}
+	j := w.Outcome.Judge(p, offered)
+	for k, problem := range j.Problems {
+		if problem.Exchange >= 0 {
+			j.Problems[k].Exchange = indices[problem.Exchange]
 		}
 	}
-	judged := w.Outcome.Judge(p, offered)
-	j.Problems, j.Notes = judged.Problems, append(j.Notes, judged.Notes...)
-	if announced != "" {
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
-			Got: fmt.Sprintf("Alt-Svc: %q, and HTTP/3 cannot be called from here", announced), Want: "no HTTP/3, or the same answers by it"})
+	j.Notes = append(notes, j.Notes...)
+	return j
+}
+
+// NotAnnounced judges the calls, and wants no answer to announce HTTP/3, which cannot
+// be called from here. Where nothing was answered by HTTP it was not seen whether one
+// does: a refusal in TLS can hold no announcement.
+type NotAnnounced struct{ Outcome harness.Outcome }
+
+// Want says what is wanted.
+func (n NotAnnounced) Want(p harness.Profile) string {
+	return n.Outcome.Want(p) + "; no HTTP/3, or the same answers by it"
+}
+
+// Judge judges.
+func (n NotAnnounced) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	j := n.Outcome.Judge(p, t)
+	got := "no answer of HTTP, in which HTTP/3 could be announced"
+	for _, x := range t.Exchanges {
+		if x.Observation.Transport != harness.Answered {
+			continue
+		}
+		service := x.Observation.Header.Get("Alt-Svc")
+		if strings.Contains(service, "h3") {
+			got = fmt.Sprintf("Alt-Svc: %q, and HTTP/3 cannot be called from here", service)
+			break
+		}
+		got = ""
+	}
+	if got != "" {
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: got, Want: "no HTTP/3, or the same answers by it"})
 	}
 	return j
 }

@@ -42,7 +42,14 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 		"no life":                   {outcome.ShortLived{}, harness.Trace{}, harness.Inconclusive},
 		"offered and wrong":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 401}), harness.Fail},
 		"offered and right":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
-		"announced and not offered": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
+		"offered, HTTP/3 announced": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Pass},
+		"HTTP/3 announced":          {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
+		"HTTP/3 not announced":      {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
+		"nothing to announce it in": {outcome.NotAnnounced{Outcome: outcome.Forbidden().OrInTLS()}, trace(harness.Observation{Transport: harness.Alert}), harness.Inconclusive},
+		"one protocol of two": {outcome.WhereOffered{Outcome: outcome.PerVariant{"by HTTP/1.1": outcome.Forbidden(), "by HTTP/2": outcome.Forbidden()}}, harness.Trace{Exchanges: []harness.Exchange{
+			{Request: harness.Request{Variant: "by HTTP/2", Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}},
+			{Request: harness.Request{Variant: "by HTTP/1.1"}, Observation: harness.Observation{Status: 403}},
+		}}, harness.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := harness.Pass

@@ -132,6 +132,15 @@ func (c Calls) With(name, value string) Calls {
 	return c
 }
 
+// Once sends each variant to the first endpoint only.
+func (c Calls) Once() Calls {
+	c.variants = slices.Clone(c.variants)
+	for i := range c.variants {
+		c.variants[i].First = true
+	}
+	return c
+}
+
 // Over repeats every variant for each of some TLS versions, and no other.
 func (c Calls) Over(versions map[string]uint16) Calls {
 	var all []Variant

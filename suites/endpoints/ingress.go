@@ -50,8 +50,10 @@ var Ingress = []Expectation{
 		ID: "ING-007", Title: "HTTP/3 enforces where it is announced", Clauses: []string{"3.2"},
 		Source: "CVE-2026-53622; RFC 9114 section 3.1.1", Level: MUST,
 		Rule:     Says("Where an answer announces HTTP/3, a call by it without a certificate or with an untrusted one is refused too."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Untrusted())),
-		Outcome:  outcome.WhereOffered{Outcome: outcome.Unauthenticated()},
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Untrusted()), probe.Presenting(probe.Enrolled()).Once()),
+		Outcome: outcome.NotAnnounced{Outcome: outcome.Apart{
+			Those: outcome.PerVariant{probe.Enrolled().Name: outcome.Accepted()}, Rest: outcome.Unauthenticated(),
+		}},
 	},
 	{
 		ID: "ING-008", Title: "Outage of the external authorizer", Clauses: []string{"3.5"},

@@ -119,7 +119,9 @@ var Connections = []Expectation{
 		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("Of 200 calls of two clients at once, on connections that are kept, each is answered as its own client's."),
 		Stimulus: probe.Interleaving(50),
-		Outcome:  outcome.PerVariant{probe.Enrolled().Name: outcome.Accepted(), probe.Unenrolled().Name: outcome.Forbidden()},
+		Outcome: outcome.WhereOffered{Outcome: outcome.PerVariant{
+			probe.Enrolled().Name: outcome.Accepted(), probe.Unenrolled().Name: outcome.Forbidden(),
+		}},
 	},
 	{
 		ID: "MTLS-017", Title: "Plain HTTP at the port of TLS", Clauses: []string{"3.2", "3.5"},
