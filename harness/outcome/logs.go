@@ -1,12 +1,10 @@
 package outcome
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"aegis.test/conformance/harness"
 )
@@ -50,12 +48,12 @@ func (l Logged) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	return j
 }
 
-// RecordsEach wants one structured record of every denial, that says when, where,
+// RecordsEach wants one record of every denial, that says when, where,
 // why and of whom, and no credential anywhere in the log (ASVS 16.2.1, 16.2.5 and
 // 16.3.1). Leaked names the fact of a credential in the log.
 func RecordsEach(calls harness.Outcome, leaked string) Logged {
 	return Logged{
-		words: "one JSON record of each denial, with time, endpoint, reason, source and the request's ID, and no credential in the log",
+		words: "one record of each denial, with time, endpoint, reason, source and the request's ID, and no credential in the log",
 		calls: calls, judge: recorded,
 		facts: func(t harness.Trace) *harness.Problem {
 			for _, f := range t.Facts {
@@ -68,13 +66,6 @@ func RecordsEach(calls harness.Outcome, leaked string) Logged {
 	}
 }
 
-// Names that loggers give to what a record must hold.
-var (
-	whenNames   = []string{"time", "timestamp", "ts", "@timestamp"}
-	whyNames    = []string{"reason", "reason_class", "cause", "error_code"}
-	sourceNames = []string{"from", "source", "source_ip", "client", "client_ip", "remote", "remote_addr", "remote_ip", "ip"}
-)
-
 func recorded(x harness.Exchange, lines []string) *harness.Problem {
 	const want = "one record of the denial"
 	denials := reasoned(lines)
@@ -82,13 +73,13 @@ func recorded(x harness.Exchange, lines []string) *harness.Problem {
 		return contract(fmt.Sprintf("%d records that give a reason, among %d lines on the call", len(denials), len(lines)), want)
 	}
 	var lacking []string
-	if !dated(denials[0]) {
+	if !denials[0].dated() {
 		lacking = append(lacking, "a time")
 	}
-	if !holds(denials[0], x.Request.Path) {
+	if !denials[0].places(x.Request.Path) {
 		lacking = append(lacking, "the endpoint")
 	}
-	if text(denials[0], sourceNames) == "" {
+	if !denials[0].sourced() {
 		lacking = append(lacking, "a source")
 	}
 	if len(lacking) > 0 {
@@ -98,46 +89,21 @@ func recorded(x harness.Exchange, lines []string) *harness.Problem {
 }
 
 // reasoned are the records that give a reason: of a denial, and of no call that was
-// only noted.
-func reasoned(lines []string) (denials []map[string]any) {
+// only noted. Where some name it as a field, those are the records.
+func reasoned(lines []string) []entry {
+	var named, worded []entry
 	for _, line := range lines {
-		var record map[string]any
-		if json.Unmarshal([]byte(line), &record) == nil && text(record, whyNames) != "" {
-			denials = append(denials, record)
+		switch e := entryOf(line); {
+		case e.field(whyNames) != "":
+			named = append(named, e)
+		case e.reason() != "":
+			worded = append(worded, e)
 		}
 	}
-	return denials
-}
-
-// text is the first of some members that is text.
-func text(record map[string]any, names []string) string {
-	for _, name := range names {
-		if s, ok := record[name].(string); ok && s != "" {
-			return s
-		}
+	if len(named) > 0 {
+		return named
 	}
-	return ""
-}
-
-// dated reports a time as text (RFC 3339) or as a number.
-func dated(record map[string]any) bool {
-	for _, name := range whenNames {
-		if n, ok := record[name].(float64); ok && n > 0 {
-			return true
-		}
-	}
-	_, err := time.Parse(time.RFC3339Nano, text(record, whenNames))
-	return err == nil
-}
-
-// holds reports whether some member is the text.
-func holds(record map[string]any, want string) bool {
-	for _, value := range record {
-		if value == want {
-			return true
-		}
-	}
-	return false
+	return worded
 }
 
 // Noted wants the ingress's log to hold each call that it refused: a line with
@@ -209,15 +175,16 @@ func (u unreadable) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 	return j
 }
 
-// complains reports a record of level error about aegis/runtime.
+// complains reports a record of level error about aegis/runtime, in whatever form:
+// lines that have no level go on with the record before them.
 func complains(log string) bool {
+	worse := false
 	for line := range strings.Lines(log) {
-		var record map[string]any
-		if json.Unmarshal([]byte(line), &record) != nil {
-			continue
+		e := entryOf(strings.TrimSpace(line))
+		if level := e.level(); level != "" {
+			worse = severe[level]
 		}
-		level := strings.ToLower(text(record, []string{"level", "severity", "levelname", "lvl"}))
-		if slices.Contains([]string{"error", "critical", "fatal"}, level) && strings.Contains(line, "aegis/runtime") {
+		if worse && strings.Contains(e.said(), "aegis/runtime") {
 			return true
 		}
 	}

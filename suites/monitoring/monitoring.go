@@ -83,7 +83,7 @@ var Records = []Expectation{
 	{
 		ID: "MET-015", Title: "Each denial is recorded", Clauses: []string{"5.2", "8.5"},
 		Source: "ASVS 16.2.1, 16.2.5, 16.3.1, 16.3.2; runbook section 8", Level: MUST,
-		Rule:     Says("Each denial leaves one structured record: time, endpoint, reason, source and request ID; no credential is logged."),
+		Rule:     Says("Each denial leaves one record, in JSON or text: time, endpoint, reason, source and request ID; no credential is logged."),
 		Stimulus: probe.EachDenial(), Outcome: outcome.RecordsEach(outcome.Denied(), probe.CredentialsLogged),
 	},
 	{
