@@ -121,8 +121,11 @@ const (
 	// there is none here.
 	KeyedCaller Capability = "api-key"
 	SignedModel Capability = "signed-model"
-	MintEC      Capability = "mint-ec-tokens" // mint-tokens, with a key of an ES algorithm
-	MintRSA     Capability = "mint-rsa-tokens"
+	// MintEC and MintRSA are mint-tokens with a key of an ES algorithm, and of an RS or
+	// PS one; EncryptTokens is with a key of either, to which a token can be encrypted.
+	MintEC        Capability = "mint-ec-tokens"
+	MintRSA       Capability = "mint-rsa-tokens"
+	EncryptTokens Capability = "encrypt-tokens"
 )
 
 // Capabilities lists every capability.
@@ -132,12 +135,12 @@ var Capabilities = []Capability{
 	RollOut, PreviousRelease, ComponentLogs, AlertsAPI, RulesTested, WatchedReplica, VaultAgent, DeploymentRead,
 	BackendPath, KubernetesRead, IngressControlled, OutOfBand, SecondHost, ForeignHost, PlainPort,
 	IngressAddresses, AuthorizerControlled, SiblingClient, PublicClient, EarlyData, KeyedCaller, SignedModel,
-	MintEC, MintRSA,
+	MintEC, MintRSA, EncryptTokens,
 }
 
 // credentials are the capabilities that are a credential of a mode, or make some.
 var credentials = map[Capability]Mode{
-	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC,
+	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC, EncryptTokens: OIDC,
 	GivenClientCerts: MTLS, ClientCAKey: MTLS, SiblingClient: MTLS, PublicClient: MTLS, VaultPKI: MTLS, VaultPKIClient: MTLS,
 }
 

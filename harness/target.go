@@ -264,6 +264,21 @@ type SigningKey struct {
 	PEM       Secret // PKCS #8
 }
 
+// Mints reports whether a key gives a capability that depends on the kind of key.
+func (k SigningKey) Mints(c Capability) bool {
+	family := strings.TrimRight(k.Algorithm, "0123456789")
+	switch c {
+	case MintEC:
+		return family == "ES"
+	case MintRSA:
+		return family == "RS" || family == "PS"
+	case EncryptTokens:
+		return k.Mints(MintEC) || k.Mints(MintRSA)
+	default:
+		return c == MintTokens
+	}
+}
+
 // CertGrant is what the harness may present as a client certificate.
 type CertGrant struct {
 	Enrolled   CertPair
@@ -471,10 +486,8 @@ func (t *Target) Grants(c Capability) bool {
 		return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0
 	case MintTokens:
 		return len(t.Tokens.Signing) > 0
-	case MintEC:
-		return slices.ContainsFunc(t.Tokens.Signing, func(k SigningKey) bool { return strings.HasPrefix(k.Algorithm, "ES") })
-	case MintRSA:
-		return slices.ContainsFunc(t.Tokens.Signing, func(k SigningKey) bool { return strings.HasPrefix(k.Algorithm, "RS") })
+	case MintEC, MintRSA, EncryptTokens:
+		return slices.ContainsFunc(t.Tokens.Signing, func(k SigningKey) bool { return k.Mints(c) })
 	case GivenClientCerts:
 		return len(t.Certs.Enrolled.Chain) > 0 && len(t.Certs.Unenrolled.Chain) > 0
 	case ClientCAKey:

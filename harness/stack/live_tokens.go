@@ -63,15 +63,17 @@ func (b *builder) signing(t *harness.Target) error {
 	return nil
 }
 
-// paperKey is a key that nobody trusts, of an algorithm's family.
-func paperKey(algorithm string) (harness.SigningKey, error) {
-	if strings.HasPrefix(algorithm, "ES") {
+// paperKey is a key that nobody trusts, of an algorithm's kind.
+func paperKey(algorithm string) (key harness.SigningKey, err error) {
+	switch {
+	case strings.HasPrefix(algorithm, "ES"):
 		return token.NewKey()
+	case algorithm == "EdDSA":
+		key, err = token.NewEdKey()
+	default:
+		key, err = token.NewRSAKey()
 	}
-	key, err := token.NewRSAKey()
-	if !strings.HasPrefix(algorithm, "RS") {
-		key.Algorithm = "PS256" // of neither family that an expectation may be about
-	}
+	key.Algorithm = algorithm
 	return key, err
 }
 

@@ -13,37 +13,37 @@ import (
 
 // rsaMinted is a sound token of the first granted RSA key, changed.
 func rsaMinted(name string, change func(*Draft)) Recipe {
-	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens, harness.MintRSA}, Make: func(s Source) (string, error) {
-		d, err := s.draftOf("RS")
-		if err != nil {
-			return "", err
-		}
-		change(&d)
-		return d.Compact()
-	}}
+	return rsaMinting(name, func(d *Draft) error {
+		change(d)
+		return nil
+	})
 }
 
-// draftOf is a sound draft of the first granted key whose algorithm begins so.
-func (s Source) draftOf(family string) (Draft, error) {
+// draftOf is a sound draft of the first granted key of a kind.
+func (s Source) draftOf(kind harness.Capability) (Draft, error) {
 	for _, granted := range s.Grant.Signing {
-		if strings.HasPrefix(granted.Algorithm, family) {
+		if granted.Mints(kind) {
 			return s.DraftFor(granted)
 		}
 	}
-	return Draft{}, fmt.Errorf("minting a token: no signing key of family %s is granted", family)
+	return Draft{}, fmt.Errorf("minting a token: no signing key is granted that gives %s", kind)
 }
 
 // OtherAlgorithms are tokens signed with the trusted RSA key by algorithms that
-// are not the key's own (JOSE-018).
+// are not the key's own (JOSE-018): one that is gives its place to RS256.
 func OtherAlgorithms() []Recipe {
 	var recipes []Recipe
 	for _, alg := range []string{"RS384", "RS512", "PS256"} {
-		recipes = append(recipes, rsaMinted("token signed with the RS256 key by "+alg, func(d *Draft) {
-			d.Header["alg"] = alg
-			d.SignWith(alg, d.key.signer)
+		recipes = append(recipes, rsaMinted("token signed with the RSA key by "+alg+", which is not its own", func(d *Draft) {
+			other := alg
+			if other == d.key.alg {
+				other = "RS256"
+			}
+			d.Header["alg"] = other
+			d.SignWith(other, d.key.signer)
 		}))
 	}
-	return append(recipes, rsaMinted("token signed with the RS256 key over SHA-1", func(d *Draft) {
+	return append(recipes, rsaMinted("token signed with the RSA key over SHA-1", func(d *Draft) {
 		d.Header["alg"] = "RS1"
 		d.Sign = func(input []byte) ([]byte, error) {
 			h := crypto.SHA1.New()
@@ -57,13 +57,15 @@ func OtherAlgorithms() []Recipe {
 // their kid, signed by keys nobody trusts (JOSE-019).
 func Mismatched() []Recipe {
 	var recipes []Recipe
-	for _, of := range []struct{ alg, family string }{{"ES256", "RS"}, {"EdDSA", "RS"}, {"RS256", "ES"}, {"EdDSA", "ES"}} {
-		need := map[string]harness.Capability{"RS": harness.MintRSA, "ES": harness.MintEC}[of.family]
+	for _, of := range []struct {
+		alg, key string
+		kind     harness.Capability
+	}{{"ES256", "RSA", harness.MintRSA}, {"EdDSA", "RSA", harness.MintRSA}, {"RS256", "EC", harness.MintEC}, {"EdDSA", "EC", harness.MintEC}} {
 		recipes = append(recipes, Recipe{
-			Name:  fmt.Sprintf("%s token with the kid of the %s256 key", of.alg, of.family),
-			Needs: []harness.Capability{need},
+			Name:  fmt.Sprintf("%s token with the kid of the %s key", of.alg, of.key),
+			Needs: []harness.Capability{of.kind},
 			Make: func(s Source) (string, error) {
-				d, err := s.draftOf(of.family)
+				d, err := s.draftOf(of.kind)
 				if err != nil {
 					return "", err
 				}

@@ -1,13 +1,26 @@
 package token
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/crypto/ssh"
+
+	"aegis.test/conformance/harness"
 )
 
 // contents are recipes whose claims alone differ from a sound token's.
@@ -23,7 +36,7 @@ func forgeries() []Recipe {
 	u, v := Unencoded()
 	w := Twice()
 	return slices.Concat(ConfusedEC(), Guessed(), Chained(), Traversing(), Injecting(), OddKids(), []Recipe{LongKid(), AnonymousForged(), Critical(), u, v},
-		OddlyCritical(), OtherAlgorithms(), Mismatched(), OddAlgorithms(), []Recipe{w.LastNone, w.LastSoundUnsigned, w.LastNoneUnsigned},
+		OddlyCritical(), Extensions(), []Recipe{PassedOver()}, OtherAlgorithms(), Mismatched(), OddAlgorithms(), []Recipe{w.LastNone, w.LastSoundUnsigned, w.LastNoneUnsigned},
 		Encrypted(), Expensive(), Uncanonical(), Sized(), Twisted(), JSONSerialized(), Psychic(), Malformed(), Marked())
 }
 
@@ -196,6 +209,93 @@ func TestOneGivenTokenInTheOtherAlphabet(t *testing.T) {
 	for range 100 {
 		if _, err := recipe.Make(source(t, "ES256")); err != nil {
 			t.Fatalf("a token that can be minted anew: %v", err)
+		}
+	}
+}
+
+// kinds are a key of each algorithm that a configuration may name.
+var kinds = func() map[string]crypto.Signer {
+	all := map[string]crypto.Signer{"RS256": keys["RS256"], "RS384": keys["RS256"], "RS512": keys["RS256"], "PS256": keys["RS256"], "PS384": keys["RS256"], "PS512": keys["RS256"], "ES256": keys["ES256"]}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	p521, err521 := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	_, okp, errOKP := ed25519.GenerateKey(rand.Reader)
+	if err := errors.Join(err, err521, errOKP); err != nil {
+		panic(err)
+	}
+	all["ES384"], all["ES512"], all["EdDSA"] = p384, p521, okp
+	return all
+}()
+
+// TestEveryKindOfKey: of a target that grants one key, of whatever kind, every token
+// is made for which it grants what is needed, and no forgery is right by that key.
+func TestEveryKindOfKey(t *testing.T) {
+	for alg, signer := range kinds {
+		der, err := x509.MarshalPKCS8PrivateKey(signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Source{Profile: profile, Now: time.Now()}
+		s.Profile.Scope = "aegis:call"
+		s.Grant.Signing = []harness.SigningKey{{ID: "kid", Algorithm: alg, PEM: harness.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}}
+		grants := (&harness.Target{Tokens: s.Grant}).Grants
+		made := 0
+		for _, r := range slices.Concat(contents(), forgeries(), Confused(), Miscounted(), Stripped(), Truncated(), EmbeddedKey(), []Recipe{Sound(), Transplanted(), FlippedBit(), UnknownKey()}) {
+			if slices.ContainsFunc(r.Needs, func(c harness.Capability) bool { return !grants(c) }) {
+				continue
+			}
+			made++
+			compact, err := r.Make(s)
+			if err != nil {
+				t.Errorf("%s, with a key of %s: %v", r.Name, alg, err)
+			}
+			if slices.ContainsFunc(OtherAlgorithms(), func(o Recipe) bool { return o.Name == r.Name }) && rightBy(signer, alg, compact) {
+				t.Errorf("%s is right by the key's own algorithm, %s", r.Name, alg)
+			}
+		}
+		if made < 100 {
+			t.Errorf("%s: %d tokens made, want most", alg, made)
+		}
+	}
+}
+
+// rightBy reports whether a token is of an algorithm and verifies by a key.
+func rightBy(signer crypto.Signer, alg, compact string) bool {
+	parsed, err := jose.ParseSignedCompact(compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+	if err != nil {
+		return false
+	}
+	_, err = parsed.Verify(signer.Public())
+	return err == nil
+}
+
+// TestTextsOfKeys: each text of a public key is read by a library that is not ours,
+// as the key that it is of.
+func TestTextsOfKeys(t *testing.T) {
+	for alg, encodings := range map[string][]encoding{"RS256": rsaEncodings, "ES256": ecEncodings, "ES384": ecEncodings, "ES512": ecEncodings} {
+		key := signingKey{id: "kid", alg: alg, signer: kinds[alg]}
+		seen := map[string]string{}
+		for _, e := range encodings {
+			data, err := e.of(key)
+			if err != nil || len(data) == 0 {
+				t.Errorf("%s, %s: %v", alg, e.name, err)
+			}
+			if other := seen[string(data)]; other != "" {
+				t.Errorf("%s: %s is the same as %s", alg, e.name, other)
+			}
+			seen[string(data)] = e.name
+			switch e.name {
+			case "OpenSSH's text":
+				parsed, _, _, rest, err := ssh.ParseAuthorizedKey(data)
+				if err != nil || len(rest) != 0 || !parsed.(ssh.CryptoPublicKey).CryptoPublicKey().(interface{ Equal(crypto.PublicKey) bool }).Equal(key.signer.Public()) {
+					t.Errorf("%s: %q is not its text: %v", alg, data, err)
+				}
+			case "its compressed point":
+				point, err := key.ec().Bytes()
+				x, y := elliptic.UnmarshalCompressed(key.ec().Curve, data)
+				if err != nil || x == nil || !bytes.Equal(elliptic.Marshal(key.ec().Curve, x, y), point) { //nolint:staticcheck // another implementation
+					t.Errorf("%s: %x is not its point", alg, data)
+				}
+			}
 		}
 	}
 }

@@ -11,10 +11,19 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// ecMinted is a sound token of the first granted EC key, changed.
+// ecMinted is a sound token of the first granted EC key, changed; rsaMinting the
+// same of the first RSA key.
 func ecMinted(name string, change func(*Draft) error) Recipe {
-	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens, harness.MintEC}, Make: func(s Source) (string, error) {
-		d, err := s.draftOf("ES")
+	return mintedOf(name, harness.MintEC, change)
+}
+
+func rsaMinting(name string, change func(*Draft) error) Recipe {
+	return mintedOf(name, harness.MintRSA, change)
+}
+
+func mintedOf(name string, kind harness.Capability, change func(*Draft) error) Recipe {
+	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens, kind}, Make: func(s Source) (string, error) {
+		d, err := s.draftOf(kind)
 		if err != nil {
 			return "", err
 		}

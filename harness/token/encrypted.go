@@ -41,8 +41,8 @@ func Expensive() []Recipe {
 }
 
 func encrypted(name string, deflate bool, payload func(Draft) ([]byte, error)) Recipe {
-	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens}, Make: func(s Source) (string, error) {
-		d, err := s.mint()
+	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens, harness.EncryptTokens}, Make: func(s Source) (string, error) {
+		d, err := s.draftOf(harness.EncryptTokens)
 		if err != nil {
 			return "", err
 		}

@@ -70,6 +70,22 @@ func Critical() Recipe {
 	})
 }
 
+// Extensions are tokens with critical extensions that some know, otherwise signed as
+// if they were not there: who knows one refuses the token for what it says, and who
+// does not for its being critical (JOSE-015).
+func Extensions() []Recipe {
+	with := func(name, extension string, value any) Recipe {
+		return minted("token with a critical "+name, func(d *Draft) {
+			d.Header["crit"], d.Header[extension] = []string{extension}, value
+		})
+	}
+	return []Recipe{
+		with("exp in its header, long past", "exp", 1363284000),
+		with("zip, its payload as it is", "zip", "DEF"),
+		with("extension named by a URI", "http://example.invalid/UNDEFINED", true),
+	}
+}
+
 // OddlyCritical are tokens whose crit is not as RFC 7515 has it (JOSE-016).
 func OddlyCritical() []Recipe {
 	critical := func(name, crit string, present bool) Recipe {
@@ -87,6 +103,14 @@ func OddlyCritical() []Recipe {
 		critical("that names what is absent", `[%[1]q]`, false),
 		critical("that names one twice", `[%[1]q,%[1]q]`, true),
 	}
+}
+
+// PassedOver is a token with b64 false that is signed over the encoded payload, as
+// if b64 were not there (JOSE-017).
+func PassedOver() Recipe {
+	return minted("token with b64 false, signed over the encoded payload", func(d *Draft) {
+		d.Header["b64"], d.Header["crit"] = false, []string{"b64"}
+	})
 }
 
 // Unencoded are tokens signed over the payload itself (RFC 7797): with the

@@ -2,9 +2,9 @@ package token
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -23,6 +23,15 @@ func NewKey() (harness.SigningKey, error) {
 		return harness.SigningKey{}, fmt.Errorf("minting a key: %w", err)
 	}
 	return granted("ES256", key)
+}
+
+// NewEdKey is a key of EdDSA that no target knows, under a random kid.
+func NewEdKey() (harness.SigningKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return harness.SigningKey{}, fmt.Errorf("minting a key: %w", err)
+	}
+	return granted("EdDSA", key)
 }
 
 // NewRSAKey is a key of RS256 that no target knows, under a random kid. RSA
@@ -117,26 +126,6 @@ func KeyedWith(name, kid string, secret []byte) Recipe {
 		d.Sign = mac("HS256", secret)
 		return d.Compact()
 	}}
-}
-
-// Encodings are the ways a verifier may hold the public half of an RSA key, by
-// name: what may be taken for a secret.
-func Encodings(key harness.SigningKey) (map[string][]byte, error) {
-	d, err := Source{}.DraftFor(key)
-	if err != nil {
-		return nil, err
-	}
-	public, ok := d.key.signer.Public().(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("encoding the public key: %q is no RSA key", key.ID)
-	}
-	all := map[string][]byte{}
-	for _, e := range rsaEncodings {
-		if all[e.name], err = e.of(public, key.ID); err != nil {
-			return nil, fmt.Errorf("encoding the public key: %w", err)
-		}
-	}
-	return all, nil
 }
 
 // Pointing is an attacker's token whose header says where its key or chain is,

@@ -7,12 +7,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -369,73 +365,6 @@ func NoneSigned() Recipe {
 		header, payload, _, err := d.Segments()
 		return header + "." + payload + "." + signature, err
 	})
-}
-
-// Confused are HS256 tokens keyed with the trusted RSA key's public half, in
-// every encoding a verifier may hold it in (JOSE-004, CVE-2015-9235,
-// CVE-2022-29217).
-func Confused() []Recipe {
-	var recipes []Recipe
-	for _, e := range rsaEncodings {
-		recipes = append(recipes, Recipe{
-			Name:  "HS256 token keyed with the public key as " + e.name,
-			Needs: []harness.Capability{harness.MintTokens},
-			Make:  func(s Source) (string, error) { return confuse(s, e.of) },
-		})
-	}
-	return recipes
-}
-
-func confuse(s Source, encode func(*rsa.PublicKey, string) ([]byte, error)) (string, error) {
-	for _, granted := range s.Grant.Signing {
-		d, err := s.DraftFor(granted)
-		if err != nil {
-			return "", err
-		}
-		public, ok := d.key.signer.Public().(*rsa.PublicKey)
-		if !ok {
-			continue
-		}
-		key, err := encode(public, granted.ID)
-		if err != nil {
-			return "", fmt.Errorf("encoding the public key: %w", err)
-		}
-		d.Header["alg"] = "HS256"
-		d.Sign = mac("HS256", key)
-		return d.Compact()
-	}
-	return "", errors.New("no granted signing key is an RSA key: grant one to exercise key confusion")
-}
-
-var rsaEncodings = []struct {
-	name string
-	of   func(key *rsa.PublicKey, kid string) ([]byte, error)
-}{
-	{"SPKI PEM", func(k *rsa.PublicKey, _ string) ([]byte, error) { return spki(k) }},
-	{"SPKI PEM without its last line feed", func(k *rsa.PublicKey, _ string) ([]byte, error) {
-		data, err := spki(k)
-		return []byte(strings.TrimSuffix(string(data), "\n")), err
-	}},
-	{"SPKI PEM after a space", func(k *rsa.PublicKey, _ string) ([]byte, error) {
-		data, err := spki(k)
-		return append([]byte(" "), data...), err
-	}},
-	{"PKCS #1 PEM", func(k *rsa.PublicKey, _ string) ([]byte, error) {
-		return pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(k)}), nil
-	}},
-	{"SPKI DER", func(k *rsa.PublicKey, _ string) ([]byte, error) { return x509.MarshalPKIXPublicKey(k) }},
-	{"its modulus", func(k *rsa.PublicKey, _ string) ([]byte, error) { return k.N.Bytes(), nil }},
-	{"its modulus in base64url", func(k *rsa.PublicKey, _ string) ([]byte, error) {
-		return []byte(base64.RawURLEncoding.EncodeToString(k.N.Bytes())), nil
-	}},
-	{"JWK", func(k *rsa.PublicKey, kid string) ([]byte, error) {
-		return jose.JSONWebKey{Key: k, KeyID: kid, Algorithm: "RS256", Use: "sig"}.MarshalJSON()
-	}},
-}
-
-func spki(key *rsa.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), err
 }
 
 // words is a duration as people say it.

@@ -277,9 +277,8 @@ func TestSegments(t *testing.T) {
 // TestConfusedKeysAreThePublicKey: each is what a verifier that took the public
 // key for a secret would compute.
 func TestConfusedKeysAreThePublicKey(t *testing.T) {
-	public := keys["RS256"].Public().(*rsa.PublicKey)
 	for i, r := range Confused() {
-		secret, err := rsaEncodings[i].of(public, "kid-RS256")
+		secret, err := rsaEncodings[i].of(signingKey{id: "kid-RS256", alg: "RS256", signer: keys["RS256"]})
 		if err != nil {
 			t.Fatal(err)
 		}

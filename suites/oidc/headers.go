@@ -64,8 +64,8 @@ var Headers = []Expectation{
 	{
 		ID: "JOSE-015", Title: "Unknown critical extension", Clauses: []string{"4.4"},
 		Source: "RFC 7515 sections 4.1.11 and 5.2; CVE-2025-59420; CVE-2026-32597", Level: MUST,
-		Rule:     Says("A correctly signed token with a critical extension that nobody knows is answered 401."),
-		Stimulus: probe.Bearer(token.Critical()), Outcome: outcome.Unauthenticated().Genuine(),
+		Rule:     Says("A correctly signed token with a critical extension is answered 401, whether nobody knows it or it is signed as if it were not there."),
+		Stimulus: probe.Bearer(append(token.Extensions(), token.Critical())...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "JOSE-016", Title: "Malformed crit", Clauses: []string{"4.4"},
@@ -76,17 +76,18 @@ var Headers = []Expectation{
 	{
 		ID: "JOSE-017", Title: "Unencoded payload", Clauses: []string{"4.4"},
 		Source: "RFC 7797 section 7", Level: MUST,
-		Rule:     Says("A token with b64 false, signed by the trusted key over the bare payload, is answered 401 (400 where the payload stands bare)."),
-		Stimulus: probe.Bearer(unencoded, bare),
+		Rule:     Says("A token with b64 false, signed by the trusted key over the bare payload or as if b64 were not there, is answered 401 (400 where the payload stands bare)."),
+		Stimulus: probe.Bearer(unencoded, bare, token.PassedOver()),
 		Outcome: outcome.PerVariant{
-			unencoded.Name: outcome.Unauthenticated().Genuine(),
-			bare.Name:      outcome.Unauthenticated().Genuine().Or(400),
+			token.PassedOver().Name: outcome.Unauthenticated().Genuine(),
+			unencoded.Name:          outcome.Unauthenticated().Genuine(),
+			bare.Name:               outcome.Unauthenticated().Genuine().Or(400),
 		},
 	},
 	{
 		ID: "JOSE-018", Title: "Algorithm not the key's", Clauses: []string{"4.4"},
 		Source: "RFC 8725 section 3.1; RFC 7517 section 4.4", Level: SHOULD,
-		Rule:     Says("A token signed with the trusted RS256 key by RS384, RS512, PS256 or over SHA-1 is answered 401."),
+		Rule:     Says("A token signed with the trusted RSA key by an algorithm that is not its own, or over SHA-1, is answered 401."),
 		Stimulus: probe.Bearer(token.OtherAlgorithms()...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
