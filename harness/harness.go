@@ -314,9 +314,11 @@ type Finding struct {
 	Control  string       `json:"control,omitempty"` // what surrounded the stimulus
 	Notes    []string     `json:"notes,omitempty"`
 	Evidence []Evidence   `json:"evidence,omitempty"`
-	Requests int          `json:"requests"`  // sent by its stimulus
-	Millis   int64        `json:"millis"`    // wall time, milliseconds
-	Exchange int          `json:"exchanges"` // judged exchanges
+	// FailedIn are the modes of all exchanges that show the failure; nil where none does.
+	FailedIn []Mode `json:"failed_in,omitempty"`
+	Requests int    `json:"requests"`  // sent by its stimulus
+	Millis   int64  `json:"millis"`    // wall time, milliseconds
+	Exchange int    `json:"exchanges"` // judged exchanges
 	// Timeline is of the change that was made under steady traffic; nil where
 	// none was.
 	Timeline *Timeline `json:"timeline,omitempty"`

@@ -220,13 +220,20 @@ func (p Profile) Header() string {
 	return p.IdentityHeader
 }
 
-// Accepts reports whether status is a documented success.
-func (p Profile) Accepts(status int) bool {
-	if len(p.Success) == 0 {
-		return status == 200
+// Succeeds reports whether a status may be declared for a success: no refusal may.
+func Succeeds(status int) bool { return status >= 200 && status < 300 }
+
+// Successes are the documented successes: 200, or those of 2xx that are declared.
+func (p Profile) Successes() []int {
+	declared := slices.DeleteFunc(slices.Clone(p.Success), func(status int) bool { return !Succeeds(status) })
+	if len(declared) == 0 {
+		return []int{200}
 	}
-	return slices.Contains(p.Success, status)
+	return declared
 }
+
+// Accepts reports whether status is a documented success.
+func (p Profile) Accepts(status int) bool { return slices.Contains(p.Successes(), status) }
 
 // Secret is text that never prints: fmt and encoding/json show dots, only
 // Reveal and encoding/gob give the value.

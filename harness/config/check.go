@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
 )
 
 // checker gathers what contradicts itself in a configuration that reads well.
@@ -30,7 +31,7 @@ type checker struct {
 func (l *Loaded) check() Problems {
 	c := &checker{Loaded: l, now: time.Now()}
 	for _, check := range []func(){
-		c.required, c.references, c.target, c.endpoints, c.rails, c.modes,
+		c.required, c.references, c.target, c.endpoints, c.successes, c.rails, c.modes,
 		c.tokens, c.signing, c.certificates, c.authorities, c.vault, c.aws, c.others,
 	} {
 		check()
@@ -410,6 +411,13 @@ func (c *checker) aws() {
 	c.unless(c.Grants.Vault.Address == "", at, "grants.vault gives an address too", "give the one that the service reads")
 	c.unless(len(c.Grants.Hooks.Replica.Command) == 0, at, "what a replica does at its start is held to Vault only", "leave out grants.hooks.replica")
 	c.bundle(at+".ca_bundle", a.CABundle, a.Endpoint)
+}
+
+// successes refuses a refusal that is declared a success: a wall would pass then.
+func (c *checker) successes() {
+	for i, status := range c.Profile.Success {
+		c.unless(harness.Succeeds(status), fmt.Sprintf("profile.success[%d]", i), fmt.Sprintf("%d is no success", status), "write statuses of 2xx: 200, or 201 and 202 beside it")
+	}
 }
 
 func (c *checker) others() {

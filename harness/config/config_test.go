@@ -223,6 +223,8 @@ func TestMistakes(t *testing.T) {
 		"one client alone":      {[2]string{"mode: both", "mode: both\ngrants: {certificates: {enrolled: {certificate: file:enrolled.crt, key: file:enrolled.key}}}"}, []string{"grants.certificates.unenrolled", "missing beside the other"}, false},
 		"a tab":                 {[2]string{"  environment:", "\tenvironment:"}, []string{"staging.yaml:4:", "indent by spaces"}, false},
 		"key of another alg":    {[2]string{"mode: both", "mode: both\ngrants: {tokens: {signing_key: {key: file:idp.key, id: k, algorithm: RS256}}}"}, []string{"grants.tokens.signing_key.algorithm", "does not sign"}, false},
+		"a wall":                {[2]string{"mode: both", "mode: both\nprofile: {success: [200, 401]}"}, []string{"staging.yaml:2:", "profile.success[1]", "401 is no success"}, false},
+		"a redirect for all":    {[2]string{"mode: both", "mode: both\nprofile: {success: [302]}"}, []string{"profile.success[0]", "302 is no success"}, false},
 		"unused mode":           {[2]string{"mode: both", "mode: oidc\nprofile: {no_certificate: tls}"}, []string{"profile.no_certificate", "never be used"}, false},
 		"vault nowhere":         {[2]string{"mode: both", "mode: both\ngrants: {tokens: {valid: \"vault:a#b\"}}"}, []string{"grants.tokens.valid", "no address"}, false},
 		"half of the logs":      {[2]string{"mode: both", "mode: both\ngrants: {component_logs: {ingress: [cat, x], oidc: [cat, y]}}"}, []string{"grants.component_logs", "not whole"}, false},

@@ -47,12 +47,7 @@ func (c classes) String() string {
 
 // Accepted wants a documented success: 200 unless declared.
 func Accepted() Answers {
-	success := func(p harness.Profile) classes {
-		if len(p.Success) == 0 {
-			return classes{statuses: []int{200}}
-		}
-		return classes{statuses: p.Success}
-	}
+	success := func(p harness.Profile) classes { return classes{statuses: p.Successes()} }
 	return Answers{
 		accepts: true,
 		words:   func(p harness.Profile) string { return success(p).String() },

@@ -208,3 +208,27 @@ func TestEvidenceShowsOnlyListedFields(t *testing.T) {
 		t.Errorf("%s: want the challenge and no other field", text)
 	}
 }
+
+// TestFailedInIsOfEveryProblem: a waiver of one mode is held against all exchanges,
+// and not only against those that are kept as evidence.
+func TestFailedInIsOfEveryProblem(t *testing.T) {
+	var trace harness.Trace
+	var problems []harness.Problem
+	for i := range maxFailed + 4 {
+		mode := harness.OIDC
+		if i == maxFailed+3 {
+			mode = harness.MTLS
+		}
+		trace.Exchanges = append(trace.Exchanges, harness.Exchange{Request: harness.Request{Mode: mode}})
+		problems = append(problems, harness.Problem{Verdict: harness.Fail, Exchange: i})
+	}
+	if got := failedIn(trace, problems); len(got) != 2 {
+		t.Errorf("%v, want both modes", got)
+	}
+	if got := failedIn(trace, problems[:maxFailed]); len(got) != 1 || got[0] != harness.OIDC {
+		t.Errorf("%v, want oidc", got)
+	}
+	if got := failedIn(trace, append(problems, harness.Problem{Exchange: -1})); got != nil {
+		t.Errorf("%v of a problem that no exchange shows, want none", got)
+	}
+}

@@ -125,6 +125,20 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	f.Got, f.Want = got(trace, judgement.Problems, worst), worst.Want
 	f.Reason = "got " + f.Got + ", want " + worst.Want
 	f.Evidence = evidence(trace, judgement.Problems, &h.ring)
+	f.FailedIn = failedIn(trace, judgement.Problems)
+}
+
+// failedIn are the modes of all exchanges with a problem; nil where one is of none.
+func failedIn(trace harness.Trace, problems []harness.Problem) []harness.Mode {
+	var modes []harness.Mode
+	for _, p := range problems {
+		if p.Exchange < 0 || trace.Exchanges[p.Exchange].Request.Mode == "" {
+			return nil
+		}
+		modes = append(modes, trace.Exchanges[p.Exchange].Request.Mode)
+	}
+	slices.Sort(modes)
+	return slices.Compact(modes)
 }
 
 // worst is the problem that a finding is named for: a request that was served

@@ -187,6 +187,7 @@ func (in Input) row(e harness.Expectation, f harness.Finding, p harness.Profile)
 		Missing: list(f.Missing),
 		Got:     f.Got, Want: f.Want, Control: f.Control,
 		Notes:    list(f.Notes),
+		FailedIn: list(f.FailedIn),
 		Evidence: list(f.Evidence),
 		Timeline: f.Timeline,
 		Requests: f.Requests, Exchanges: f.Exchange, Millis: f.Millis,

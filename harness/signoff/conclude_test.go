@@ -76,7 +76,7 @@ func pass(id string) harness.Finding {
 func finding(id string, verdict harness.Verdict, missing ...harness.Capability) harness.Finding {
 	f := harness.Finding{ID: id, Verdict: verdict, Reason: "because", Missing: missing}
 	if verdict == harness.Fail {
-		f.Bucket, f.Got, f.Want = harness.Security, "200", "401"
+		f.Bucket, f.Got, f.Want, f.FailedIn = harness.Security, "200", "401", []harness.Mode{harness.OIDC}
 	}
 	return f
 }

@@ -20,6 +20,7 @@ type Diff struct {
 	Added       []string       `json:"added"` // to the catalogue
 	Removed     []string       `json:"removed"`
 	Slower      []Slower       `json:"slower"`
+	Lost        []string       `json:"lost"` // of those removed, what passed
 }
 
 // Side is one of the two records.
@@ -71,7 +72,7 @@ func (d Diff) Regressed() bool { return len(d.Regressions) > 0 }
 // Compare says what changed from one record to another.
 func Compare(old, now Record) Diff {
 	d := Diff{Old: side(old), New: side(now), Regressions: []string{}, Failures: []Change{}, Fixed: []Change{}, Unseen: []Change{},
-		Seen: []Change{}, Waivers: []WaiverChange{}, Added: []string{}, Removed: []string{}, Slower: []Slower{}}
+		Seen: []Change{}, Waivers: []WaiverChange{}, Added: []string{}, Removed: []string{}, Lost: []string{}, Slower: []Slower{}}
 	was := map[string]Finding{}
 	for _, f := range old.Findings {
 		was[f.ID] = f
@@ -90,6 +91,9 @@ func Compare(old, now Record) Diff {
 	for _, f := range old.Findings {
 		if _, gone := was[f.ID]; gone {
 			d.Removed = append(d.Removed, f.ID)
+			if f.Verdict == harness.Pass {
+				d.Lost = append(d.Lost, f.ID)
+			}
 		}
 	}
 	d.waivers(old, now)
@@ -171,6 +175,9 @@ func (d *Diff) regressions(old, now Record) {
 	}
 	if len(unseen) > 0 {
 		d.Regressions = append(d.Regressions, "no longer judged: "+some(unseen))
+	}
+	if len(d.Lost) > 0 {
+		d.Regressions = append(d.Regressions, "passed, and gone: "+some(d.Lost))
 	}
 	if ranks[now.Verdict] > ranks[old.Verdict] {
 		d.Regressions = append(d.Regressions, "the verdict was "+string(old.Verdict)+" and is "+string(now.Verdict))

@@ -3,7 +3,9 @@ package signoff
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -13,6 +15,10 @@ import (
 // MaxWaiverDays is how far ahead a waiver may expire unless told otherwise: a
 // quarter, so that each is looked at again.
 const MaxWaiverDays = 90
+
+// LongestWaiver is the most that may be told, in days: what nobody looks at for half
+// a year is no exception any more.
+const LongestWaiver = 180
 
 // Grants says what a file of waivers is held against.
 type Grants struct {
@@ -63,12 +69,43 @@ func (s *sheet) waiver(n ast.Node, g Grants, before []Waiver) Waiver {
 	if len(missing) > 0 && len(s.mistakes) == sound {
 		s.wrong(n, "the waiver of %q lacks %s", w.Expectation, listed(missing))
 	}
+	s.people(values, w)
 	if scope, ok := values["scope"]; ok {
 		s.scope(scope, &w)
 	}
 	s.known(values["expectation"], w, g, before)
 	s.expiry(values["expires"], w, g)
 	return w
+}
+
+// people wants names that can be read, and somebody else to approve than who owns.
+func (s *sheet) people(values map[string]ast.Node, w Waiver) {
+	for _, field := range []struct{ key, text string }{{"owner", w.Owner}, {"approver", w.Approver}, {"reason", w.Reason}, {"ticket", w.Ticket}} {
+		if field.text != "" && !strings.ContainsFunc(field.text, readable(field.key == "ticket")) {
+			s.wrong(values[field.key], "the %s is %q: nobody can read it, write it in letters", field.key, field.text)
+		}
+	}
+	if name := plain(w.Owner); name != "" && name == plain(w.Approver) {
+		s.wrong(values["approver"], "%q owns the failure and approves of it: somebody else must approve", w.Approver)
+	}
+}
+
+// readable reports a letter that shows; a digit too, where numbers are names.
+func readable(digits bool) func(rune) bool {
+	// the fillers are letters that show nothing (Unicode: Default_Ignorable_Code_Point)
+	return func(c rune) bool {
+		return unicode.IsLetter(c) && !strings.ContainsRune("\u115f\u1160\u3164\uffa0", c) || digits && unicode.IsDigit(c)
+	}
+}
+
+// plain is a name as it is read: its letters and digits, in lower case.
+func plain(name string) string {
+	return strings.ToLower(strings.Map(func(c rune) rune {
+		if readable(true)(c) {
+			return c
+		}
+		return -1
+	}, name))
 }
 
 func (s *sheet) scope(n ast.Node, w *Waiver) {

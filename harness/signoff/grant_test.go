@@ -70,6 +70,11 @@ func TestEveryMistakeHasItsLine(t *testing.T) {
 		{"the same twice", change("    scope: {target: staging-eu, mode: oidc}\n", ""), "OIDC-005 is waived already at waivers.yaml:3"},
 		{"no date", change("2026-12-31", "next year"), `waivers.yaml:11: it expires on "next year", want a date like 2026-12-24`},
 		{"an impossible date", change("2026-12-31", "2026-02-30"), "want a date"},
+		{"one who approves of himself", change("approver: ciso", "approver: Team-Identity"), `waivers.yaml:6: "Team-Identity" owns the failure and approves of it`},
+		{"the same, but for what does not show", change("approver: ciso", "approver: \"team\u200b-identity \""), "somebody else must approve"},
+		{"an approver nobody can read", change("approver: ciso", "approver: \"\u200b\""), "waivers.yaml:6: the approver is"},
+		{"an owner of dots", change("owner: team-identity", "owner: ..."), "waivers.yaml:5: the owner is"},
+		{"a filler for a name", change("approver: ciso", "approver: \"\u3164\""), "nobody can read it"},
 		{"expired", change("2026-11-24", "2026-11-23"), "waivers.yaml:18: the waiver of OIDC-005 expired on 2026-11-23"},
 		{"too far ahead", change("2026-12-31", "2027-02-23"), "waivers.yaml:11: the waiver of OIDC-005 expires on 2027-02-23, more than 90 days ahead: want 2027-02-22 at the latest"},
 	} {

@@ -195,6 +195,7 @@ type Finding struct {
 	Want        string               `json:"want"`
 	Control     string               `json:"control"`
 	Notes       []string             `json:"notes"`
+	FailedIn    []harness.Mode       `json:"failed_in"` // modes of all exchanges that show the failure
 	Evidence    []harness.Evidence   `json:"evidence"`
 	Timeline    *harness.Timeline    `json:"timeline,omitempty"` // nil where no change was watched
 	Requests    int                  `json:"requests"`

@@ -83,9 +83,10 @@ func (w Waiver) settle(f Finding) (WaiverState, string) {
 	}
 }
 
-// onlyIn reports whether all that shows a failure was seen in one mode.
+// onlyIn reports whether all exchanges that show a failure, kept or not, were of one
+// mode.
 func (f Finding) onlyIn(mode harness.Mode) bool {
-	return !slices.ContainsFunc(f.Evidence, func(e harness.Evidence) bool { return !e.Control && e.Mode != mode })
+	return slices.Equal(f.FailedIn, []harness.Mode{mode})
 }
 
 // Waived gives the waiver that covers a finding.

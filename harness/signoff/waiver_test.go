@@ -40,6 +40,10 @@ func TestWhatBecomesOfAWaiver(t *testing.T) {
 		{"unknown", func(_ *Input, w *Waiver) { w.Expectation = "OIDC-999" }, Unknown, Invalid, 1, "no such expectation"},
 		{"another target", func(_ *Input, w *Waiver) { w.Target = "staging-eu" }, Idle, Failed, 1, "failed (contract"},
 		{"another mode", func(_ *Input, w *Waiver) { w.Mode = harness.MTLS }, Idle, Failed, 1, "failed (contract"},
+		{"the other mode too, beyond the evidence", func(in *Input, _ *Waiver) {
+			in.Findings[1].FailedIn = []harness.Mode{harness.MTLS, harness.OIDC}
+		}, Idle, Failed, 1, "failed (contract"},
+		{"of no known mode", func(in *Input, _ *Waiver) { in.Findings[1].FailedIn = nil }, Idle, Failed, 1, "failed (contract"},
 		{"not exercised", func(in *Input, _ *Waiver) {
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.Metrics)
 		}, Idle, Incomplete, 3, "not exercised: OIDC-005"},

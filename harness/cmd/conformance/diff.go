@@ -17,7 +17,7 @@ func diffCommand() *cobra.Command {
 expectations that came or went, and what took much longer than before.
 
 Exit status: 0 nothing is worse, 1 a regression (a new failure that is not waived,
-an expectation no longer judged, a worse verdict), 2 usage. Slower is no regression.`,
+an expectation no longer judged, one that passed and is gone, a worse verdict), 2 usage. Slower is no regression.`,
 		Example: "  conformance diff last/signoff.json build/signoff\n  conformance diff old new --format markdown",
 		RunE: func(c *cobra.Command, args []string) error {
 			render, ok := report.DiffFormats[format]

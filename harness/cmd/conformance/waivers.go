@@ -25,13 +25,13 @@ func (w *waiving) flags(f *pflag.FlagSet) {
 }
 
 func (w *waiving) within(f *pflag.FlagSet) {
-	f.IntVar(&w.days, "waiver-days", signoff.MaxWaiverDays, "how many days ahead a waiver may expire")
+	f.IntVar(&w.days, "waiver-days", signoff.MaxWaiverDays, fmt.Sprintf("how many days ahead a waiver may expire, %d at most", signoff.LongestWaiver))
 }
 
 // read reads the file and holds it against the catalogue.
 func (w *waiving) read() ([]signoff.Waiver, error) {
-	if w.days < 1 {
-		return nil, fmt.Errorf("--waiver-days %d: want 1 or more", w.days)
+	if w.days < 1 || w.days > signoff.LongestWaiver {
+		return nil, fmt.Errorf("--waiver-days %d: want 1 to %d", w.days, signoff.LongestWaiver)
 	}
 	if w.file == "" {
 		return nil, nil
@@ -74,7 +74,7 @@ it ends. The check runs all the same, and the record shows both.
     - expectation: OIDC-024          # an ID of the catalogue
       scope: {target: staging-eu, mode: oidc}   # optional: only there
       owner: team-identity           # who mends it
-      approver: ciso                 # who gave leave
+      approver: ciso                 # who gave leave: somebody else
       reason: the 401 of gateway 3 names its host until 3.2
       ticket: AEGIS-412
       expires: 2027-01-31            # the last day it holds, UTC
