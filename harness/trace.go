@@ -42,6 +42,9 @@ type Request struct {
 	Raw []byte
 	// Renegotiate asks for another handshake over TLS 1.2 in the place of a call.
 	Renegotiate bool
+	// HeldBack is how long the body, which is announced, waits for an interim answer
+	// 100, in HTTP/1.1; 0 sends it at once.
+	HeldBack time.Duration
 	// Preface is sent before anything else, in the clear.
 	Preface []byte
 	// Split says how the ClientHello is cut; "" sends it whole.
@@ -151,6 +154,10 @@ type Observation struct {
 	// without an answer, as one may have changed what the first did.
 	Earlier    []string
 	Unrepeated bool
+
+	// Continued says that the body was held back and sent in the end: 100 was answered,
+	// or nothing was.
+	Continued bool
 
 	// Further are the statuses of the answers that came after the first, on a
 	// connection on which Request.Raw was sent.

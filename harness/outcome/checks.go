@@ -94,6 +94,16 @@ func inside(p harness.Profile, x harness.Exchange) string {
 	return ""
 }
 
+// NotingContinue notes that a body was asked for before the caller was.
+func (a Answers) NotingContinue() Answers {
+	return a.with(check{"a body that is asked for first is noted", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+		if !x.Observation.Continued {
+			return nil, ""
+		}
+		return nil, "the body was read, or waited for, before the caller was refused (RFC 9110 section 10.1.1 lets it be)"
+	}})
+}
+
 // AsCertified wants the caller to have been served as the identity of his
 // certificate, by the service's own log (RFC 9440 section 2.4).
 func (a Answers) AsCertified() Answers {

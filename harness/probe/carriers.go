@@ -1,9 +1,11 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
@@ -219,34 +221,17 @@ func Oversize() []Carriage {
 	return all
 }
 
-// Expecting announces a body of a megabyte with Expect: 100-continue, without
-// a credential, and holds it back (BRR-018).
-type Expecting struct{ Calls }
-
-// Withheld makes it.
-func Withheld() Expecting {
+// Withheld announces a body of a megabyte with Expect: 100-continue, without a
+// credential, and holds it back until it is asked for, or nobody answers (BRR-018).
+func Withheld() Calls {
 	announce := Variant{Name: "no credential, a body of 1 MB announced and held back", Mode: harness.OIDC,
 		Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
-			r.Method, r.Body = "POST", nil
+			r.Method, r.HeldBack = "POST", promptness
+			r.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), 1<<20-len(r.Body))...)
 			r.Set("Content-Type", "application/json")
-			r.Set("Content-Length", fmt.Sprint(1<<20))
 			r.Set("Expect", "100-continue")
 		})}
-	return Expecting{Call("no credential and Expect: 100-continue, the body of 1 MB held back", announce)}
-}
-
-// Requests are more than its calls.
-func (Expecting) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
-
-// Act waits for each answer no longer than an answer needs that needs no body.
-func (e Expecting) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	calls, err := promptly(ctx, func(ctx context.Context) (calls []harness.Exchange, err error) {
-		trace, err = e.Calls.Act(ctx, hands)
-		return trace.Exchanges, err
-	})
-	trace.Exchanges = calls
-	return trace, err
+	return Call("no credential and Expect: 100-continue, the body of 1 MB held back until 100 is answered, or nothing", announce)
 }
 
 // OverTLS is the control of Uncovered.

@@ -381,7 +381,7 @@ func (w *wire) exchange(r harness.Request, seen *harness.Observation, last bool)
 	if w.keeps = r.Raw != nil; w.keeps {
 		_ = w.SetReadDeadline(time.Now().Add(firstSilence))
 	}
-	_, writeErr := w.Write(encode(r, last))
+	writeErr := w.put(r, seen, last)
 	response, err := w.answer(r.Method)
 	if err != nil {
 		seen.Body = w.said // what is no HTTP, for whoever sent none either
@@ -408,6 +408,33 @@ func (w *wire) exchange(r harness.Request, seen *harness.Observation, last bool)
 	}
 	return nil
 }
+
+// put writes a request; a body that is held back follows once 100 was answered, or
+// nothing was for so long (RFC 9110 section 10.1.1). After another answer it is kept.
+func (w *wire) put(r harness.Request, seen *harness.Observation, last bool) error {
+	message := encode(r, last)
+	if r.HeldBack == 0 {
+		_, err := w.Write(message)
+		return err
+	}
+	head := len(message) - len(r.Body)
+	if _, err := w.Write(message[:head]); err != nil {
+		return err
+	}
+	_ = w.SetReadDeadline(time.Now().Add(r.HeldBack))
+	first, err := w.in.Peek(len("HTTP/1.1 100"))
+	_ = w.SetReadDeadline(time.Now().Add(bodyBound)) // who closes meanwhile ends it all the same
+	if err == nil && !bytes.HasSuffix(first, []byte(" 100")) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		w.spent = "a body that was announced was not sent"
+		return nil
+	}
+	seen.Continued = true
+	_, err = w.Write(message[head:])
+	return err
+}
+
+// bodyBound is how long an answer may take once the body was sent that was held back.
+const bodyBound = 15 * time.Second
 
 // answer reads the final answer, past interim ones.
 func (w *wire) answer(method string) (*http.Response, error) {
