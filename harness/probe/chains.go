@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -142,9 +144,57 @@ func ExpiredBranch() Certificate {
 	})
 }
 
-// ViaIntermediate is sound, with its intermediate sent (CHN-016).
+// ViaIntermediate is sound, with its intermediate sent (CHN-016): a new one's.
 func ViaIntermediate() Certificate {
 	return branched("certificate of an intermediate", func(*harness.Target, *certs.Branch) error { return nil })
+}
+
+// givenChain reports whether the enrolled client's certificate was given with an
+// intermediate's.
+func givenChain(t *harness.Target) bool {
+	return bytes.Count(t.Certs.Enrolled.Chain, []byte("-----BEGIN CERTIFICATE-----")) > 1
+}
+
+// unlisted is why no new authority's client can be served: an ingress that looks for
+// the list of what an authority has revoked finds none of a new one, and must refuse.
+func unlisted(t *harness.Target) string {
+	if t.Profile.Revocation {
+		return "the profile declares revocation, and a new authority has no revocation list at the ingress"
+	}
+	return ""
+}
+
+// ByIntermediate presents a certificate of an intermediate: the enrolled client's where
+// that was given with one, and a new intermediate's otherwise.
+func ByIntermediate() Intermediated {
+	c := ViaIntermediate()
+	branch := c.Make
+	c.Make = func(t *harness.Target) (tls.Certificate, error) {
+		if givenChain(t) {
+			return Enrolled().Make(t)
+		}
+		return branch(t)
+	}
+	return Intermediated{Presenting(c).Accepted()}
+}
+
+// Intermediated presents a certificate of an intermediate.
+type Intermediated struct{ Calls }
+
+// NeedsOn is the authority's key, where no chain was given.
+func (i Intermediated) NeedsOn(t *harness.Target) []harness.Capability {
+	if givenChain(t) {
+		return Enrolled().Needs
+	}
+	return i.Needs()
+}
+
+// Unsuited is why a target gives it no chain that must be served.
+func (i Intermediated) Unsuited(t *harness.Target) string {
+	if givenChain(t) {
+		return i.Calls.Unsuited(t)
+	}
+	return cmp.Or(i.Calls.Unsuited(t), unlisted(t))
 }
 
 // Orphan is the same without its intermediate (CHN-017).

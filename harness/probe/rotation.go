@@ -163,7 +163,7 @@ func (t *traffic) deploy(ctx context.Context, mode harness.Mode) error {
 func Reissue() Rotation {
 	return Rotation{
 		change: "a client's certificate is issued anew",
-		words:  "under steady traffic issue the enrolled client another certificate, and where intermediates are declared one of an intermediate, and call with these and the former one",
+		words:  "under steady traffic issue the enrolled client another certificate, and where intermediates are declared, and no revocation, one of an intermediate, and call with these and the former one",
 		needs:  []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
 		effect: harness.AuthFailures,
 		play: func(ctx context.Context, t *traffic) error {
@@ -174,7 +174,7 @@ func Reissue() Rotation {
 			}
 			t.mark(Reissued)
 			t.begin(harness.MTLS, ClassReissued, t.with(CertificateFor("certificate issued anew", func(t *harness.Target) string { return t.Certs.EnrolledCN })))
-			if t.target.Profile.Intermediates {
+			if t.target.Profile.Intermediates && unlisted(t.target) == "" {
 				t.begin(harness.MTLS, ClassIntermediate, t.with(ViaIntermediate()))
 			}
 			return t.rounds(ctx)
@@ -210,7 +210,8 @@ func Overlapping() Rotation {
 		change: "a second client authority is trusted",
 		words:  "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where that can be done, give the ingress a new certificate of its own",
 		needs:  []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		effect: harness.Disruptive, bound: propagation,
+		unsuited: unlisted,
+		effect:   harness.Disruptive, bound: propagation,
 		play: func(ctx context.Context, t *traffic) error {
 			ingress := t.target.Control.Ingress
 			t.finally(ingress.Restore)

@@ -21,7 +21,8 @@ func Dropping() Rotation {
 		change: "a client authority is dropped",
 		words:  "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the first, and call with clients of both, in full handshakes and by those tickets",
 		needs:  []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		effect: harness.Disruptive, bound: propagation,
+		unsuited: unlisted,
+		effect:   harness.Disruptive, bound: propagation,
 		play: func(ctx context.Context, t *traffic) error {
 			t.finally(t.target.Control.Ingress.Restore)
 			second, both, err := t.authorities()

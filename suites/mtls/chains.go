@@ -73,7 +73,7 @@ var Shapes = []Expectation{
 		ID: "CHN-016", Title: "Intermediate sent", Clauses: []string{"3.3", "6.2"},
 		Source: "RFC 8446 section 4.4.2; rulings A-25", Level: SHOULD,
 		Rule:     Says("A certificate of an intermediate authority, sent with it, is served, where the profile declares a hierarchy."),
-		Stimulus: probe.Presenting(probe.ViaIntermediate()).Accepted(), Outcome: outcome.Accepted(),
+		Stimulus: probe.ByIntermediate(), Outcome: outcome.Accepted(),
 		Unless: flat,
 	},
 	{
