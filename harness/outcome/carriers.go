@@ -99,14 +99,17 @@ func (c Consistent) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 	return j
 }
 
-// Uncovered wants a credential over plain HTTP not to be served: refused,
-// answered by a 4xx, or redirected, which is noted: it was sent in the clear
-// (RFC 6750 section 5.3).
+// Uncovered wants a credential over plain HTTP not to be served: no connection, an
+// answer that is no HTTP or a 4xx, or a redirect, which is noted: it was sent in the
+// clear (RFC 6750 section 5.3).
 func Uncovered() Answers {
 	return Answers{
-		words: func(harness.Profile) string { return "a refused connection, a 4xx or a redirect" },
+		words: func(harness.Profile) string { return "no connection, a 4xx or a redirect" },
 		allowed: func(_ harness.Profile, x harness.Exchange) classes {
-			c := classes{tls: true}
+			c := classes{tls: true, kinds: []harness.Transport{harness.Refused, harness.Malformed}}
+			if x.Observation.Connect == 0 { // nobody answered the connection: a filter drops what comes
+				c.kinds = append(c.kinds, harness.TimeOut)
+			}
 			if s := x.Observation.Status; s >= 300 && s < 500 {
 				c.statuses = []int{s}
 			}

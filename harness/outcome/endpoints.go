@@ -89,8 +89,11 @@ func (TellsNothing) Judge(_ harness.Profile, t harness.Trace) harness.Judgement 
 	for _, f := range t.Facts {
 		leak(-1, strings.Join(f.Values, ", ")+" ("+f.Name+")")
 	}
-	if !slices.ContainsFunc(t.Exchanges, func(x harness.Exchange) bool { return x.Observation.Transport == harness.Answered }) && len(j.Problems) == 0 {
-		return nothing()
+	seen := func(x harness.Exchange) bool {
+		return x.Observation.Transport == harness.Answered || inTLS(x.Observation)
+	}
+	if !slices.ContainsFunc(t.Exchanges, seen) && len(j.Problems) == 0 {
+		return nothing() // to whom TLS refuses, nothing is told
 	}
 	return j
 }

@@ -176,7 +176,7 @@ func (ShortLived) Want(p harness.Profile) string {
 	if p.Revocation {
 		return "revocation, which is declared"
 	}
-	return "no certificate that lives longer than " + shortLived(p).String()
+	return "no certificate that lives longer than " + shortLived(p).String() + ", which profile.short_lived declares; or revocation, which profile.revocation declares"
 }
 
 func shortLived(p harness.Profile) time.Duration {
@@ -198,7 +198,7 @@ func (s ShortLived) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: -1, Got: err.Error(), Want: "a lifetime"})
 		} else if life > shortLived(p) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
-				Got: fmt.Sprintf("no revocation is declared, and the %s lives %s", f.Name, life), Want: s.Want(p)})
+				Got: fmt.Sprintf("profile.revocation is not declared, and the %s lives %s", f.Name, life), Want: s.Want(p)})
 		}
 	}
 	j.Notes = append(j.Notes, "revocation is not declared: certificates are to be short-lived instead")

@@ -72,7 +72,8 @@ func (w Pair) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 
 // Headless wants a denial, or an answer of HTTP/0.9: a body without a head, in
 // which no error is hidden that the word for it does not name (RFC 1945 section
-// 6). Such a body is told apart by its words alone.
+// 6). Such a body is told apart by its words alone. A server that waits for more, as
+// one that knows no HTTP/0.9 does, serves nobody.
 type Headless struct{ Answers }
 
 // Judge judges what has a head as a denial; what has none by its words.
@@ -80,7 +81,7 @@ func (h Headless) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
 	for i, x := range t.Exchanges {
 		if x.Observation.Transport != harness.Malformed {
-			one := h.Answers.Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})
+			one := h.Answers.tolerating(harness.TimeOut).Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})
 			for _, problem := range one.Problems {
 				problem.Exchange = i
 				j.Problems = append(j.Problems, problem)

@@ -46,6 +46,8 @@ func (f Finding) answerer() Layer {
 	switch {
 	case i >= 0 && f.Evidence[i].Reached == harness.NotReached:
 		return Ingress
+	case f.Chapter == "mtls" && f.Exchanges == 0:
+		return Ingress // what clients were given was read: it would have to check revocation
 	case f.Chapter == "mtls" && f.Bucket == harness.Security:
 		return Ingress // a client it should not have let in (runbook section 3)
 	case f.Chapter == "identity" && f.Bucket == harness.Security && strings.HasPrefix(f.ID, "HDR-"):
