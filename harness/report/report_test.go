@@ -108,7 +108,7 @@ func row(id, title, chapter string, verdict harness.Verdict, reason string) sign
 		Level: harness.MUST, Tier: harness.Extended, Effect: harness.AuthFailures, Rule: "A request with an expired token is refused with 401, and does not reach the handler.",
 		At: "suites/" + chapter + "/expectations.go:42", Clauses: []string{"4.3"}, Source: "RB§4; RFC 7519 §4.1.4; RFC 6750 §3.1",
 		Stimulus: "POST each critical endpoint with a token that expired 600 s ago", Outcome: "401 with a Bearer challenge",
-		Needs: []harness.Capability{harness.MintTokens}, Missing: []harness.Capability{}, Notes: []string{},
+		Needs: []harness.Capability{harness.MintTokens}, Missing: []harness.Capability{}, Notes: []string{}, FailedIn: []harness.Mode{},
 		Control:  "accepted before (200) and after (200)",
 		Requests: 5, Exchanges: 3, Millis: 41, Rerun: "go run ./harness/cmd/conformance run --runtime containers --id " + id,
 		Evidence: []harness.Evidence{

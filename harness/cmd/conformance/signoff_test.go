@@ -48,7 +48,7 @@ func TestWaiversCheck(t *testing.T) {
 		"unknown":        {[]string{waiversFile(t, "OIDC-0005")}, exitUsage, `waivers.yaml:2: the catalogue has no expectation "OIDC-0005"`},
 		"too far ahead":  {[]string{waiversFile(t, "OIDC-005"), "--waiver-days", "7"}, exitUsage, "waivers.yaml:7: the waiver of OIDC-005 expires on "},
 		"no such file":   {[]string{"/nonexistent/waivers.yaml"}, exitUsage, "reading waivers"},
-		"no days":        {[]string{waiversFile(t, "OIDC-005"), "--waiver-days", "0"}, exitUsage, "want 1 or more"},
+		"no days":        {[]string{waiversFile(t, "OIDC-005"), "--waiver-days", "0"}, exitUsage, "want 1 to 180"},
 		"not needed":     {[]string{waiversFile(t, "OIDC-005"), "--record", sampleRun}, exitFail, "unneeded"},
 		"record missing": {[]string{waiversFile(t, "OIDC-005"), "--record", "/nonexistent"}, exitUsage, "reading the sign-off"},
 		"no arguments":   {nil, exitUsage, "a file of waivers"},
