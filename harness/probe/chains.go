@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"sync"
 	"time"
 
 	"aegis.test/conformance/certs"
@@ -286,6 +287,12 @@ const (
 	ShortRSA   = "certificate of an RSA key of 1024 bits"
 )
 
+// RSA keys are slow to mint: they are the same in all of a process.
+var (
+	branchKey = sync.OnceValues(func() (crypto.Signer, error) { return certs.RSAKey(2048) })
+	shortKey  = sync.OnceValues(func() (crypto.Signer, error) { return certs.RSAKey(1024) })
+)
+
 // Weak are certificates of weak cryptography; there is no ECDSA with MD5, so
 // that one comes of an RSA intermediate.
 func Weak() []Certificate {
@@ -296,7 +303,7 @@ func Weak() []Certificate {
 			if err != nil {
 				return tls.Certificate{}, err
 			}
-			key, err := certs.RSAKey(2048)
+			key, err := branchKey()
 			if err != nil {
 				return tls.Certificate{}, err
 			}
@@ -310,7 +317,7 @@ func Weak() []Certificate {
 	}
 	short := issued(ShortRSA, nil)
 	short.Make = func(t *harness.Target) (tls.Certificate, error) {
-		key, err := certs.RSAKey(1024)
+		key, err := shortKey()
 		if err != nil {
 			return tls.Certificate{}, err
 		}

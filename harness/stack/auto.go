@@ -44,6 +44,7 @@ func Start(ctx context.Context, spec Spec) (*Stack, error) {
 	if spec.Progress != nil {
 		spec.Progress(choice)
 	}
+	spec.Runtime = p.runtime
 	s, err := p.start(ctx, spec)
 	if err != nil {
 		return nil, &EnvironmentError{p.runtime, err}
