@@ -34,7 +34,7 @@ func Input(kind harness.Kind, id string, started time.Time) signoff.Input {
 }
 
 // scoreJSON is how the last whole fault matrix ended, and of which catalogue:
-// conformance faults --score writes it.
+// make generate writes it.
 //
 //go:embed faultscore.json
 var scoreJSON []byte

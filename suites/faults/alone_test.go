@@ -3,6 +3,7 @@ package faults
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,36 +60,44 @@ func TestIngressFaultsAreCaughtWithoutTheService(t *testing.T) {
 	}
 }
 
-// TestShareKeepsWhatFaultsAreAbout: a shared matrix judges a fault on all that it is
-// about, on a part of the rest, and on another part by another seed.
-func TestShareKeepsWhatFaultsAreAbout(t *testing.T) {
-	few, ok := faults.ByID("M-006")
-	if !ok {
-		t.Fatal("the fault of this test is gone")
+// TestSampleKeepsWhatFaultsName: in a sample each fault is judged on what it names, a
+// share of them on everything that their rigs hold, and others by another seed.
+func TestSampleKeepsWhatFaultsName(t *testing.T) {
+	plan := Plan{Runtime: stack.Embedded, Faults: faults.All()}
+	everywhere := len(plan.Faults)
+	if got := len(plan.Whole()); got != everywhere {
+		t.Errorf("without a seed %d of %d faults are judged on everything", got, everywhere)
 	}
-	whole := len(Plan{}.expectations(few))
-	seen := map[string]bool{}
-	for seed := range uint64(100) {
-		plan := Plan{Share: 6, Seed: seed}
-		part := plan.expectations(few)
-		about := map[string]bool{}
-		for _, x := range part {
-			seen[x.ID], about[x.ID] = true, true
+	ever := map[string]bool{}
+	for seed := range 60 {
+		plan.Sample = Sample{Seed: strconv.Itoa(seed)}
+		plan.whole = plan.Whole()
+		if got, want := len(plan.whole), (everywhere+share-1)/share; got != want {
+			t.Fatalf("seed %d judges %d faults on everything, want %d", seed, got, want)
 		}
-		for _, id := range few.Named {
-			if !about[id] {
-				t.Fatalf("seed %d: %s is not judged, which it is about", seed, id)
+		for _, f := range plan.Faults {
+			judged := plan.expectations(f)
+			whole := slices.Contains(plan.whole, f.ID)
+			ever[f.ID] = ever[f.ID] || whole
+			if !whole && len(judged) != len(f.Named) {
+				t.Fatalf("seed %d: %s is judged on %d expectations, and names %d", seed, f.ID, len(judged), len(f.Named))
+			}
+			for _, id := range f.Named {
+				if !slices.ContainsFunc(judged, func(x harness.Expectation) bool { return x.ID == id }) {
+					t.Fatalf("seed %d: %s is not judged on %s, which it names", seed, f.ID, id)
+				}
 			}
 		}
-		if len(part) > whole/2 {
-			t.Fatalf("seed %d: %d of %d judged", seed, len(part), whole)
+	}
+	if len(ever) != everywhere {
+		t.Errorf("%d of %d faults looked at", len(ever), everywhere)
+	}
+	for id, judged := range ever {
+		if !judged {
+			t.Errorf("none of 60 seeds judges %s on everything", id)
 		}
 	}
-	if len(seen) != whole {
-		t.Errorf("a hundred seeds judged %d of %d expectations", len(seen), whole)
-	}
-	sound := faults.Fault{ID: "none", Component: reference}
-	if got := len((Plan{Share: 6}).expectations(sound)); got != len(suites.All()) {
+	if got := len(plan.expectations(Reference)); got != len(suites.All()) {
 		t.Errorf("the reference is judged on %d of %d", got, len(suites.All()))
 	}
 }

@@ -22,10 +22,10 @@ func TestBareReferenceIsNotAccused(t *testing.T) {
 // TestFaultsOfTheServiceAreCaughtWithoutTheIngress judges some at the service itself,
 // one of each area that is judged there.
 func TestFaultsOfTheServiceAreCaughtWithoutTheIngress(t *testing.T) {
-	plan := Plan{Runtime: stack.Embedded, Rigs: true}
+	plan := Plan{Runtime: stack.Embedded}
 	for _, id := range []string{"M-006", "M-021", "M-035", "M-042", "M-176", "X-420"} {
 		f, ok := faults.ByID(id)
-		if !ok || !ofService(f) {
+		if !ok || plan.rig(f) != serviceRig {
 			t.Fatalf("%s is no fault that is judged at the service", id)
 		}
 		plan.Faults = append(plan.Faults, f)

@@ -7,8 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
-	"maps"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -22,7 +20,6 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/stack"
-	"aegis.test/conformance/suites"
 )
 
 // Result is what became of one fault in one placement.
@@ -39,6 +36,8 @@ type Result struct {
 	// Masked are the expectations that could not be told under the fault: it
 	// breaks their controls.
 	Masked []string `json:"masked"`
+	// Missed are the named expectations that were judged and did not fail.
+	Missed []string `json:"missed"`
 	Error  string   `json:"error,omitempty"`
 	Judged int      `json:"judged"` // expectations that passed or failed
 	Millis int64    `json:"millis"`
@@ -65,17 +64,41 @@ type Plan struct {
 	// Areas narrows the expectations to some areas, IDs to some of them; none
 	// means all.
 	Areas, IDs []string
-	// Share, if over 1, judges a fault on the expectations it is about, and on one in
-	// so many of the others, those that fall with them among these: others each time,
-	// by Seed. The reference is judged on all.
-	Share int
-	Seed  uint64
-	// Rigs, if true, judges what is wrong with how the service takes tokens at the
-	// service itself, without the ingress, on whom it serves (rulings 2.H).
-	Rigs bool
+	// Sample, if it has a seed, judges a fault in share on everything that its rig
+	// holds, and the others on what they name. The reference is judged on all.
+	Sample Sample
 	// Each receives results as they come, one at a time; nil discards.
 	Each     func(Result)
 	Progress func(string)
+
+	whole []string // of Whole, while it runs
+}
+
+// share is of how many faults of a sample one is judged on everything.
+const share = 4
+
+// Whole are the IDs of the faults that are judged on everything that their rigs
+// hold.
+func (p Plan) Whole() []string {
+	var ids []string
+	for _, f := range p.Faults {
+		if f.Component != reference {
+			ids = append(ids, f.ID)
+		}
+	}
+	return p.Sample.Of(ids, (len(ids)+share-1)/share)
+}
+
+// Told is what a matrix of the plan is, in one line: how much was planted, and what
+// chose it.
+func (p Plan) Told() string {
+	whole := p.Whole()
+	all := len(slices.DeleteFunc(slices.Clone(p.Faults), func(f faults.Fault) bool { return f.Component == reference }))
+	line := fmt.Sprintf("planted %d of %d on everything, %d of %d on what they name", len(whole), all, all, all)
+	if p.Sample.Seed != "" {
+		line += fmt.Sprintf(", seed %s; all: make test-all, conformance faults --whole", p.Sample.Seed)
+	}
+	return line
 }
 
 // parallel is how many stacks stand at once that mostly wait: for a start, an end
@@ -87,6 +110,7 @@ const parallel = 16
 // alone, and that result counts.
 func Run(ctx context.Context, p Plan) []Result {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many small stacks, on a machine with memory to spare
+	p.whole = p.Whole()
 	results := p.together(ctx)
 	for i, f := range p.Faults {
 		if results[i].Exact || f.Component == reference || ctx.Err() != nil {
@@ -164,7 +188,7 @@ func (p Plan) weight(f faults.Fault) int64 {
 	if slices.ContainsFunc(p.expectations(f), func(x harness.Expectation) bool { return !running(x.ID) }) {
 		weight *= 2
 	}
-	if p.Share <= 1 {
+	if slices.Contains(p.whole, f.ID) {
 		weight *= 2
 	}
 	return weight
@@ -185,8 +209,8 @@ func area(id string) string {
 // one plants one fault and judges everything.
 func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 	began := time.Now()
-	r := Result{ID: f.ID, Component: f.Component, Says: f.Says, Origin: f.Origin, Runtime: p.Runtime, Named: f.Falls(), CaughtBy: []string{}, Masked: []string{}}
-	s, err := stack.Start(ctx, stack.Spec{Runtime: p.Runtime, Run: run.NewID(), Fault: f, HA: f.HA, Ingress: p.Ingress, Service: p.Service, Progress: p.Progress})
+	r := Result{ID: f.ID, Component: f.Component, Says: f.Says, Origin: f.Origin, Runtime: p.Runtime, Named: f.Falls(), CaughtBy: []string{}, Masked: []string{}, Missed: []string{}}
+	s, err := stack.Start(ctx, stack.Spec{Runtime: p.Runtime, Run: run.NewID(), Fault: p.placed(f), HA: f.HA, Ingress: p.Ingress, Service: p.Service, Progress: p.Progress})
 	if err != nil {
 		r.Error = fmt.Sprintf("starting a stack with %s planted: %v", f.ID, err)
 		return r
@@ -194,11 +218,8 @@ func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 	defer func() { _ = s.Stop(context.WithoutCancel(ctx)) }()
 	narrow(s.Target, f)
 	expectations := p.expectations(f)
-	if f.Bare || p.Rigs && ofService(f) {
+	if p.rig(f) == serviceRig {
 		expectations = bare(s.Target, expectations)
-	}
-	if f.Beside != nil { // whoever meets the stray replica fails: chance has it
-		expectations = slices.DeleteFunc(expectations, func(x harness.Expectation) bool { return !slices.Contains(f.Named, x.ID) })
 	}
 	engine := run.New(s.Target, run.Options{})
 	defer engine.Close()
@@ -211,70 +232,6 @@ func (p Plan) one(ctx context.Context, f faults.Fault) Result {
 		r.Error = "interrupted"
 	}
 	return r
-}
-
-// narrow leaves out the face that the fault is not planted in, which is the
-// reference's own, and makes expectations that name no endpoint call the one
-// that every fault shows on, and those the fault names: what holds of one
-// endpoint holds of the others, and a matrix is many runs. The reference is
-// judged on all.
-func narrow(t *harness.Target, f faults.Fault) {
-	if f.Component == reference {
-		return
-	}
-	other := func(mode harness.Mode, _ harness.Face) bool { return f.Face != "" && mode != f.Face }
-	maps.DeleteFunc(t.Faces, other)
-	maps.DeleteFunc(t.Backends, other)
-	var kept []harness.Endpoint
-	for _, e := range t.Endpoints {
-		if e.Name == t.Endpoints[0].Name || slices.Contains(f.Endpoints, e.Name) {
-			kept = append(kept, e)
-		} else {
-			t.Others = append(t.Others, e)
-		}
-	}
-	t.Endpoints = kept
-}
-
-// atService are the areas on whom the service serves, which hold without an ingress.
-var atService = []string{"OIDC", "JOSE", "CLM", "JWKS", "BRR", "EPT"}
-
-// ofService reports whether all that a fault fails is of those areas.
-func ofService(f faults.Fault) bool {
-	return f.Component == "app" && f.Face == harness.OIDC && f.Ingress == nil &&
-		!slices.ContainsFunc(f.Falls(), func(id string) bool { return !slices.Contains(atService, area(id)) })
-}
-
-// bare is the rig without an ingress: the service's own address is the target's,
-// and what is left are the expectations on whom it serves.
-func bare(t *harness.Target, all []harness.Expectation) []harness.Expectation {
-	t.Faces = maps.Clone(t.Backends)
-	t.Open, t.Foreign, t.Plain, t.Addresses, t.Siblings, t.Backends = nil, nil, "", nil, nil, nil
-	return slices.DeleteFunc(slices.Clone(all), func(x harness.Expectation) bool {
-		return !slices.Contains(atService, x.Area())
-	})
-}
-
-// expectations are those of the plan's areas, and of the halves of the catalogue
-// that the fault is about: on who is served, and on how the service is run. A
-// fault of one half is judged on it whole; the reference is judged on both.
-func (p Plan) expectations(f faults.Fault) []harness.Expectation {
-	run := slices.ContainsFunc(f.Named, running) || f.Component == reference
-	serve := slices.ContainsFunc(f.Named, func(id string) bool { return !running(id) }) || f.Component == reference
-	return slices.DeleteFunc(suites.All(), func(x harness.Expectation) bool {
-		return len(p.Areas) > 0 && !slices.Contains(p.Areas, x.Area()) || len(p.IDs) > 0 && !slices.Contains(p.IDs, x.ID) ||
-			running(x.ID) && !run || !running(x.ID) && !serve || !p.has(f, x.ID)
-	})
-}
-
-// has reports whether an expectation is of a fault's share.
-func (p Plan) has(f faults.Fault, id string) bool {
-	if p.Share <= 1 || f.Component == reference || slices.Contains(f.Named, id) {
-		return true
-	}
-	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, p.Seed, f.ID, id)
-	return h.Sum64()%uint64(p.Share) == 0
 }
 
 // weigh compares what failed with what the fault names. A named expectation
@@ -300,8 +257,14 @@ func (r *Result) weigh(findings []harness.Finding, either []string) {
 		exercised[f.ID] = f.Verdict != harness.NotExercised && f.Verdict != harness.NotApplicable
 	}
 	named := slices.DeleteFunc(slices.Clone(r.Named), func(id string) bool { return !exercised[id] })
-	r.Caught = len(named) > 0 && !slices.ContainsFunc(named, func(id string) bool { return !slices.Contains(r.CaughtBy, id) })
+	r.Missed = without(named, r.CaughtBy)
+	r.Caught = len(named) > 0 && len(r.Missed) == 0
 	r.Exact = r.Caught && !slices.ContainsFunc(r.CaughtBy, func(id string) bool { return !slices.Contains(r.Named, id) })
+}
+
+// inPart reports whether some of what the fault names failed.
+func (r Result) inPart() bool {
+	return slices.ContainsFunc(r.CaughtBy, func(id string) bool { return slices.Contains(r.Named, id) })
 }
 
 // String is the result in one line.
@@ -312,6 +275,8 @@ func (r Result) String() string {
 		return fmt.Sprintf("%-8s %d false alarms: %s", r.ID, len(r.CaughtBy)+len(r.Masked), strings.Join(slices.Concat(r.CaughtBy, r.Masked), ", "))
 	case r.Error != "":
 		return fmt.Sprintf("%-8s %s: error: %s", r.ID, r.Component, r.Error)
+	case !r.Caught && r.inPart():
+		verdict = "caught in part"
 	case !r.Caught:
 		verdict = "SURVIVED"
 	case !r.Exact:
@@ -321,8 +286,8 @@ func (r Result) String() string {
 		verdict = "once more, alone: " + verdict
 	}
 	line := fmt.Sprintf("%-8s %s by %s", r.ID, verdict, strings.Join(r.CaughtBy, ", "))
-	if missed := without(r.Named, r.CaughtBy); len(missed) > 0 {
-		line += "; named and not failed: " + strings.Join(missed, ", ")
+	if len(r.Missed) > 0 {
+		line += "; named and not failed: " + strings.Join(r.Missed, ", ")
 	}
 	if more := without(r.CaughtBy, r.Named); len(more) > 0 {
 		line += "; failed and not named: " + strings.Join(more, ", ")

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,8 +14,6 @@ import (
 
 	"aegis.test/conformance/harness/report"
 	"aegis.test/conformance/harness/signoff"
-	"aegis.test/conformance/suites"
-	"aegis.test/conformance/suites/faults"
 )
 
 // sampleRun is the directory of a committed sign-off, of a run in containers.
@@ -264,21 +261,5 @@ func TestStatusesOfErrors(t *testing.T) {
 		if got := exit(err); got != want {
 			t.Errorf("%v: status %d, want %d", err, got, want)
 		}
-	}
-}
-
-// TestScoreIsOfTheWholeMatrix: a part of it is no score of the harness.
-func TestScoreIsOfTheWholeMatrix(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "score.json")
-	if _, stderr, code := conformance(t, "faults", "--only", "M-006", "--score", file); code != exitUsage || !strings.Contains(stderr, "without --only") {
-		t.Errorf("status %d, %q", code, stderr)
-	}
-	if err := keepScore(file, faults.Score{Planted: 3, Caught: 2, Exact: 1}); err != nil {
-		t.Fatal(err)
-	}
-	var score suites.FaultScore
-	data, err := os.ReadFile(file)
-	if err != nil || json.Unmarshal(data, &score) != nil || score != (suites.FaultScore{Catalogue: suites.CatalogueDigest(), Planted: 3, Caught: 2, Exact: 1}) {
-		t.Errorf("%v, %s", err, data)
 	}
 }
