@@ -3,10 +3,10 @@ GO ?= go
 CONFORMANCE = build/bin/conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help conformance test check images faults staging signoff certs soak bench clean FORCE
+.PHONY: help conformance test test-all generate check images faults staging signoff certs soak bench clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # go run would turn every exit status into 1.
 $(CONFORMANCE): FORCE
@@ -16,8 +16,14 @@ FORCE:
 conformance: $(CONFORMANCE) ## the main job: start a stack, judge every expectation, write build/signoff
 	$(CONFORMANCE) run --runtime auto
 
-test: ## every test; images are pulled or built first where an engine answers
+test: ## the tests, of what takes long a sample; images are pulled or built first where an engine answers
 	./.ci/test
+
+test-all: ## every test and every fault, in half an hour: before something large lands, and nightly
+	./.ci/test --all
+
+generate: $(CONFORMANCE) ## write what is made of the catalogue: CATALOGUE.md, the score, the sample sign-off
+	./.ci/generate
 
 check: ## formatting, vet, golangci-lint, and go.mod as it should be
 	@test -z "$$(gofmt -s -l certs fixtures harness suites)" || { gofmt -s -l certs fixtures harness suites; echo "make check: gofmt -s -w these"; exit 1; }

@@ -17,17 +17,13 @@ import (
 )
 
 // TestKubernetesLogin lets the service's account into the real Vault by a token of
-// the real kube-apiserver, and nobody else. Where the image is not there it says so:
-// it takes minutes to build.
+// the real kube-apiserver, and nobody else. Where the image is not there it is
+// skipped: it takes minutes to build.
 func TestKubernetesLogin(t *testing.T) {
 	have := had(t)
-	if have == nil {
-		return // as asserted: no engine answers
-	}
 	built, err := images.Ensure(t.Context(), []string{images.Kubernetes}, images.Options{})
 	if err != nil {
-		t.Logf("NOT EXERCISED: %v", err)
-		return
+		t.Skipf("conformance images --build kubernetes has what it needs: %v", err)
 	}
 	have[images.Kubernetes] = built[images.Kubernetes]
 	c := vaultAlone(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})

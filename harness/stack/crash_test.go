@@ -33,9 +33,6 @@ func TestCoreFiles(t *testing.T) {
 // environment tells: it leaves nothing, but with a fault, which the search finds.
 func TestWhatACrashLeaves(t *testing.T) {
 	have := had(t)
-	if have == nil {
-		return // as asserted: no engine answers
-	}
 	for _, row := range []struct {
 		fault string
 		left  string

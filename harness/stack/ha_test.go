@@ -20,9 +20,6 @@ import (
 // active: the services still serve, and none starts.
 func TestVaultFailover(t *testing.T) {
 	have := had(t)
-	if have == nil {
-		return // as asserted: no engine answers
-	}
 	front, err := images.Ensure(t.Context(), []string{images.HAProxy}, images.Options{Pull: true, Build: true})
 	if err != nil {
 		t.Fatal(err)

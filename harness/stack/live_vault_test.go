@@ -37,9 +37,6 @@ path "auth/token/revoke-self" { capabilities = ["update"] }`
 // the CRL, and the login is over.
 func TestLiveVault(t *testing.T) {
 	s := stacked(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
-	if s == nil {
-		return
-	}
 	own, root := s.Target, s.Target.Control.Launcher.(*containers).vault.root
 	role := approle(t, root, own)
 	trustIDP(t, root, own)

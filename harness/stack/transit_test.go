@@ -14,9 +14,6 @@ import (
 // verifies it with the public half alone.
 func TestTransitSigns(t *testing.T) {
 	have := had(t)
-	if have == nil {
-		return // as asserted: no engine answers
-	}
 	c := vaultAlone(t, Spec{Run: nonce()})
 	c.have = have
 	if _, err := c.startVault(t.Context()); err != nil {

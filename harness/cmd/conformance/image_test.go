@@ -25,8 +25,7 @@ import (
 func TestImageRuns(t *testing.T) {
 	have, err := images.Ensure(t.Context(), []string{images.Harness}, images.Options{Build: true})
 	if _, none := errors.AsType[*images.NoEngine](err); none && os.Getenv("CI") != "true" {
-		t.Log("no container engine answers: make test runs the harness's image where one does")
-		return
+		t.Skip("no container engine answers: make test runs the harness's image where one does")
 	}
 	if err != nil {
 		t.Fatal(err)
