@@ -479,6 +479,14 @@ func (t *Target) Moot(c Capability) bool {
 	return ok && len(t.Faces) > 0 && !t.Shows(mode) && !t.Grants(c)
 }
 
+// OfControl lists the capabilities that are in the hands of whoever holds the target's
+// Control: another process that is told of the target does not have them.
+var OfControl = []Capability{
+	RollOut, AlertsAPI, WatchedReplica, RulesTested, ComponentLogs, VaultAgent, DeploymentRead, RestartService,
+	VaultRead, VaultWrite, RealVault, VaultControlled, ControlJWKS, OutOfBand, IngressControlled, AuthorizerControlled,
+	VaultKubernetes, VaultPKI, VaultPKIClient,
+}
+
 // Grants reports whether the target grants a capability.
 func (t *Target) Grants(c Capability) bool {
 	if slices.Contains(t.Denied, c) {

@@ -3,7 +3,11 @@ package suites
 import (
 	"encoding/json"
 	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +31,45 @@ func TestCatalogueIsWritten(t *testing.T) {
 	}
 	if string(got) != want {
 		t.Error("CATALOGUE.md is not the catalogue: go test ./suites -run Catalogue -update")
+	}
+}
+
+// TestEveryListIsInTheCatalogue reads the chapters' source: a list of expectations
+// that All leaves out would never be judged.
+func TestEveryListIsInTheCatalogue(t *testing.T) {
+	counted := 0
+	files, err := filepath.Glob("*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of chapters, %v", len(files), err)
+	}
+	for _, file := range files {
+		if strings.HasPrefix(file, "faults/") { // they have IDs of their own
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			literal, ok := n.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			key, ok := literal.Key.(*ast.Ident)
+			value, text := literal.Value.(*ast.BasicLit)
+			if ok && text && key.Name == "ID" {
+				id, _ := strconv.Unquote(value.Value)
+				if _, found := Find(id); found {
+					counted++
+				} else {
+					t.Errorf("%s has %s, which All does not", file, id)
+				}
+			}
+			return true
+		})
+	}
+	if counted < len(All())/2 {
+		t.Errorf("%d IDs stand in the chapters, %d in the catalogue", counted, len(All()))
 	}
 }
 

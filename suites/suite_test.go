@@ -168,12 +168,20 @@ func spec(x harness.Expectation) {
 
 // held reports a capability that only the process with the stack has: Ginkgo
 // runs what is Serial there.
-func held(c harness.Capability) bool {
-	return slices.Contains([]harness.Capability{
-		harness.RestartService, harness.VaultRead, harness.VaultWrite, harness.RealVault, harness.VaultPKI, harness.VaultPKIClient,
-		harness.ControlJWKS, harness.OutOfBand, harness.IngressControlled, harness.AuthorizerControlled,
-		harness.VaultAgent, harness.DeploymentRead,
-	}, c)
+func held(c harness.Capability) bool { return slices.Contains(harness.OfControl, c) }
+
+// lost are the capabilities of the catalogue that a target grants and the one that is
+// told of it does not; at least one, the stack's own, so that the check checks.
+func lost(target, told *harness.Target) []harness.Capability {
+	all := []harness.Capability{harness.RestartService}
+	for _, x := range suites.All() {
+		for _, c := range x.Stimulus.Needs() {
+			if target.Grants(c) && !told.Grants(c) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
 }
 
 // entry names the report entries that hold findings.
@@ -208,6 +216,7 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	suite.stack = started
 	told := *started.Target
 	told.Control = nil
+	Expect(lost(started.Target, &told)).To(HaveEach(Satisfy(held)), "what other processes do not have is judged in this one")
 	var data bytes.Buffer
 	Expect(gob.NewEncoder(&data).Encode(told)).To(Succeed())
 	return data.Bytes()
