@@ -319,6 +319,9 @@ type Finding struct {
 	Requests int    `json:"requests"`  // sent by its stimulus
 	Millis   int64  `json:"millis"`    // wall time, milliseconds
 	Exchange int    `json:"exchanges"` // judged exchanges
+	// Echo says in which writing an answer showed the credential that it was sent;
+	// empty where none was seen to.
+	Echo string `json:"echo,omitempty"`
 	// Timeline is of the change that was made under steady traffic; nil where
 	// none was.
 	Timeline *Timeline `json:"timeline,omitempty"`

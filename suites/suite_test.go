@@ -260,7 +260,7 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 	for _, s := range r.SpecReports {
 		tellSpec(&in, s)
 	}
-	record := signoff.Conclude(in)
+	record := suite.redactor.Clean(signoff.Conclude(in))
 	files, err := report.Files(record)
 	Expect(err).NotTo(HaveOccurred())
 	if err := signoff.Publish(suite.settings.Out, files, &suite.redactor); err != nil {

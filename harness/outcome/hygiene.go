@@ -25,6 +25,7 @@ type Hidden struct {
 	search Search
 	bucket harness.Bucket
 	inside bool
+	echoes bool
 	// lenient asks of the controls only that they are answered.
 	lenient bool
 }
@@ -41,6 +42,16 @@ func (h Hidden) Mute() Hidden {
 	h.inside = true
 	return h
 }
+
+// Anywhere makes an answer that shows the credential it was sent a failure of this
+// expectation, whichever expectation's call it answers.
+func (h Hidden) Anywhere() Hidden {
+	h.echoes = true
+	return h
+}
+
+// Echoes reports whether any answer that shows a credential is a failure of it.
+func (h Hidden) Echoes() bool { return h.echoes }
 
 // Want says what is wanted.
 func (h Hidden) Want(harness.Profile) string { return h.words }

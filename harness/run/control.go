@@ -158,6 +158,19 @@ type ring struct {
 	after  map[lane]control
 }
 
+// exchanges are the controls' own.
+func (r *ring) exchanges() []harness.Exchange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []harness.Exchange
+	for _, side := range []map[lane]control{r.before, r.after} {
+		for _, c := range side {
+			all = append(all, c.exchange)
+		}
+	}
+	return all
+}
+
 // openRing puts a control before a stimulus that changes the target, at every
 // endpoint: once it has acted it is too late for one.
 func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {

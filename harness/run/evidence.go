@@ -131,8 +131,13 @@ func printable(text string) string {
 // credential.
 const shared = 8
 
+// telling is how long a credential is that is looked for in other writings, bytes: a
+// stimulus sends words, too, in the place of one.
+const telling = 24
+
 // hide blots out what a text has in common with the credentials that were
-// sent: a target may give them back whole, in part, or cut off.
+// sent: a target may give them back whole, in part, or cut off. A text that shows them
+// in another writing is not kept at all.
 func hide(text string, sent []harness.Request) string {
 	var known []string
 	for _, r := range sent {
@@ -140,6 +145,16 @@ func hide(text string, sent []harness.Request) string {
 	}
 	slices.Sort(known)
 	known = slices.Compact(known)
+	blotted := blot(text, known)
+	long := slices.DeleteFunc(known, func(c string) bool { return len(c) < telling })
+	if how := harness.Writing(blotted, strings.Join(long, " ")); how != "" {
+		return "•••• (not kept: it shows the credential that was sent, " + how + ")"
+	}
+	return blotted
+}
+
+// blot puts dots in the place of what a text has in common with what is known.
+func blot(text string, known []string) string {
 	secret := func(part string) bool {
 		return slices.ContainsFunc(known, func(c string) bool { return strings.Contains(c, part) })
 	}
@@ -180,6 +195,48 @@ func credentials(r harness.Request) []string {
 		}
 	}
 	return found
+}
+
+// looked is how many exchanges of a finding are searched for an echo.
+const looked = 64
+
+// echo says in which writing an answer showed the token that the request proved itself
+// with. Where a target would have it go next is no answer's text.
+func echo(exchanges []harness.Exchange) string {
+	for _, x := range exchanges[:min(len(exchanges), looked)] {
+		token := strings.Join(harness.Parts(compact.FindString(x.Request.Get("Authorization"))), " ")
+		if token == "" {
+			continue
+		}
+		if how := harness.Writing(said(x.Observation), token); how != "" {
+			return how
+		}
+	}
+	return ""
+}
+
+// said is what an answer says, as far as it is looked at: its fields and its body.
+func said(o harness.Observation) string {
+	var b strings.Builder
+	b.Write(o.Body[:min(len(o.Body), 16*maxBody)])
+	for _, name := range slices.Sorted(maps.Keys(o.Header)) {
+		if name != "Location" && name != "Content-Location" {
+			b.WriteString("\n" + strings.Join(o.Header[name], "\n"))
+		}
+	}
+	return b.String()
+}
+
+// veil hides, in what a finding says of a target, the credentials that were sent.
+func veil(f *harness.Finding, exchanges []harness.Exchange) {
+	var sent []harness.Request
+	for _, x := range exchanges[:min(len(exchanges), looked)] {
+		sent = append(sent, x.Request)
+	}
+	f.Reason, f.Got = hide(f.Reason, sent), hide(f.Got, sent)
+	for i, note := range f.Notes {
+		f.Notes[i] = hide(note, sent)
+	}
 }
 
 // requests are what a replica was sent.

@@ -43,7 +43,7 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	h.openRing(ctx, x.Stimulus)
 	if refusal := h.ring.broken(); refusal != "" {
 		f.Verdict, f.Reason = harness.Inconclusive, refusal
-		f.Evidence = evidence(harness.Trace{}, nil, &h.ring)
+		f.Evidence, f.Echo = evidence(harness.Trace{}, nil, &h.ring), echo(h.ring.exchanges())
 		return f
 	}
 	trace, err := x.Stimulus.Act(ctx, h)
@@ -51,6 +51,11 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	f.Requests = int(h.sent.Load())
 	f.Control = h.ring.words()
 	conclude(ctx, &f, x, e.target, h, trace, err)
+	seen := slices.Concat(trace.Exchanges, h.ring.exchanges())
+	veil(&f, seen)
+	if f.Echo = echo(seen); f.Echo != "" {
+		f.Notes = append(f.Notes, "an answer shows the credential that was sent, "+f.Echo+": what holds it is not kept")
+	}
 	if bare && ctx.Err() == nil {
 		f = unflanked(f, before)
 	}

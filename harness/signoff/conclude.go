@@ -140,9 +140,32 @@ func (in Input) rows() []Finding {
 		if !ok {
 			f = harness.Finding{Verdict: harness.NotExercised, Reason: in.absence(e.ID)}
 		}
-		rows = append(rows, in.row(e, f, profile))
+		rows = append(rows, in.row(e, in.echoed(e, f, profile), profile))
 	}
 	return rows
+}
+
+// echoed is the finding of the expectation that is about answers, which fails where any
+// other saw one that shows the credential that was sent: it asked for itself only.
+func (in Input) echoed(e harness.Expectation, f harness.Finding, p harness.Profile) harness.Finding {
+	about, ok := e.Outcome.(interface{ Echoes() bool })
+	if !ok || !about.Echoes() || f.Verdict == harness.Fail {
+		return f
+	}
+	var ids, how []string
+	for _, other := range in.Findings {
+		if other.Echo != "" {
+			ids, how = append(ids, other.ID), append(how, other.Echo)
+		}
+	}
+	if len(ids) == 0 {
+		return f
+	}
+	slices.Sort(how)
+	f.Verdict, f.Bucket, f.Missing, f.Want = harness.Fail, harness.Contract, nil, e.Outcome.Want(p)
+	f.Got = fmt.Sprintf("the token that was sent, shown in answers (%s), as the calls of %s saw", strings.Join(slices.Compact(how), "; "), some(ids))
+	f.Reason = "got " + f.Got + ", want " + f.Want
+	return f
 }
 
 // absence says why an expectation has no finding.

@@ -131,8 +131,8 @@ func unsettled(waivers []Waiver) []Waiver {
 func (r *Record) take(index int, part Record) {
 	shard, _ := part.shard()
 	for i, f := range part.Findings {
-		if shard.Holds(i) {
-			r.Findings[i] = f
+		if seen := r.Findings[i].Verdict == harness.Fail; f.Verdict == harness.Fail || shard.Holds(i) && !seen {
+			r.Findings[i] = f // a fail stands, whichever part saw it: an echo is seen by all (Input.echoed)
 		}
 	}
 	r.Merged = append(r.Merged, part.Run)

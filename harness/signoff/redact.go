@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -156,6 +157,50 @@ func (r *Redactor) Redact(text string) string {
 		}
 		text = text[word:]
 	}
+}
+
+// Clean is a record with every registered value blotted out of what it quotes: a
+// target may show anything, and is told of all the same.
+func (r *Redactor) Clean(record Record) Record {
+	clean := reflect.New(reflect.TypeFor[Record]()).Elem()
+	clean.Set(r.clean(reflect.ValueOf(record)))
+	return clean.Interface().(Record)
+}
+
+// clean is a copy of a value with its texts redacted.
+func (r *Redactor) clean(v reflect.Value) reflect.Value {
+	to := reflect.New(v.Type()).Elem()
+	to.Set(v)
+	switch v.Kind() {
+	case reflect.String:
+		to.SetString(r.Redact(v.String()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if to.Field(i).CanSet() {
+				to.Field(i).Set(r.clean(v.Field(i)))
+			}
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			to.Set(reflect.New(v.Type().Elem()))
+			to.Elem().Set(r.clean(v.Elem()))
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			to.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+			for i := range v.Len() {
+				to.Index(i).Set(r.clean(v.Index(i)))
+			}
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			to.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+			for _, key := range v.MapKeys() {
+				to.SetMapIndex(r.clean(key), r.clean(v.MapIndex(key)))
+			}
+		}
+	}
+	return to
 }
 
 // Writer gives a writer that redacts line by line what is written to it, however

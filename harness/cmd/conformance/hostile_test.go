@@ -93,7 +93,7 @@ func TestHostileTargets(t *testing.T) {
 	for name, answer := range hostile(other.URL + "/") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			record := judgeHostile(t, answer)
+			record := judgeHostile(t, answer, nil)
 			files, err := report.Files(record)
 			if err != nil {
 				t.Fatal(err)
@@ -113,7 +113,7 @@ func TestHostileTargets(t *testing.T) {
 
 const validToken = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJjb250cm9sIn0.c2lnbmF0dXJlLW9mLXRoZS1jb250cm9s"
 
-func judgeHostile(t *testing.T, answer http.HandlerFunc) signoff.Record {
+func judgeHostile(t *testing.T, answer http.HandlerFunc, met func(kind, value string)) signoff.Record {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+validToken {
@@ -127,7 +127,7 @@ func judgeHostile(t *testing.T, answer http.HandlerFunc) signoff.Record {
 		Endpoints: []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", Body: []byte("{}"), Effect: harness.ReadOnly}},
 		Tokens:    harness.TokenGrant{Valid: validToken},
 	}
-	engine := run.New(target, run.Options{TimeOut: 500 * time.Millisecond})
+	engine := run.New(target, run.Options{TimeOut: 500 * time.Millisecond, Met: met})
 	defer engine.Close()
 	var chosen []harness.Expectation
 	for _, id := range []string{"OIDC-001", "OIDC-004", "OIDC-006", "OIDC-013", "OIDC-021", "OIDC-023", "OIDC-024", "BRR-002"} {

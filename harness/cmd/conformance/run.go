@@ -313,7 +313,7 @@ func (s *session) conclude(in signoff.Input) error {
 
 // publish writes a record with all that is made of it, and says it.
 func (s *session) publish(record signoff.Record) error {
-	s.record = record
+	s.record = secrets.Clean(record)
 	files, err := report.Files(s.record)
 	if err != nil {
 		return s.outdate(record.Run, fmt.Errorf("rendering the sign-off: %w", err))
