@@ -235,6 +235,9 @@ type Hands interface {
 	SendTogether(ctx context.Context, requests []Request) []Exchange
 	// Hold is a connection for requests like one, which stays open between them.
 	Hold(like Request) Held
+	// Patience begins to wait for something that may take as long as a bound, and gives
+	// what reports that the wait is over: where the harness itself was late, it is longer.
+	Patience(bound time.Duration) (over func() bool)
 	// Scrape reads a metrics page.
 	Scrape(ctx context.Context, url string) (map[string]Family, error)
 }
@@ -271,6 +274,9 @@ type Problem struct {
 	Exchange int     // index into Trace.Exchanges, or -1
 	Got      string
 	Want     string
+	// Overdue is the bound of time that was broken, where the problem is that; nil where
+	// it is not, or the trace alone knows.
+	Overdue *Overdue
 }
 
 // Verdict is what a finding concludes of one expectation. Only Pass is green.

@@ -148,6 +148,9 @@ type Observation struct {
 	FirstByte time.Duration
 	Total     time.Duration
 	At        time.Time // start
+	// Opened is when its connection was begun, where that waited for the call: it can
+	// have been decided on from then on. The zero value is At.
+	Opened time.Time
 
 	// Earlier is how the attempts before this one ended, where the request was sent
 	// again: "429", or a Transport. Unrepeated says that none was made after an end
@@ -204,6 +207,10 @@ type Trace struct {
 	Then *Trace
 	// Notes tell what was left out, and why.
 	Notes []string
+	// Overdue is what was waited for until its bound had passed, Late when the harness
+	// itself was late.
+	Overdue []Overdue
+	Late    []Late
 }
 
 // Watching is what watches a target, as it stands.

@@ -164,7 +164,7 @@ type watch struct {
 
 // see judges a call.
 func (w *watch) see(i int, x harness.Exchange) {
-	began := x.Observation.At.Sub(w.first)
+	began := max(0, earliest(x.Observation).Sub(w.first))
 	now, sample := w.at(began.Milliseconds()), harness.Sample{AtMS: began.Milliseconds(), Class: w.class, Served: w.profile.Accepts(x.Observation.Status), Right: true}
 	if now > w.duty {
 		w.duty, w.row = now, 0
@@ -188,7 +188,7 @@ func (w *watch) see(i int, x harness.Exchange) {
 	default:
 		w.row = 0
 		sample.Right = false
-		problem.Exchange = i
+		problem.Exchange, problem.Overdue = i, w.overdue(now, began, x)
 		problem.Got += w.moment(now, began)
 		problem.Want = w.class + ": " + problem.Want
 		w.problems = append(w.problems, *problem)
@@ -233,11 +233,33 @@ func (w *watch) excused(now int, began time.Duration, x harness.Exchange) bool {
 			return true
 		}
 	}
-	if now+1 < len(w.duties) && w.duties[now+1].at <= (began+x.Observation.Total).Milliseconds() {
+	if now+1 < len(w.duties) && w.duties[now+1].at <= (x.Observation.At.Sub(w.first)+x.Observation.Total).Milliseconds() {
 		problem, _ := w.duties[now+1].judge(w.profile, x)
 		return problem == nil
 	}
 	return false
+}
+
+// overdue is the bound that a call breaks which is answered as the duty before wants;
+// nil where none is broken.
+func (w *watch) overdue(now int, began time.Duration, x harness.Exchange) *harness.Overdue {
+	deadline, declared := w.deadline(now)
+	if now == 0 || !declared || began <= deadline {
+		return nil
+	}
+	if before, _ := w.duties[now-1].judge(w.profile, x); before != nil {
+		return nil
+	}
+	since := time.Duration(w.duties[now].at) * time.Millisecond
+	return &harness.Overdue{Since: w.first.Add(since), Bound: deadline - since, Until: w.first.Add(began)}
+}
+
+// earliest is the first moment at which a call can have been decided on.
+func earliest(o harness.Observation) time.Time {
+	if o.Opened.IsZero() || o.Opened.After(o.At) {
+		return o.At
+	}
+	return o.Opened
 }
 
 // deadline is when a duty must be in force.

@@ -160,3 +160,32 @@ func TestAConnectionThatEndedOnce(t *testing.T) {
 		t.Errorf("two: got %v, want a gap", j.Problems)
 	}
 }
+
+// TestGaplessTellsWhichBoundWasBroken: an answer of the duty before, past the bound, is a
+// matter of time; any other is not. A call is as old as its connection.
+func TestGaplessTellsWhichBoundWasBroken(t *testing.T) {
+	g := Gapless{Classes: map[string][]Duty{"goes": Until("it is made", Accepted(), Forbidden())}}
+	for name, row := range map[string]struct {
+		last   called
+		opened int
+		want   judged
+		bound  bool
+	}{
+		"of the duty before, too late":    {called{1150, "goes", 200}, 1150, hole, true},
+		"of neither":                      {called{1150, "goes", 404}, 1150, undocumented, false},
+		"on a connection from before it":  {called{1150, "goes", 200}, 1050, unseenYet, false},
+		"of the duty before, before time": {called{20, "goes", 403}, 20, undocumented, false},
+	} {
+		trace := timeline(time.Second, called{0, "goes", 200}, row.last)
+		trace.Exchanges[1].Observation.Opened = trace.Exchanges[0].Observation.At.Add(time.Duration(row.opened) * time.Millisecond)
+		j := g.Judge(harness.Profile{Replicas: 1}, trace)
+		if got := verdict(t, j); got != row.want || row.bound != (j.Problems[0].Overdue != nil) {
+			t.Errorf("%s: %s, %+v; want %s, a bound: %v", name, got, j.Problems, row.want, row.bound)
+		}
+		for _, p := range j.Problems {
+			if o := p.Overdue; o != nil && (o.Bound != time.Second || o.Until.Sub(o.Since) != 1050*time.Millisecond) {
+				t.Errorf("%s: %+v", name, o)
+			}
+		}
+	}
+}

@@ -52,7 +52,7 @@ func Wiring() harness.Stimulus {
 			if err == nil && seen.Series == 0 { // it may come with the first refusal
 				err = refuseEach(ctx, hands)
 			}
-			until(ctx, firstScrapes, func() bool {
+			until(ctx, hands, firstScrapes, func() bool {
 				if err == nil {
 					seen, err = wiring(ctx, alerts)
 				}
@@ -141,7 +141,7 @@ func alarm(ctx context.Context, hands harness.Hands, when string, rules []string
 	alerts, began := hands.Target().Control.Alerts, time.Now()
 	limit := bound(hands.Target().Profile.AlertBound, harness.DefaultAlertBound)
 	var err error
-	until(ctx, limit, func() bool {
+	until(ctx, hands, limit, func() bool {
 		if do != nil {
 			if err = do(); err != nil {
 				return true

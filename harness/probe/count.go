@@ -241,7 +241,7 @@ func firstOf(ctx context.Context, hands harness.Hands, read func() (map[string]h
 		return tally, err
 	}
 	tally.Calls = 1
-	until(ctx, countBound, func() bool {
+	until(ctx, hands, countBound, func() bool {
 		page, err = read()
 		tally.After = page[AuthFailures]
 		return err != nil || len(tally.After.Series) > 0

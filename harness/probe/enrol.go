@@ -109,7 +109,7 @@ func (e Enrolment) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 		return trace, err
 	}
 	limit := bound(t.Profile.Propagation, harness.DefaultPropagation)
-	until(ctx, limit, func() bool {
+	until(ctx, hands, limit, func() bool {
 		x, err := witness()
 		return err == nil && x.Observation.Status != before.Observation.Status
 	})
@@ -117,7 +117,7 @@ func (e Enrolment) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 	if restoreErr := restore(); restoreErr != nil {
 		return trace, restoreErr
 	}
-	until(ctx, limit, func() bool {
+	until(ctx, hands, limit, func() bool {
 		x, err := witness()
 		return err == nil && x.Observation.Status == before.Observation.Status
 	})
@@ -151,9 +151,8 @@ func callAs(ctx context.Context, hands harness.Hands, clients []client, certific
 }
 
 // until asks often whether something has come true, for as long as limit.
-func until(ctx context.Context, limit time.Duration, came func() bool) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for !came() && pause(ctx, 20*time.Millisecond) {
+func until(ctx context.Context, hands harness.Hands, limit time.Duration, came func() bool) {
+	over := hands.Patience(limit)
+	for !came() && !over() && pause(ctx, 20*time.Millisecond) {
 	}
 }

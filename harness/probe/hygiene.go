@@ -110,7 +110,7 @@ func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harnes
 		return restore, err
 	}
 	face := witness.URL()
-	until(ctx, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+	until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
 		r := plain(t, harness.MTLS, t.Endpoints[0])
 		r.Face = &face
 		r.Set("Host", Authority(face))
@@ -158,7 +158,7 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, others)...)
 	last := hands.SendAll(ctx, refused) // of these, every log must tell
 	trace.Exchanges = append(trace.Exchanges, last...)
-	text := logged(ctx, last, func(context.Context) (string, error) { return replica.Log(), nil })
+	text := logged(ctx, hands, last, func(context.Context) (string, error) { return replica.Log(), nil })
 	place := "the log of a replica in mode " + string(mode) + " at level debug"
 	if !strings.Contains(text, last[len(last)-1].Request.Get(Header)) {
 		trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{place}})

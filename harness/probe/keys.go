@@ -208,11 +208,11 @@ func (s *scene) keep(situation string, calls []harness.Exchange) {
 // until presents one token to every endpoint until each answers as wanted, or
 // the limit has passed; it gives the last answers, and how long it took.
 func (s *scene) until(ctx context.Context, limit time.Duration, wanted func(harness.Exchange) bool, recipe token.Recipe) ([]harness.Exchange, time.Duration, error) {
-	began := time.Now()
+	began, over := time.Now(), s.hands.Patience(limit)
 	for {
 		calls, err := s.call(ctx, recipe)
 		took := time.Since(began)
-		if err != nil || s.all(calls, wanted) || took > limit || !pause(ctx, 5*time.Millisecond) {
+		if err != nil || s.all(calls, wanted) || over() || !pause(ctx, 5*time.Millisecond) {
 			return calls, took, err
 		}
 	}

@@ -80,7 +80,7 @@ func denials(ctx context.Context, hands harness.Hands, mode harness.Mode, trace 
 	first := len(trace.Exchanges)
 	calls := hands.SendAll(ctx, requests)
 	trace.Exchanges = append(trace.Exchanges, calls...)
-	text := logged(ctx, calls, func(context.Context) (string, error) { return replica.Log(), nil })
+	text := logged(ctx, hands, calls, func(context.Context) (string, error) { return replica.Log(), nil })
 	trace.Records = append(trace.Records, records(text, calls, first)...)
 	for _, x := range calls {
 		if shows(text, x.Request) {
@@ -122,8 +122,8 @@ func refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 
 // logged reads a log until it holds every call's probe ID, or for as long as
 // logBound.
-func logged(ctx context.Context, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
-	until(ctx, logBound, func() bool {
+func logged(ctx context.Context, hands harness.Hands, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
+	until(ctx, hands, logBound, func() bool {
 		now, err := read(ctx)
 		if err != nil {
 			return false
@@ -215,8 +215,8 @@ func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness
 	inHTTP := slices.DeleteFunc(slices.Clone(trace.Exchanges), func(x harness.Exchange) bool { return !answered(x.Observation) })
 	inTLS := len(trace.Exchanges) - len(inHTTP)
 	var text string
-	until(ctx, logBound, func() bool {
-		text = logged(ctx, inHTTP, read)
+	until(ctx, hands, logBound, func() bool {
+		text = logged(ctx, hands, inHTTP, read)
 		return handshakes(text)-handshakes(before) >= inTLS
 	})
 	trace.Records = records(text, trace.Exchanges, 0)

@@ -87,11 +87,11 @@ func (s *scene) noteAt(ctx context.Context, face harness.Face, situation string,
 // untilAt presents a token to a replica until every endpoint accepts it, or a
 // new key's bound has passed, and keeps the last answers.
 func (s *scene) untilAt(ctx context.Context, face harness.Face, situation string, recipe token.Recipe) (accepted bool, err error) {
-	began := time.Now()
+	over := s.hands.Patience(s.newKey())
 	for {
 		calls, err := s.callAt(ctx, face, recipe.Name+", "+situation, recipe)
 		accepted = s.all(calls, s.accepted)
-		if err != nil || accepted || time.Since(began) > s.newKey() || !pause(ctx, 5*time.Millisecond) {
+		if err != nil || accepted || over() || !pause(ctx, 5*time.Millisecond) {
 			s.trace.Exchanges = append(s.trace.Exchanges, calls...)
 			return accepted, err
 		}

@@ -62,7 +62,7 @@ type Connection struct {
 // Connect opens a connection for a request: to its face, with its certificate.
 func Connect(ctx context.Context, t *harness.Target, r harness.Request) *Connection {
 	c := &Connection{at: time.Now()}
-	c.first.At = c.at
+	c.first.At, c.first.Opened = c.at, c.at
 	if r.Renegotiate {
 		c.whole = true
 		renegotiate(ctx, t, r, &c.first)

@@ -73,7 +73,7 @@ func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Tra
 	}
 	requests := direct(t, harness.MTLS, face, credential)
 	var calls []harness.Exchange
-	until(limited, bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
+	until(limited, hands, bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
 		calls = hands.SendAll(limited, requests)
 		return !slices.ContainsFunc(calls, func(x harness.Exchange) bool { return x.Observation.Transport != harness.Answered })
 	})
@@ -88,7 +88,7 @@ func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Tra
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	var last harness.Exchange
-	until(ctx, rotationBound, func() bool {
+	until(ctx, hands, rotationBound, func() bool {
 		r := plain(t, harness.MTLS, t.Endpoints[0])
 		r.Face, r.Variant, r.Credential = &face, Newcomer, "identity header of a client who was added"
 		r.Set("Host", Authority(face))

@@ -150,6 +150,11 @@ func (h hands) SendTogether(ctx context.Context, requests []harness.Request) []h
 	return all
 }
 
+func (h hands) Patience(bound time.Duration) func() bool {
+	began := time.Now()
+	return func() bool { return time.Since(began) > bound }
+}
+
 func (h hands) Hold(like harness.Request) harness.Held { return kept{Hold(h.target, like)} }
 
 type kept struct{ *Held }

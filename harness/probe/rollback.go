@@ -446,7 +446,7 @@ func SecretBack() harness.Stimulus {
 			}
 			calls := func(situation string, enrolled int) error {
 				var seen []harness.Exchange
-				until(ctx, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+				until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
 					seen, err = callAs(ctx, hands, clients, certificates, t.Endpoints)
 					return err != nil || inForce(t, seen, clients[enrolled].name)
 				})

@@ -69,7 +69,7 @@ func (t *traffic) arrived(ctx context.Context, recipe Certificate) error {
 		return err
 	}
 	served := false
-	until(ctx, t.bound, func() bool {
+	until(ctx, t.hands, t.bound, func() bool {
 		r := plain(t.target, harness.MTLS, harmless(t.target.Endpoints)[0])
 		present(&r, recipe.Name, certificate)
 		served = t.target.Profile.Accepts(t.hands.Send(ctx, r).Observation.Status)

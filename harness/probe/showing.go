@@ -138,7 +138,7 @@ func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (
 		for _, name := range components(mode) {
 			var readErr error
 			told := false
-			until(ctx, bound(heard[name], logBound), func() bool {
+			until(ctx, hands, bound(heard[name], logBound), func() bool {
 				texts[name], readErr = t.Control.Logs.Read(ctx, name)
 				told = strings.Contains(texts[name], last.Get(Header))
 				return readErr != nil || told

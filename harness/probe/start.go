@@ -280,7 +280,7 @@ func (s Start) change(ctx context.Context, t *harness.Target) (restore func() er
 func settle(ctx context.Context, hands harness.Hands) {
 	t := hands.Target()
 	for mode := range t.Faces {
-		until(ctx, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+		until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
 			request, err := Sound(t, mode, t.Endpoints[0])
 			return err != nil || t.Profile.Accepts(hands.Send(ctx, request).Observation.Status)
 		})
@@ -298,7 +298,8 @@ func (s Start) watch(ctx context.Context, hands harness.Hands) (harness.Startup,
 // call, or the profile's bound passed. Stop ends it, if it has not ended.
 func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.Startup, stop func(), err error) {
 	seen, stop = harness.Startup{Variant: s.words, Control: s.control}, func() {}
-	ctx, cancel := context.WithTimeout(ctx, bound(hands.Target().Profile.StartBound, harness.DefaultStartBound))
+	limit := bound(hands.Target().Profile.StartBound, harness.DefaultStartBound)
+	ctx, cancel := context.WithTimeout(ctx, 4*limit) // longer where we are late
 	defer cancel()
 	began := time.Now()
 	replica, err := hands.Target().Control.Launcher.Launch(ctx, harness.Launch{
@@ -318,7 +319,7 @@ func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.S
 	if err != nil {
 		return seen, stop, err
 	}
-	v := visitor{Start: s, hands: hands, replica: replica, credential: credential}
+	v := visitor{Start: s, hands: hands, replica: replica, credential: credential, over: hands.Patience(limit)}
 	if s.hold && !s.never {
 		if err := v.whileHeld(ctx, &seen); err != nil {
 			return seen, stop, err
@@ -356,6 +357,7 @@ type visitor struct {
 	hands      harness.Hands
 	replica    harness.Replica
 	credential Change
+	over       func() bool // the bound of a start has passed
 }
 
 // whileHeld calls the replica from its first moment until it has asked for its
@@ -381,7 +383,7 @@ func (v visitor) whileHeld(ctx context.Context, seen *harness.Startup) error {
 		if seen.Asked {
 			left--
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if v.over() || !pause(ctx, 20*time.Millisecond) {
 			return errors.New("waiting until the replica asks for its secrets: it did not within the bound")
 		}
 	}
@@ -390,7 +392,7 @@ func (v visitor) whileHeld(ctx context.Context, seen *harness.Startup) error {
 
 // untilAnswered calls the replica until it has ended or answered a whole round.
 func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harness.Startup) {
-	var listening time.Time
+	var late func() bool // for keys, once it listens
 	for turn := 0; ; turn++ {
 		select {
 		case code := <-ended:
@@ -401,15 +403,15 @@ func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harn
 		answers, refused := v.round(ctx, turn)
 		if len(answers) > 0 && refused == 0 && !unready(answers) {
 			seen.After = answers
-			if listening.IsZero() {
-				listening = time.Now()
-			}
 			p := v.hands.Target().Profile
-			if !v.serving || accepted(p, answers) || time.Since(listening) > newKeyBound(p) {
+			if late == nil {
+				late = v.hands.Patience(newKeyBound(p))
+			}
+			if !v.serving || accepted(p, answers) || late() {
 				return
 			}
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if v.over() || !pause(ctx, 20*time.Millisecond) {
 			return
 		}
 	}

@@ -335,13 +335,17 @@ func (t *traffic) settle(ctx context.Context, served bool, classes ...string) er
 
 // settleIn is settle within another bound.
 func (t *traffic) settleIn(ctx context.Context, within time.Duration, served bool, classes ...string) error {
-	began, enough := time.Now(), few
+	began, enough, over := time.Now(), few, t.hands.Patience(within)
+	var passed time.Time // when the bound had
 	if t.target.Profile.Replicas != 1 {
 		enough = many
 	}
 	as := func(x harness.Exchange) bool { return t.target.Profile.Accepts(x.Observation.Status) == served }
 	return t.until(ctx, func() bool {
-		return t.each(classes, began, enough, as) || t.each(classes, began.Add(within), few, anyhow)
+		if passed.IsZero() && over() {
+			passed = time.Now()
+		}
+		return t.each(classes, began, enough, as) || !passed.IsZero() && t.each(classes, passed, few, anyhow)
 	})
 }
 

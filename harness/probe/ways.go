@@ -400,7 +400,7 @@ func (Outlived) Act(ctx context.Context, hands harness.Hands) (harness.Trace, er
 		return trace, err
 	}
 	limit := bound(t.Profile.Propagation, harness.DefaultPropagation)
-	until(ctx, limit, func() bool { return witness() != before })
+	until(ctx, hands, limit, func() bool { return witness() != before })
 	var calls []harness.Request
 	for i, version := range versions {
 		for _, endpoint := range t.Endpoints {
@@ -411,7 +411,7 @@ func (Outlived) Act(ctx context.Context, hands harness.Hands) (harness.Trace, er
 	if err := restore(); err != nil {
 		return trace, err
 	}
-	until(ctx, limit, func() bool { return witness() == before })
+	until(ctx, hands, limit, func() bool { return witness() == before })
 	return trace, nil
 }
 

@@ -55,6 +55,7 @@ type Engine struct {
 	credentials wallet
 	sent        atomic.Int64
 	rails       rails
+	heart       heartbeat
 	estate      estate
 	client      *http.Client // for oracles and metrics pages
 	end         func()       // ends the controls under way
@@ -94,6 +95,7 @@ func New(t *harness.Target, o Options) *Engine {
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
 	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
 	e.end = end
+	go e.heart.run(life)
 	return e
 }
 
@@ -394,6 +396,9 @@ type hands struct {
 	controlled bool
 	ring       ring
 	sent       atomic.Int64
+
+	overdueMu sync.Mutex
+	overdue   []harness.Overdue // what was waited for in vain
 }
 
 func (h *hands) Target() *harness.Target { return h.target }

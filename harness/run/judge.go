@@ -47,6 +47,7 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 		return f
 	}
 	trace, err := x.Stimulus.Act(ctx, h)
+	trace.Late, trace.Overdue = e.heart.since(began), h.overdue
 	h.closeRing(ctx)
 	f.Requests = int(h.sent.Load())
 	f.Control = h.ring.words()
@@ -110,6 +111,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 		return
 	}
 	judgement := x.Outcome.Judge(t.Profile, trace)
+	timely(t.Profile, trace, judgement.Problems)
 	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
 	f.Notes = append(f.Notes, sentAgain(trace.Exchanges)...)
 	f.Exchange = len(trace.Exchanges)
