@@ -8,6 +8,7 @@ package harness
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -143,6 +144,10 @@ var credentials = map[Capability]Mode{
 	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC, EncryptTokens: OIDC,
 	GivenClientCerts: MTLS, ClientCAKey: MTLS, SiblingClient: MTLS, PublicClient: MTLS, VaultPKI: MTLS, VaultPKIClient: MTLS,
 }
+
+// ErrNotOffered marks what was asked of a granted server that does not offer it: what
+// needs it was not exercised.
+var ErrNotOffered = errors.New("not offered")
 
 // Rule is the sentence an expectation asserts; it knows the line it stands on.
 type Rule struct {

@@ -131,6 +131,10 @@ func (l LoggedIn) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
 	for _, token := range t.Tokens {
 		j.Notes = append(j.Notes, fmt.Sprintf("the service's token came by %s, with policies %s, and was made for %s", token.Path, strings.Join(token.Policies, ", "), token.Made))
+		if token.Path == "" {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
+				Got: "the server does not tell how the token came", Want: l.Want(p)})
+		}
 		for _, wrong := range l.wrong(token) {
 			problem := contract(wrong, l.Want(p))
 			problem.Exchange = -1
@@ -146,11 +150,11 @@ func (l LoggedIn) wrong(token harness.VaultToken) (all []string) {
 	if slices.Contains(token.Policies, "root") {
 		all = append(all, "a token of root")
 	}
-	if token.Path == "" || strings.HasPrefix(token.Path, "auth/token/") {
+	if strings.HasPrefix(token.Path, "auth/token/") {
 		all = append(all, "a token by "+token.Path+", which is no login")
 	}
 	switch {
-	case token.Made == 0:
+	case token.Made == 0 && token.Path != "":
 		all = append(all, "a token without an end")
 	case token.Made > l.Life:
 		all = append(all, fmt.Sprintf("a token that was made for %s", token.Made))

@@ -54,6 +54,7 @@ func TestLoggedIn(t *testing.T) {
 		"a login's":       {func(*harness.VaultToken) {}, pass},
 		"root's":          {func(v *harness.VaultToken) { v.Policies = []string{"root"} }, undocumented},
 		"made by a token": {func(v *harness.VaultToken) { v.Path = "auth/token/create-orphan" }, undocumented},
+		"told by nobody":  {func(v *harness.VaultToken) { v.Path, v.Made = "", 0 }, unseenYet},
 		"without an end":  {func(v *harness.VaultToken) { v.Made = 0 }, undocumented},
 		"of a month":      {func(v *harness.VaultToken) { v.Made = 720 * time.Hour }, undocumented},
 	} {

@@ -195,7 +195,7 @@ func CredentialsInURLs() harness.Stimulus {
 		modes: []harness.Mode{harness.OIDC}, // which the tokens are of
 		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
-			s := search{sought: harness.Sought{}}
+			s := search{sought: harness.Sought{}, urls: true}
 			var requests []harness.Request
 			for _, mode := range shown(t) {
 				for _, recipe := range []token.Recipe{token.Sound(), token.OtherPayload()} {

@@ -105,6 +105,8 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 		case errors.Is(err, probe.ErrMissing):
 			f.Verdict, f.Bucket, f.Got = harness.Fail, harness.Contract, f.Reason
 			f.Reason = "got " + f.Got + ", want " + f.Want
+		case errors.Is(err, harness.ErrNotOffered):
+			f.Verdict = harness.NotExercised
 		case errors.Is(err, probe.ErrUnseen):
 			f.Verdict = harness.Inconclusive
 		}

@@ -419,6 +419,7 @@ func TestConclusions(t *testing.T) {
 		"unseen":                       {fixed{unseen}, nil, harness.Inconclusive, ""},
 		"the harness could not act":    {nil, errors.New("minting a token: no key"), harness.Error, ""},
 		"the target showed nothing":    {nil, fmt.Errorf("reading metrics: %w", probe.ErrUnseen), harness.Inconclusive, ""},
+		"what is not offered":          {nil, fmt.Errorf("asking: %w", harness.ErrNotOffered), harness.NotExercised, ""},
 		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", probe.ErrMissing), harness.Fail, harness.Contract},
 	} {
 		f := judge(t, serve(t, nil).Target, Options{}, harness.Expectation{ID: "X-1", Outcome: row.problems,
