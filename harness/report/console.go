@@ -17,6 +17,7 @@ func Console(r signoff.Record, color bool) string {
 		c.failure(r, f)
 	}
 	c.unseen(r)
+	c.causes(r)
 	c.verdict(r)
 	return c.b.String()
 }

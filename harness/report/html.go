@@ -25,7 +25,7 @@ var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"words": words, "join": join[harness.Capability], "owner": owner, "identity": identity,
-	"moment": moment, "symbol": symbol, "seconds": spent, "tone": tone,
+	"moment": moment, "symbol": symbol, "seconds": spent, "tone": tone, "cause": causeWords,
 }).Parse(pageHTML))
 
 // tone is the class of a verdict that has a colour of its own.
@@ -53,6 +53,7 @@ type page struct {
 	Selected     string
 	Modes        string
 	Counts       []count
+	Likely       []signoff.Cause
 	Failures     []failure
 	Unseen       []unseen
 	Chapters     []chapter
@@ -135,7 +136,7 @@ func pageOf(r signoff.Record) page {
 		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), ClaimWords: claim(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r), ConductWords: conduct(r),
 		Next: nextSteps(r), Gained: r.Kind == harness.Rehearsal, Gains: gains(r), StandIns: standIns(r),
 		Duration: duration(r), Selected: selection(r), Modes: join(r.Target.Modes),
-		Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
+		Likely: likely(r), Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
 	}
 	for _, v := range harness.Verdicts {
 		p.Counts = append(p.Counts, count{v, r.Totals[v]})

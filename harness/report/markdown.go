@@ -13,6 +13,7 @@ func Markdown(r signoff.Record) ([]byte, error) {
 	r = inert(r)
 	m := &markdown{}
 	m.summary(r)
+	m.causes(r)
 	m.checklist(r)
 	m.failures(r)
 	m.unseen(r)

@@ -28,6 +28,7 @@ func StepSummary(r signoff.Record) ([]byte, error) {
 		m.line("- %s", md(step))
 	}
 	m.line("")
+	m.causes(r)
 	m.checklist(r)
 	m.shortFailures(r)
 	m.shortUnseen(r)

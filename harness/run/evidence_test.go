@@ -232,3 +232,19 @@ func TestFailedInIsOfEveryProblem(t *testing.T) {
 		t.Errorf("%v of a problem that no exchange shows, want none", got)
 	}
 }
+
+// TestEvidenceBeginsWithWhatGotTells: the exchange of the worst problem stands first,
+// whichever was seen first.
+func TestEvidenceBeginsWithWhatGotTells(t *testing.T) {
+	target := serve(t, nil).Target
+	trace := harness.Trace{Exchanges: []harness.Exchange{
+		{Request: harness.Request{Method: "POST", Path: "/first", Credential: "one"}, Observation: harness.Observation{Status: 404}},
+		{Request: harness.Request{Method: "POST", Path: "/second", Credential: "two"}, Observation: harness.Observation{Status: 200}},
+	}}
+	f := judge(t, target, Options{}, harness.Expectation{ID: "X-1",
+		Outcome:  fixed{{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: 0, Got: "404", Want: "401"}, {Verdict: harness.Fail, Bucket: harness.Security, Exchange: 1, Got: "200", Want: "401"}},
+		Stimulus: act{do: func(context.Context, harness.Hands) (harness.Trace, error) { return trace, nil }}})
+	if len(f.Evidence) < 2 || !strings.Contains(f.Got, "/second") || !strings.Contains(f.Evidence[0].Request, "/second") || !strings.Contains(f.Evidence[1].Request, "/first") {
+		t.Errorf("got %q, evidence %+v", f.Got, f.Evidence)
+	}
+}

@@ -133,7 +133,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	f.Verdict, f.Bucket = worst.Verdict, worst.Bucket
 	f.Got, f.Want = got(trace, judgement.Problems, worst), worst.Want
 	f.Reason = "got " + f.Got + ", want " + worst.Want
-	f.Evidence = evidence(trace, judgement.Problems, &h.ring)
+	f.Evidence = evidence(trace, append([]harness.Problem{*worst}, judgement.Problems...), &h.ring) // what got tells comes first
 	f.FailedIn = failedIn(trace, judgement.Problems)
 }
 

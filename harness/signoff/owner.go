@@ -40,6 +40,9 @@ func (f Finding) owner() Layer {
 	return f.answerer()
 }
 
+// unenrolled is the credential of a client who is not on the list, as evidence names it.
+const unenrolled = "unenrolled certificate"
+
 // answerer is the layer that answered the exchange that shows the failure.
 func (f Finding) answerer() Layer {
 	i := slices.IndexFunc(f.Evidence, func(e harness.Evidence) bool { return !e.Control })
@@ -48,6 +51,8 @@ func (f Finding) answerer() Layer {
 		return Ingress
 	case f.Chapter == "mtls" && f.Exchanges == 0:
 		return Ingress // what clients were given was read: it would have to check revocation
+	case i >= 0 && f.Bucket == harness.Security && strings.HasSuffix(f.Evidence[i].Request, " with "+unenrolled):
+		return Service // his certificate verifies: it is the list that he is not on
 	case f.Chapter == "mtls" && f.Bucket == harness.Security:
 		return Ingress // a client it should not have let in (runbook section 3)
 	case f.Chapter == "identity" && f.Bucket == harness.Security && strings.HasPrefix(f.ID, "HDR-"):
