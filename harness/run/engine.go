@@ -230,7 +230,7 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 			e.slow(seen[i].At)
 		}
 		seen[i].Reached = e.reached(ctx, requests[i], seen[i])
-		e.estate.keep(e.target.Profile, requests[i], seen[i])
+		e.estate.answered(e.target.Profile, requests[i], seen[i])
 	}
 	return seen, nil
 }
@@ -316,15 +316,18 @@ func (e *Engine) turnOf(ctx context.Context, i, burst int) error {
 	return nil
 }
 
-// note tells of what requests may create.
+// note tells of what requests may create, and keeps it: all that is noted is removed.
 func (e *Engine) note(requests []harness.Request) error {
 	for _, r := range requests {
-		if e.options.Note == nil || !creates(r) {
+		if !creates(r) {
 			continue
 		}
-		if err := e.options.Note(r); err != nil {
-			return fmt.Errorf("noting what it creates: %w", err)
+		if e.options.Note != nil {
+			if err := e.options.Note(r); err != nil {
+				return fmt.Errorf("noting what it creates: %w", err)
+			}
 		}
+		e.estate.keep(r)
 	}
 	return nil
 }

@@ -21,9 +21,6 @@ import (
 	"aegis.test/conformance/suites"
 )
 
-// cleanUpBound is how long removing what a run created may take.
-const cleanUpBound = time.Minute
-
 // isLive reports whether a run is told of a target of its own.
 func (s *session) isLive(c *cobra.Command) bool {
 	return c.Flags().Changed("config") || config.Read(os.Getenv, "").Config != ""
@@ -87,7 +84,7 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 
 // cleanUp removes what a run created; what it cannot remove is left to sweep.
 func (s *session) cleanUp(engine *run.Engine) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), cleanUpBound)
+	ctx, cancel := context.WithTimeout(context.Background(), engine.CleanUpBound())
 	defer cancel()
 	removed, left := engine.CleanUp(ctx)
 	if removed > 0 {
