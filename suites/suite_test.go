@@ -37,6 +37,8 @@ var suite struct {
 	began    time.Time
 	stack    *stack.Stack
 	engine   *run.Engine
+	journal  *stack.Journal // of what this process creates and changes at a live target
+	left     bool           // some of that is left, for conformance sweep
 	redactor signoff.Redactor
 }
 
@@ -88,12 +90,35 @@ func readConfig(t *testing.T) {
 // start starts the stack, or connects to the live target.
 func start(ctx context.Context) (*stack.Stack, error) {
 	if suite.loaded != nil {
-		return stack.Live(ctx, *suite.loaded, run.NewID(), suite.redactor.Register)
+		id := run.NewID()
+		if err := openJournal(id); err != nil {
+			return nil, err
+		}
+		started, err := stack.Noted(ctx, *suite.loaded, id, suite.redactor.Register, suite.journal)
+		suite.left = err != nil && !suite.journal.Empty()
+		return started, err
 	}
 	return stack.Start(ctx, stack.Spec{
 		Runtime: stack.Runtime(suite.settings.Runtime), Run: run.NewID(),
 		Progress: func(line string) { GinkgoWriter.Println(line) }, Log: GinkgoWriter, Met: suite.redactor.Register,
 	})
+}
+
+// openJournal begins this process's journal, beside those of conformance run.
+func openJournal(id string) (err error) {
+	l := suite.loaded
+	suite.journal, err = stack.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), id, l.Target)
+	return err
+}
+
+// closeJournal ends it; what is left stays in it.
+func closeJournal() {
+	if suite.journal == nil {
+		return
+	}
+	journal := suite.journal
+	suite.journal = nil
+	Expect(journal.Close(!suite.left)).To(Succeed())
 }
 
 // options are how requests are sent: with care, at a live target.
@@ -102,7 +127,8 @@ func options() run.Options {
 	if suite.loaded != nil {
 		r := suite.loaded.Rails
 		o.Concurrency, o.Rate, o.Burst, o.TimeOut = r.Concurrency, r.Rate, r.Burst, r.TimeOut
-		o.StopAfter, o.RetryAfter = r.StopAfter, r.RetryAfter
+		o.Note = suite.journal.NoteCreated
+		o.StopAfter, o.RetryAfter, o.RetryTotal = r.StopAfter, r.RetryAfter, r.RetryTotal
 	}
 	return o
 }
@@ -229,22 +255,32 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	if suite.loaded == nil {
 		Expect(slices.Concat(target.Unreachable, target.Beyond)).To(ConsistOf(suite.plan.Beyond), "the placement that was planned when the specs were described")
 	}
+	if suite.loaded != nil && suite.journal == nil {
+		Expect(openJournal(fmt.Sprintf("%s-%d", target.Run, GinkgoParallelProcess()))).To(Succeed())
+	}
 	suites.Register(&suite.redactor, &target)
 	suite.engine = run.New(&target, options())
 })
 
 var _ = SynchronizedAfterSuite(func() {
 	if suite.engine != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer suite.engine.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), suite.engine.CleanUpBound())
 		defer cancel()
 		_, left := suite.engine.CleanUp(ctx)
+		suite.left = len(left) > 0
 		Expect(left).To(BeEmpty(), "what this process created at the target")
-		suite.engine.Close()
+	}
+	if suite.stack == nil {
+		closeJournal()
 	}
 }, func() {
+	defer closeJournal()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	Expect(suite.stack.Stop(ctx)).To(Succeed())
+	err := suite.stack.Stop(ctx)
+	suite.left = suite.left || err != nil
+	Expect(err).NotTo(HaveOccurred())
 })
 
 // The sign-off is concluded over the catalogue, whatever ran, in the first

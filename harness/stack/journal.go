@@ -89,6 +89,11 @@ func (j *Journal) Note(e Entry) error {
 	return nil
 }
 
+// NoteCreated notes a request that may create something.
+func (j *Journal) NoteCreated(r harness.Request) error {
+	return j.Note(Entry{Mode: r.Mode, Endpoint: r.Endpoint.Name, Unique: r.Unique})
+}
+
 // write writes a line; that of a change is on the disk before it is made.
 func (j *Journal) write(e Entry) error {
 	line, err := json.Marshal(e)

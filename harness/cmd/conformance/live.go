@@ -102,9 +102,7 @@ func railed(l config.Loaded, met func(kind, value string), j *stack.Journal) run
 	return run.Options{
 		Concurrency: r.Concurrency, Rate: r.Rate, Burst: r.Burst, TimeOut: r.TimeOut, Met: met,
 		StopAfter: r.StopAfter, RetryAfter: r.RetryAfter, RetryTotal: r.RetryTotal,
-		Note: func(q harness.Request) error {
-			return j.Note(stack.Entry{Mode: q.Mode, Endpoint: q.Endpoint.Name, Unique: q.Unique})
-		},
+		Note: j.NoteCreated,
 	}
 }
 
