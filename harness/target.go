@@ -31,8 +31,10 @@ type Target struct {
 	Certs   CertGrant
 	// Backends are the services' own addresses, behind the ingress.
 	Backends map[Mode]Face
-	// Metrics are the URLs of the services' metrics pages.
+	// Metrics are the URLs of the services' metrics pages, Signed who signs their
+	// servers.
 	Metrics map[Mode]string
+	Signed  Trust
 	// Oracles are the URLs at which a service's request log answers what
 	// became of a probe: GET {oracle}/{probe ID}, a Reached in JSON.
 	Oracles map[Mode]string
@@ -103,6 +105,14 @@ type Face struct {
 	RootCAs []byte // PEM; empty means the system's
 	Connect string // host:port to connect to; empty means the URL's own
 	Proxy   string // URL of an HTTP proxy to connect through; empty means none
+}
+
+// Trust is the authorities that sign a server: PEM, and the system's beside them
+// unless they stand alone. The zero value is the system's.
+type Trust struct {
+	PEM   []byte
+	Alone bool
+	Key   string // what in the configuration says so, for whoever must mend it
 }
 
 // Build is where a deployment says which build it is: a path that answers

@@ -347,6 +347,14 @@ func (c *checker) certificates() {
 	}
 }
 
+// signed is the URL of the two whose server somebody signs.
+func (p PerMode) signed() string {
+	if strings.HasPrefix(p.OIDC, "https://") {
+		return p.OIDC
+	}
+	return p.MTLS
+}
+
 func (c *checker) named(who string, pair *certs.Pair, declared string) {
 	if pair == nil {
 		return
@@ -429,6 +437,17 @@ func (c *checker) others() {
 		}
 	}
 	c.unless(ways == 1 || !c.Given("grants.logs"), "grants.logs", fmt.Sprintf("%d sources are given", ways), "give one of file, command and loki")
+	for _, signed := range []struct {
+		path string
+		by   Reference
+		url  string
+	}{
+		{"grants.metrics.ca_bundle", g.Metrics.CABundle, g.Metrics.signed()}, {"grants.backend.ca_bundle", g.Backend.CABundle, g.Backend.signed()},
+		{"grants.prometheus_ca_bundle", g.PrometheusCA, g.Prometheus}, {"grants.alertmanager_ca_bundle", g.ManagerCA, g.Alertmanager},
+		{"grants.logs.loki.ca_bundle", g.Logs.Loki.CABundle, g.Logs.Loki.URL},
+	} {
+		c.bundle(signed.path, signed.by, signed.url)
+	}
 	c.unless((g.Logs.Loki.URL == "") == (g.Logs.Loki.Query == ""), "grants.logs.loki", "it is not whole", "give url and query")
 	if c.Given("grants.component_logs") {
 		whole := len(g.Components.Ingress) > 0 && (c.Mode == "mtls" || len(g.Components.OIDC) > 0) && (c.Mode == "oidc" || len(g.Components.MTLS) > 0)

@@ -107,13 +107,16 @@ type Grants struct {
 	Components   Components   `yaml:"component_logs" says:"commands that print what a component has written lately, 64 KiB of it or more: it is searched for credentials"`
 	Hooks        Hooks        `yaml:"hooks" says:"commands by which the harness starts the service and reloads the ingress"`
 	Prometheus   string       `yaml:"prometheus" form:"url" says:"URL of the Prometheus that watches the target; with alertmanager, its alerts are judged"`
+	PrometheusCA Reference    `yaml:"prometheus_ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 	Alertmanager string       `yaml:"alertmanager" form:"url" says:"URL of the Alertmanager that it tells"`
+	ManagerCA    Reference    `yaml:"alertmanager_ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 }
 
 // PerMode is a URL for each mode.
 type PerMode struct {
-	OIDC string `yaml:"oidc" form:"url" says:"of the replica in mode oidc"`
-	MTLS string `yaml:"mtls" form:"url" says:"of the replica in mode mtls"`
+	OIDC     string    `yaml:"oidc" form:"url" says:"of the replica in mode oidc"`
+	MTLS     string    `yaml:"mtls" form:"url" says:"of the replica in mode mtls"`
+	CABundle Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 }
 
 // Tokens is how bearer tokens are had.
@@ -134,7 +137,7 @@ type ClientCredentials struct {
 	ClientSecret Reference `yaml:"client_secret" says:"what proves it"`
 	Scope        string    `yaml:"scope" says:"what is asked for"`
 	Audience     string    `yaml:"audience" says:"audience parameter, where the IdP wants one"`
-	CABundle     Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign the IdP; left out, the system's"`
+	CABundle     Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign the IdP; left out, target.ca_bundle's beside the system's"`
 }
 
 // SigningKey is a private key that the target trusts.
@@ -250,8 +253,9 @@ type Components struct {
 
 // Loki is a log store.
 type Loki struct {
-	URL   string `yaml:"url" form:"url" says:"of Loki"`
-	Query string `yaml:"query" says:"a LogQL stream selector: {app=\"aegis\"}"`
+	URL      string    `yaml:"url" form:"url" says:"of Loki"`
+	Query    string    `yaml:"query" says:"a LogQL stream selector: {app=\"aegis\"}"`
+	CABundle Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 }
 
 // Hooks are commands of the operator's: a program and its arguments, run

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"aegis.test/conformance/harness"
 )
 
 // MaxAnswer is how much of an answer is read where nothing else is said, bytes.
@@ -28,6 +30,8 @@ const (
 type Options struct {
 	TimeOut time.Duration // of a request and its whole answer; 0 is ten seconds
 	RootPEM []byte        // that sign the server; empty is the system's
+	MorePEM []byte        // that may sign it beside the system's, where there is no RootPEM
+	Key     string        // what in the configuration names those authorities
 	Most    int64         // bytes of an answer; 0 is MaxAnswer
 	Idle    int           // connections to a host that are kept; 0 is none
 }
@@ -39,16 +43,19 @@ func Client(o Options) *http.Client {
 		o.TimeOut = 10 * time.Second
 	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(o.RootPEM) > 0 {
+	switch {
+	case len(o.RootPEM) > 0:
 		trust.RootCAs = x509.NewCertPool()
 		trust.RootCAs.AppendCertsFromPEM(o.RootPEM)
+	case len(o.MorePEM) > 0:
+		trust.RootCAs = withSystem(o.MorePEM)
 	}
 	return &http.Client{
 		Timeout: o.TimeOut,
-		Transport: Guard(&http.Transport{
+		Transport: Guard(signed{&http.Transport{
 			TLSClientConfig: trust, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader,
 			DisableKeepAlives: o.Idle == 0, MaxIdleConnsPerHost: o.Idle,
-		}, o.Most),
+		}, o.Key}, o.Most),
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxHops {
 				return fmt.Errorf("stopping after %d redirects", maxHops)
@@ -56,6 +63,40 @@ func Client(o Options) *http.Client {
 			return nil
 		},
 	}
+}
+
+// By trusts who signs a server.
+func (o Options) By(t harness.Trust) Options {
+	o.RootPEM, o.MorePEM, o.Key = nil, t.PEM, t.Key
+	if t.Alone {
+		o.RootPEM, o.MorePEM = t.PEM, nil
+	}
+	return o
+}
+
+// withSystem is the system's authorities and some more.
+func withSystem(more []byte) *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(more)
+	return pool
+}
+
+// signed tells who must say who signs a server that is not believed.
+type signed struct {
+	*http.Transport
+	key string
+}
+
+// RoundTrip sends a request.
+func (s signed) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := s.Transport.RoundTrip(r)
+	if _, unsigned := errors.AsType[*tls.CertificateVerificationError](err); unsigned && s.key != "" {
+		return nil, fmt.Errorf("%w: give the PEM of the authority that signs it as %s", err, s.key)
+	}
+	return answer, err
 }
 
 // Guard is a transport for whoever has a client of its own: an answer that redirects to

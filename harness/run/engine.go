@@ -89,7 +89,7 @@ func New(t *harness.Target, o Options) *Engine {
 		doors:  make(chan struct{}, o.Concurrency),
 		pace:   rate.NewLimiter(limit, o.Burst),
 		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter, total: o.RetryTotal},
-		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}),
+		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}.By(t.Signed)),
 	}
 	e.burst.Store(int64(o.Burst))
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first

@@ -125,9 +125,28 @@ func modesOf(f config.File) []harness.Mode {
 // alerts is what watches the target: both of its halves, or nothing is told of it.
 func (b *builder) alerts(t *harness.Target) error {
 	if b.Grants.Prometheus != "" && b.Grants.Alertmanager != "" {
-		t.Control.Alerts = monitoring.NewRemote(b.Grants.Prometheus, b.Grants.Alertmanager)
+		prometheus, err := b.signedBy(b.Grants.PrometheusCA, "grants.prometheus_ca_bundle")
+		if err != nil {
+			return err
+		}
+		manager, err := b.signedBy(b.Grants.ManagerCA, "grants.alertmanager_ca_bundle")
+		if err != nil {
+			return err
+		}
+		t.Control.Alerts = monitoring.NewSigned(b.Grants.Prometheus, b.Grants.Alertmanager, prometheus, manager)
 	}
 	return nil
+}
+
+// signedBy is who signs a server beside the target: its own bundle alone, or the
+// target's beside the system's.
+func (b *builder) signedBy(own config.Reference, key string) (harness.Trust, error) {
+	r := own
+	if own == "" {
+		r = b.Target.CABundle
+	}
+	roots, err := b.secret("CA bundle", r, b.paperBundle)
+	return harness.Trust{PEM: []byte(roots.Reveal()), Alone: own != "", Key: key}, err
 }
 
 func (b *builder) faces(t *harness.Target) error {
@@ -197,11 +216,18 @@ func (b *builder) pages(t *harness.Target) error {
 		return err
 	}
 	t.ProxySecret = harness.Secret(strings.TrimSpace(secret.Reveal()))
+	if t.Signed, err = b.signedBy(b.Grants.Metrics.CABundle, "grants.metrics.ca_bundle"); err != nil {
+		return err
+	}
+	backend, err := b.signedBy(b.Grants.Backend.CABundle, "grants.backend.ca_bundle")
+	if err != nil {
+		return err
+	}
 	for mode, url := range perMode(b.Grants.Metrics) {
 		t.Metrics[mode] = url
 	}
 	for mode, url := range perMode(b.Grants.Backend) {
-		t.Backends[mode] = harness.Face{URL: url, RootCAs: t.Faces[mode].RootCAs}
+		t.Backends[mode] = harness.Face{URL: url, RootCAs: backend.PEM}
 	}
 	return nil
 }

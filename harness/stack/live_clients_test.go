@@ -48,7 +48,7 @@ var credentialed = map[string]func(t *testing.T, url string) error{
 		return awsAt(url).Write(t.Context(), map[string]string{"a": "b"})
 	},
 	"Loki": func(t *testing.T, url string) error {
-		_, err := fromLoki(t.Context(), config.Loki{URL: url, Query: "{}"}, "a", time.Now())
+		_, err := fromLoki(t.Context(), config.Loki{URL: url, Query: "{}"}, harness.Trust{}, "a", time.Now())
 		return err
 	},
 	"Prometheus": func(t *testing.T, url string) error {

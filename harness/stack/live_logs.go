@@ -98,7 +98,13 @@ func (b *builder) lines(since time.Time) func(context.Context, string) ([]byte, 
 	case len(g.Command) > 0:
 		return func(ctx context.Context, probe string) ([]byte, error) { return printed(ctx, g.Command, probe) }
 	default:
-		return func(ctx context.Context, probe string) ([]byte, error) { return fromLoki(ctx, g.Loki, probe, since) }
+		return func(ctx context.Context, probe string) ([]byte, error) {
+			by, err := b.signedBy(g.Loki.CABundle, "grants.logs.loki.ca_bundle")
+			if err != nil {
+				return nil, err
+			}
+			return fromLoki(ctx, g.Loki, by, probe, since)
+		}
 	}
 }
 
@@ -149,7 +155,7 @@ func (p printing) Read(ctx context.Context, component string) (string, error) {
 }
 
 // fromLoki asks Loki for lines that hold the probe's ID.
-func fromLoki(ctx context.Context, l config.Loki, probe string, since time.Time) ([]byte, error) {
+func fromLoki(ctx context.Context, l config.Loki, by harness.Trust, probe string, since time.Time) ([]byte, error) {
 	query := url.Values{
 		"query": {l.Query + " |= " + strconv.Quote(probe)},
 		"start": {strconv.FormatInt(since.UnixNano(), 10)}, "limit": {"100"},
@@ -158,7 +164,7 @@ func fromLoki(ctx context.Context, l config.Loki, probe string, since time.Time)
 	if err != nil {
 		return nil, err
 	}
-	response, err := outbound.Client(outbound.Options{TimeOut: fetchBound, Most: maxLog}).Do(request)
+	response, err := outbound.Client(outbound.Options{TimeOut: fetchBound, Most: maxLog}.By(by)).Do(request)
 	if err != nil {
 		return nil, err
 	}

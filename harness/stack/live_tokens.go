@@ -199,9 +199,9 @@ func granted(client *http.Client, request *http.Request) (harness.Secret, time.T
 
 // client is how the token endpoint is asked.
 func (b *builder) client() (*http.Client, error) {
-	roots, err := b.secret("CA bundle", b.Grants.Tokens.ClientCredentials.CABundle, anything)
+	signed, err := b.signedBy(b.Grants.Tokens.ClientCredentials.CABundle, "grants.tokens.client_credentials.ca_bundle")
 	if err != nil {
 		return nil, err
 	}
-	return outbound.Client(outbound.Options{TimeOut: fetchBound, RootPEM: []byte(roots.Reveal())}), nil
+	return outbound.Client(outbound.Options{TimeOut: fetchBound}.By(signed)), nil
 }

@@ -140,7 +140,7 @@ func examine(ctx context.Context, l config.Loaded, show func(ailment)) {
 	examineVault(ctx, l, show)
 	examineGrants(ctx, l, show)
 	for mode, at := range paper.Metrics {
-		examineMetrics(ctx, mode, at, show)
+		examineMetrics(ctx, mode, at, paper.Signed, show)
 	}
 }
 
@@ -420,8 +420,8 @@ func acceptance(t *harness.Target, what string, sent harness.Request, seen harne
 	return a
 }
 
-func examineMetrics(ctx context.Context, mode harness.Mode, at string, show func(ailment)) {
-	page, err := probe.Scrape(ctx, outbound.Client(outbound.Options{}), at)
+func examineMetrics(ctx context.Context, mode harness.Mode, at string, by harness.Trust, show func(ailment)) {
+	page, err := probe.Scrape(ctx, outbound.Client(outbound.Options{}.By(by)), at)
 	switch {
 	case err != nil:
 		show(ailment{markFail, string(mode) + " metrics", err.Error(), "mend grants.metrics"})
