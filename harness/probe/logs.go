@@ -181,7 +181,7 @@ type refusedByIngress struct {
 
 // Words says what is done.
 func (r refusedByIngress) Words() string {
-	return fmt.Sprintf("%s, %d times each, and read the ingress's log", r.Calls.Words(), r.times)
+	return fmt.Sprintf("%s, %d times each, the probe's ID in the query, and read the ingress's log", r.Calls.Words(), r.times)
 }
 
 // Needs is sight of the log.
@@ -206,11 +206,14 @@ func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness
 		return trace, fmt.Errorf("reading the ingress's log: %w", err)
 	}
 	for range r.times {
-		round, err := r.Calls.Act(ctx, hands)
+		requests, _, err := r.requests(hands.Target(), r.pick(hands.Target()))
 		if err != nil {
 			return trace, err
 		}
-		trace.Exchanges = append(trace.Exchanges, round.Exchanges...)
+		for i := range requests { // an access log holds the target as a rule, and no header of ours
+			requests[i].Path += "?probe=" + requests[i].Get(Header)
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
 	}
 	inHTTP := slices.DeleteFunc(slices.Clone(trace.Exchanges), func(x harness.Exchange) bool { return !answered(x.Observation) })
 	inTLS := len(trace.Exchanges) - len(inHTTP)
@@ -220,11 +223,44 @@ func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness
 		return handshakes(text)-handshakes(before) >= inTLS
 	})
 	trace.Records = records(text, trace.Exchanges, 0)
+	byPath(trace, added(before, text))
 	trace.Facts = append(trace.Facts, harness.Fact{Name: RefusedHandshakes, Values: []string{fmt.Sprint(handshakes(text) - handshakes(before))}})
 	return trace, nil
 }
 
-var handshake = regexp.MustCompile(`(?i)handshake`)
+// added are the lines that came to a log since it was read before.
+func added(before, now string) []string {
+	known := map[string]int{}
+	for line := range strings.Lines(before) {
+		known[line]++
+	}
+	var lines []string
+	for line := range strings.Lines(now) {
+		if known[line]--; known[line] < 0 {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// byPath gives each call of which a log holds no ID one of the lines that came
+// meanwhile with its path: nobody else calls then.
+func byPath(trace harness.Trace, lines []string) {
+	for i, record := range trace.Records {
+		x := trace.Exchanges[record.Exchange]
+		path, _, _ := strings.Cut(x.Request.Path, "?")
+		at := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, path) })
+		if len(record.Lines) > 0 || !answered(x.Observation) || at < 0 {
+			continue
+		}
+		trace.Records[i].Lines = []string{lines[at]}
+		lines = slices.Delete(lines, at, at+1)
+	}
+}
+
+// handshake is how ingresses tell of a client who was refused in TLS: nginx and Caddy
+// by that word, HAProxy by what was wrong as well.
+var handshake = regexp.MustCompile(`(?i)handshake|ssl client (ca|certificate)|did not return a certificate`)
 
 // handshakes counts the lines on handshakes.
 func handshakes(text string) (n int) {
