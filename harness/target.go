@@ -68,6 +68,8 @@ type Target struct {
 	// Previous says what the release before the target's is, that a rollout can go
 	// back to; empty where there is none.
 	Previous string
+	// Lives are what the harness was given for a time, and that no request shows.
+	Lives []Life
 	// Control is what the harness may change; nil when nothing.
 	Control *Control
 }
@@ -359,9 +361,21 @@ type ComponentLog interface {
 	Read(ctx context.Context, component string) (string, error)
 }
 
+// Life is something that was granted for a time.
+type Life struct {
+	What string // "the token of Vault"
+	Ends time.Time
+}
+
 // Bearer is a source of valid tokens. When there is no new one to be had it
 // gives the last.
 type Bearer interface{ Token() Secret }
+
+// Ending is a source that knows when a token that it gave ends, which may be none that
+// says so itself.
+type Ending interface {
+	Ends(token Secret) (at time.Time, known bool)
+}
 
 // Launcher starts further replicas of the service, beside those that serve.
 type Launcher interface {

@@ -217,7 +217,7 @@ func (t *traffic) beginBy(mode harness.Mode, class string, make credential, send
 		var change Change
 		var made time.Time
 		for n := 0; c.end.Err() == nil; n++ {
-			if change == nil || time.Since(made) > renewal {
+			if change == nil || time.Since(made) > renewal || t.lent() {
 				var err error
 				if change, err = make(); err != nil {
 					t.fail(fmt.Errorf("preparing the caller %q: %w", class, err))
@@ -248,6 +248,9 @@ func (t *traffic) class(name string) *series {
 	t.classes[name] = c
 	return c
 }
+
+// lent reports that valid tokens come of a source, which knows how long each serves.
+func (t *traffic) lent() bool { return t.target.Control != nil && t.target.Control.Bearer != nil }
 
 // harmless are the endpoints at which an accepted call leaves nothing behind, or
 // all where there is no such.

@@ -94,6 +94,7 @@ func New(t *harness.Target, o Options) *Engine {
 	e.burst.Store(int64(o.Burst))
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
 	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
+	e.controls.ended = func(x harness.Exchange) string { return ended(t, x) }
 	e.end = end
 	go e.heart.run(life)
 	return e

@@ -101,6 +101,9 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	}
 	if err != nil {
 		f.Verdict, f.Reason = harness.Error, printable(err.Error())
+		if why := overBy(t, time.Now()); why != "" {
+			f.Verdict, f.Reason = harness.Inconclusive, why+": "+f.Reason
+		}
 		switch {
 		case errors.Is(err, probe.ErrMissing):
 			f.Verdict, f.Bucket, f.Got = harness.Fail, harness.Contract, f.Reason
@@ -114,6 +117,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	}
 	judgement := x.Outcome.Judge(t.Profile, trace)
 	timely(t.Profile, trace, judgement.Problems)
+	outlived(t, trace, judgement.Problems)
 	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
 	f.Notes = append(f.Notes, sentAgain(trace.Exchanges)...)
 	f.Exchange = len(trace.Exchanges)

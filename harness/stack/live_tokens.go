@@ -115,6 +115,15 @@ type source struct {
 	mu    sync.Mutex
 	last  harness.Secret
 	stale time.Time
+	ends  map[harness.Secret]time.Time // of those that were given
+}
+
+// Ends is when a token ends that it gave.
+func (s *source) Ends(token harness.Secret) (at time.Time, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, known = s.ends[token]
+	return at, known
 }
 
 // Token is a valid token; the last one where no new one is to be had.
@@ -143,6 +152,10 @@ func (s *source) renew(ctx context.Context) error {
 	}
 	s.met("valid token", value.Reveal())
 	s.last, s.stale = value, now.Add(expires.Sub(now)/2)
+	if s.ends == nil {
+		s.ends = map[harness.Secret]time.Time{}
+	}
+	s.ends[value] = expires
 	return nil
 }
 

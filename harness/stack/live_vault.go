@@ -20,7 +20,7 @@ import (
 )
 
 // login connects to Vault, where it is granted.
-func (b *builder) login(*harness.Target) error {
+func (b *builder) login(t *harness.Target) error {
 	v := b.Grants.Vault
 	if v.Address == "" || b.paper {
 		return nil
@@ -39,7 +39,21 @@ func (b *builder) login(*harness.Target) error {
 		return fmt.Errorf("logging in to Vault at %s: %w", v.Address, err)
 	}
 	b.Lookup.Vault = b.field
+	if life, ok := b.life(); ok && t != nil {
+		t.Lives = append(t.Lives, harness.Life{What: "the token of Vault", Ends: time.Now().Add(life)})
+	}
 	return b.mounted(v)
+}
+
+// life is how long the harness's own token of Vault lives on; one that has no end, and
+// one that a policy keeps from being looked up, tell none.
+func (b *builder) life() (time.Duration, bool) {
+	secret, err := b.vault.Auth().Token().LookupSelfWithContext(b.ctx)
+	if err != nil || secret == nil {
+		return 0, false
+	}
+	left, err := secret.TokenTTL()
+	return left, err == nil && left > 0
 }
 
 // mounted wants Vault to answer, and the mount to be one of KV v2. What a token may
