@@ -117,6 +117,9 @@ func (ListStart) Needs() []harness.Capability {
 	return []harness.Capability{harness.RestartService, harness.VaultWrite, harness.GivenClientCerts}
 }
 
+// Starts is how many replicas it starts, the sound one among them.
+func (l ListStart) Starts() int { return len(l.forms) + 1 }
+
 // Effect is disruptive: the list changes for everybody.
 func (ListStart) Effect() harness.Effect { return harness.Disruptive }
 

@@ -152,6 +152,9 @@ func (s Start) on(t *harness.Target) []Start {
 	return slices.DeleteFunc(s.each(), func(one Start) bool { return !t.Shows(one.mode) })
 }
 
+// Starts is how many replicas it starts, the sound ones among them.
+func (s Start) Starts() int { return len(s.each()) + len(s.Modes()) }
+
 // Effect is disruptive: secrets change for everybody.
 func (s Start) Effect() harness.Effect { return harness.Disruptive }
 

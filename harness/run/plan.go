@@ -19,6 +19,10 @@ type Planned struct {
 	// are those of them that write where they are accepted.
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
+	// Starts is how many replicas it starts, WaitsMS how long its waits for bounds of
+	// time last at most, milliseconds.
+	Starts  int   `json:"starts"`
+	WaitsMS int64 `json:"waits_ms"`
 }
 
 // Amount says in words what is sent.
@@ -46,6 +50,10 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 		if !oneSided(t, x) {
 			return p
 		}
+	}
+	if p.Verdict == "" {
+		starts, most := waits(t, x)
+		p.Starts, p.WaitsMS = starts, most.Milliseconds()
 	}
 	requests, ok := foretold(t, x)
 	if !ok {

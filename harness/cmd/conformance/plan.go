@@ -5,11 +5,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
@@ -65,7 +68,10 @@ type targetPlan struct {
 	Target   string            `json:"target"`
 	Withheld map[string]string `json:"withheld"` // endpoints that are not called, and why
 	Rows     []run.Planned     `json:"rows"`
-	Steps    []step            `json:"steps"` // what to grant, that which adds most first
+	Steps    []step            `json:"steps"`   // what to grant, that which adds most first
+	LeastS   int               `json:"least_s"` // how long it takes, seconds
+	MostS    int               `json:"most_s"`  // where every wait lasts to its bound
+	Ending   []string          `json:"ending"`  // what is granted, and ends before the run is likely to
 	Claim    signoff.Claim     `json:"claim"`
 	Short    []string          `json:"short"` // of the claim: what it wants to be seen, and the grants cannot show
 }
@@ -115,6 +121,9 @@ func planned(l config.Loaded, selected []harness.Expectation) (targetPlan, error
 			plan.Short = append(plan.Short, x.ID)
 		}
 	}
+	takes := run.Estimated(t, plan.Rows, l.Rails.Rate)
+	plan.LeastS, plan.MostS = int(takes.Least.Seconds()), int(takes.Most.Seconds())
+	plan.Ending = ending(l, t, time.Now(), takes)
 	more, err := steps(l, selected)
 	plan.Steps = append(plan.Steps, more...)
 	return plan, err
@@ -162,7 +171,11 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	fmt.Fprintf(&b, "\n%d run, %d cannot, %d not applicable\n", runs, cannot, out)
 	fmt.Fprintf(&b, "%d requests, %d of which write where they are accepted; and those of %d expectations that turn on what is answered, and accepted calls around all of these\n", requests, writes, unknown)
 	if rate > 0 {
-		fmt.Fprintf(&b, "%v a second at most: %.0f s and more\n", rate, float64(requests)/rate)
+		fmt.Fprintf(&b, "%v requests a second at most\n", rate)
+	}
+	fmt.Fprintf(&b, "it takes about %s, and %s where everything that is waited for comes at its bound\n", span(p.LeastS), span(p.MostS))
+	for _, line := range p.Ending {
+		b.WriteString(line + "\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Withheld)) {
 		fmt.Fprintf(&b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
@@ -180,6 +193,48 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 		fmt.Fprintf(&b, "%s %s would add %s\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.Grant, plural(s.Adds, "row"))
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// span is a time in words, to the minute where it is one or more.
+func span(seconds int) string {
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min", (seconds+59)/60)
+}
+
+// ending says of what is granted by value, and not had anew, when it ends, where the run
+// may last longer.
+func ending(l config.Loaded, t *harness.Target, now time.Time, takes run.Estimate) []string {
+	lines := []string{}
+	warn := func(what string, from config.Reference, at time.Time, instead string) {
+		if _, _, vaulted := from.InVault(); from == "" || vaulted || at.IsZero() || at.After(now.Add(takes.Most)) {
+			return
+		}
+		words := "may last longer"
+		if at.Before(now.Add(takes.Least)) {
+			words = "lasts longer"
+		}
+		lines = append(lines, fmt.Sprintf("%s ends at %s, in %s, and the run %s: from then on no call with it is judged; %s",
+			what, at.UTC().Format(time.RFC3339), span(max(0, int(at.Sub(now).Seconds()))), words, instead))
+	}
+	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
+		warn("grants.tokens.valid", l.Grants.Tokens.Valid, at, "give one that lives longer, or grants.tokens.client_credentials, which gives new ones")
+	}
+	for _, c := range []struct {
+		what string
+		from config.Pair
+		pair harness.CertPair
+	}{
+		{"grants.certificates.enrolled", l.Grants.Certificates.Enrolled, t.Certs.Enrolled},
+		{"grants.certificates.unenrolled", l.Grants.Certificates.Unenrolled, t.Certs.Unenrolled},
+		{"grants.certificates.authority", l.Grants.Certificates.Authority, t.Certs.Authority},
+	} {
+		if parsed, err := certs.ParsePair(c.pair.Chain, []byte(c.pair.Key.Reveal())); err == nil {
+			warn(c.what, c.from.Certificate, parsed.Certificate.NotAfter, "issue one that lives longer")
+		}
+	}
+	return lines
 }
 
 // plural is a count of a noun.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/token"
+	"aegis.test/conformance/suites"
+)
+
+// TestWhatEndsBeforeTheRun is told before it begins: a token, a certificate. What is had
+// anew, and what outlasts the run, is not.
+func TestWhatEndsBeforeTheRun(t *testing.T) {
+	authority, err := certs.NewAuthority("Test authority")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	pair, err := authority.Issue(certs.Leaf{CommonName: "client", NotAfter: now.Add(20 * time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := pair.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing, err := token.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid, err := token.Until(now.Add(12 * time.Minute)).Make(token.Source{Now: now, Grant: harness.TokenGrant{Signing: []harness.SigningKey{signing}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &harness.Target{Tokens: harness.TokenGrant{Valid: harness.Secret(valid)},
+		Certs: harness.CertGrant{Enrolled: harness.CertPair{Chain: pair.ChainPEM(), Key: harness.Secret(key)}}}
+	var given, vaulted, lent config.Loaded
+	given.Grants.Tokens.Valid, given.Grants.Certificates.Enrolled.Certificate = "env:TOKEN", "file:client.crt"
+	vaulted.Grants.Tokens.Valid, vaulted.Grants.Certificates.Enrolled.Certificate = "vault:a#b", "vault:a#c"
+	for name, row := range map[string]struct {
+		loaded config.Loaded
+		takes  run.Estimate
+		want   []string
+	}{
+		"a short run":           {given, run.Estimate{Least: time.Minute, Most: 5 * time.Minute}, nil},
+		"a run that may":        {given, run.Estimate{Least: time.Minute, Most: 15 * time.Minute}, []string{"grants.tokens.valid ends at"}},
+		"a long run":            {given, run.Estimate{Least: 25 * time.Minute, Most: time.Hour}, []string{"grants.tokens.valid ends at", "grants.certificates.enrolled ends at"}},
+		"what is read of Vault": {vaulted, run.Estimate{Least: time.Hour, Most: time.Hour}, nil},
+		"what is had anew":      {lent, run.Estimate{Least: time.Hour, Most: time.Hour}, nil},
+	} {
+		got := ending(row.loaded, target, now, row.takes)
+		if len(got) != len(row.want) {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+			continue
+		}
+		for i, want := range row.want {
+			if !strings.HasPrefix(got[i], want) || strings.Contains(got[i], "may last") != (name == "a run that may") {
+				t.Errorf("%s: %q, want %q", name, got[i], want)
+			}
+		}
+	}
+}
+
+// TestPlanEstimates tells a time that counts what is started and waited for.
+func TestPlanEstimates(t *testing.T) {
+	path := begun(t)
+	takes := func(allow string) int {
+		plan, err := planned(read(t, path, []string{"rails.allow=" + allow, `grants.hooks.replica.command=["false"]`, "grants.hooks.replica.url=http://127.0.0.1:{{port}}",
+			"grants.tokens.valid=file:valid.jwt"}), suites.All())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.MostS < plan.LeastS || plan.LeastS == 0 {
+			t.Errorf("%s: %d s, %d s at most", allow, plan.LeastS, plan.MostS)
+		}
+		if text := plan.text(suites.All(), 5); !strings.Contains(text, "it takes about "+span(plan.LeastS)+", and "+span(plan.MostS)) {
+			t.Errorf("%s: no estimate is told:\n%s", allow, text)
+		}
+		return plan.LeastS
+	}
+	if few, many := takes("auth-failures"), takes("disruptive"); many < few+60 {
+		t.Errorf("%d s, and with the starts of replicas %d s: want minutes more", few, many)
+	}
+}
