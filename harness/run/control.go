@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -26,6 +27,18 @@ type control struct {
 	exchange harness.Exchange
 	ended    time.Time
 	refusal  string // why it was not accepted; "" when it was
+}
+
+// denied reports a control that whoever is called refused: he is there, and answers.
+func (c control) denied() bool {
+	switch o := c.exchange.Observation; o.Transport {
+	case harness.Answered:
+		return o.Status != 0 && o.Status != 429 && o.Status < 500
+	case harness.Alert:
+		return true
+	default:
+		return false
+	}
 }
 
 // ledger keeps the controls of a run, so that those of many findings are the
@@ -194,8 +207,10 @@ func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
 	wait.Wait()
 }
 
-// before makes sure that a control stands before each of the requests; an
-// error says which does not, and nothing is sent.
+// before makes sure that a control stands before each of the requests. One that was
+// answered and not accepted hides nothing: the requests are sent all the same, for what
+// is served that must not be is a hole whatever the control; a refusal shows nothing
+// then. Where nobody answered, an error says so, and nothing is sent.
 func (h *hands) before(ctx context.Context, requests []harness.Request) error {
 	if !h.controlled {
 		return nil
@@ -204,7 +219,7 @@ func (h *hands) before(ctx context.Context, requests []harness.Request) error {
 		if r.Face != nil {
 			continue
 		}
-		if c := h.stand(ctx, lane{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" {
+		if c := h.stand(ctx, lane{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" && !c.denied() {
 			return fmt.Errorf("control before: %s", c.refusal)
 		}
 	}
@@ -230,12 +245,22 @@ func (h *hands) stand(ctx context.Context, at lane) control {
 	return c
 }
 
-// closeRing sends the controls after the stimulus.
-func (h *hands) closeRing(ctx context.Context) {
+// closeRing sends the controls after the stimulus. What that changed is put back by
+// then, and a hook may return before it serves: the controls are sent again until they
+// are accepted, for as long as a change may take to bite.
+func (h *hands) closeRing(ctx context.Context, s harness.Stimulus) {
+	var patience time.Duration
+	if s.Effect() == harness.Disruptive {
+		patience = cmp.Or(h.target.Profile.Propagation, harness.DefaultPropagation)
+	}
+	deadline := time.Now().Add(patience)
 	var wait sync.WaitGroup
-	for at := range h.ring.before {
+	for at, before := range h.ring.before {
 		wait.Go(func() {
 			c := h.controls.after(ctx, h.target.Profile, at)
+			for before.refusal == "" && c.refusal != "" && time.Now().Before(deadline) && pause(ctx, patience/100) {
+				c = h.controls.after(ctx, h.target.Profile, at)
+			}
 			h.ring.mu.Lock()
 			defer h.ring.mu.Unlock()
 			if h.ring.after == nil {
@@ -245,6 +270,16 @@ func (h *hands) closeRing(ctx context.Context) {
 		})
 	}
 	wait.Wait()
+}
+
+// pause waits; false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // broken says which control was not accepted, or "".

@@ -48,7 +48,7 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	}
 	trace, err := x.Stimulus.Act(ctx, h)
 	trace.Late, trace.Overdue = e.heart.since(began), h.overdue
-	h.closeRing(ctx)
+	h.closeRing(ctx, x.Stimulus)
 	f.Requests = int(h.sent.Load())
 	f.Control = h.ring.words()
 	conclude(ctx, &f, x, e.target, h, trace, err)

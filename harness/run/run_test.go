@@ -72,15 +72,76 @@ func TestDeadTargetsPassNothing(t *testing.T) {
 				s := start()
 				s.Profile.NoCertificate = harness.TLSAlert
 				f := judge(t, s.Target, Options{TimeOut: 300 * time.Millisecond}, harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC), Outcome: o})
+				if name == "answers 201" && words != "pass" { // what is served must not be, whatever the control
+					if f.Verdict != harness.Fail || f.Bucket != harness.Security {
+						t.Errorf("%s: %s %s (%s), want a hole", words, f.Verdict, f.Bucket, f.Reason)
+					}
+					continue
+				}
 				if f.Verdict != harness.Inconclusive || !strings.Contains(f.Reason, "control before") {
 					t.Errorf("%s: %s (%s), want inconclusive for the control before", words, f.Verdict, f.Reason)
 				}
-				if f.Requests != 0 {
-					t.Errorf("%s: %d requests sent although no control was accepted", words, f.Requests)
+				if all, controls := s.seen(); !denies[name] && (f.Requests != 0 || len(all) != controls) {
+					t.Errorf("%s: %d requests sent although nobody answered a control: %d came, %d of them controls", words, f.Requests, len(all), controls)
+				} else if denies[name] && f.Requests == 0 {
+					t.Errorf("%s: nothing was sent: a control that was refused hides a hole", words)
 				}
-				if all, controls := s.seen(); len(all) != controls {
-					t.Errorf("%s: %d requests and %d controls came", words, len(all), controls)
+			}
+		})
+	}
+}
+
+// denies are the dead targets that answer: what is sent to them could be served.
+var denies = map[string]bool{
+	"expired token": true, "answers 201": true, "answers 301": true, "answers 400": true, "answers 401": true, "answers 403": true, "answers 404": true,
+}
+
+// TestControlRefusedHidesNothing: an ingress that forwards no identity refuses its own
+// clients, and serves whoever writes the header himself: that is a hole, and not a
+// control that failed.
+func TestControlRefusedHidesNothing(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request, _ int, _ bool) {
+		if r.Header.Get("X-Ssl-Client-Cn") == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	x := harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC).With("X-Ssl-Client-Cn", "enrolled"), Outcome: outcome.Unauthenticated()}
+	if f := judge(t, s.Target, Options{}, x); f.Verdict != harness.Fail || f.Bucket != harness.Security || !strings.Contains(f.Control, "0 of") {
+		t.Errorf("%s %s (%s), %q, want a hole beside controls that were refused", f.Verdict, f.Bucket, f.Reason, f.Control)
+	}
+	x.Stimulus = probe.NoCredential(harness.OIDC)
+	if f := judge(t, s.Target, Options{}, x); f.Verdict != harness.Inconclusive {
+		t.Errorf("%s (%s), want inconclusive: a refusal shows nothing here", f.Verdict, f.Reason)
+	}
+}
+
+// inOIDC is an act at the face of mode oidc.
+type inOIDC struct{ act }
+
+func (inOIDC) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
+
+// TestHookThatReturnsEarly: what a stimulus put back is waited for, as long as a change
+// may take.
+func TestHookThatReturnsEarly(t *testing.T) {
+	for name, row := range map[string]struct {
+		takes time.Duration
+		want  harness.Verdict
+	}{"soon": {300 * time.Millisecond, harness.Pass}, "never": {time.Hour, harness.Inconclusive}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var back atomic.Int64 // when the former configuration serves again
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int, _ bool) {
+				if time.Now().UnixNano() < back.Load() {
+					w.WriteHeader(http.StatusForbidden)
 				}
+			})
+			s.Profile.Propagation = 2 * time.Second
+			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: inOIDC{act{controlled: true, effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+				back.Store(time.Now().Add(row.takes).UnixNano())
+				return harness.Trace{}, nil
+			}}}})
+			if f.Verdict != row.want {
+				t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, row.want)
 			}
 		})
 	}
