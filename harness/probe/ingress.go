@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
@@ -423,9 +424,17 @@ func (r Reloading) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 				return trace, err
 			}
 		}
+		for range lateRounds { // a hook may return before the ingress has begun
+			if err := round(); err != nil || !pause(ctx, 100*time.Millisecond) {
+				return trace, err
+			}
+		}
 	}
 	return trace, nil
 }
+
+// lateRounds are the rounds of calls after a reload is said to have ended.
+const lateRounds = 5
 
 // Unauthorized calls with an enrolled certificate while the ingress's authorizer does
 // not answer (ING-008).

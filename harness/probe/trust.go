@@ -48,18 +48,46 @@ func (WithoutAuthority) Act(ctx context.Context, hands harness.Hands) (trace har
 		if errors.Is(refusal, ErrUnseen) {
 			return trace, refusal
 		}
-		answer := "taken"
-		if refusal != nil {
-			answer = "refused"
+		taken, answer := false, "refused"
+		if refusal == nil {
+			if taken, err = bites(ctx, hands); err != nil {
+				return trace, err
+			}
+			answer = map[bool]string{true: "taken", false: "passed over: what was trusted before still is"}[taken]
 		}
 		trace.Facts = append(trace.Facts, harness.Fact{Name: bundle.name, Values: []string{answer}})
-		calls, err := strangers(hands.Target(), bundle.name, refusal == nil)
+		calls, err := strangers(hands.Target(), bundle.name, taken)
 		if err != nil {
 			return trace, err
 		}
 		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls)...)
 	}
 	return trace, nil
+}
+
+// bites waits until the ingress, which was told so, believes nobody: the enrolled client
+// is refused, or a stranger served. A hook may return before the ingress has read its
+// configuration, and without a word where that refuses it: then nothing comes of it.
+func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
+	t := hands.Target()
+	var calls []harness.Request
+	for _, recipe := range []Certificate{Enrolled(), Untrusted()} {
+		certificate, err := recipe.Make(t)
+		if err != nil {
+			return false, fmt.Errorf("taking the %s: %w", recipe.Name, err)
+		}
+		r := plain(t, harness.MTLS, harmless(t.Endpoints)[0])
+		r.Variant = "until the ingress believes nobody"
+		present(&r, recipe.Name, certificate)
+		calls = append(calls, r)
+	}
+	until(ctx, hands, propagation(t.Profile), func() bool {
+		seen := hands.SendAll(ctx, calls)
+		served := func(x harness.Exchange) bool { return t.Profile.Accepts(x.Observation.Status) }
+		taken = !served(seen[0]) || served(seen[1])
+		return taken
+	})
+	return taken, nil
 }
 
 // strangers are the calls of clients who are not to be believed, and of the
