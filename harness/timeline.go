@@ -20,7 +20,13 @@ type Timeline struct {
 type Mark struct {
 	AtMS  int64  `json:"at_ms"` // since the first sample
 	Label string `json:"label"`
+	// DoneMS is when what the mark is of had been done, where that took a while: a bound
+	// counts from then. 0 is AtMS.
+	DoneMS int64 `json:"done_ms,omitempty"`
 }
+
+// Done is when what a mark is of had been done, milliseconds.
+func (m Mark) Done() int64 { return max(m.AtMS, m.DoneMS) }
 
 // Sample is one call of a timeline.
 type Sample struct {

@@ -125,10 +125,11 @@ func (g Gapless) judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	return j
 }
 
-// due is a duty with the moment from which it holds, milliseconds.
+// due is a duty with the moment from which it holds, and the one from which its bound
+// counts, milliseconds.
 type due struct {
 	Duty
-	at int64
+	at, done int64
 }
 
 // inForce are the duties whose moment came.
@@ -138,9 +139,9 @@ func inForce(duties []Duty, line harness.Timeline) []due {
 		at := slices.IndexFunc(line.Marks, func(m harness.Mark) bool { return m.Label == d.From })
 		switch {
 		case d.From == "":
-			all = append(all, due{d, 0})
+			all = append(all, due{Duty: d})
 		case at >= 0:
-			all = append(all, due{d, line.Marks[at].AtMS})
+			all = append(all, due{d, line.Marks[at].AtMS, line.Marks[at].Done()})
 		}
 	}
 	return all
@@ -250,7 +251,7 @@ func (w *watch) overdue(now int, began time.Duration, x harness.Exchange) *harne
 	if before, _ := w.duties[now-1].judge(w.profile, x); before != nil {
 		return nil
 	}
-	since := time.Duration(w.duties[now].at) * time.Millisecond
+	since := time.Duration(w.duties[now].done) * time.Millisecond
 	return &harness.Overdue{Since: w.first.Add(since), Bound: deadline - since, Until: w.first.Add(began)}
 }
 
@@ -268,7 +269,7 @@ func (w *watch) deadline(duty int) (at time.Duration, declared bool) {
 	if d := w.duties[duty]; d.Within != nil {
 		within = d.Within(w.profile, within)
 	}
-	return time.Duration(w.duties[duty].at)*time.Millisecond + within, within >= 0
+	return time.Duration(w.duties[duty].done)*time.Millisecond + within, within >= 0
 }
 
 func (w *watch) moment(now int, began time.Duration) string {

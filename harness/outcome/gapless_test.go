@@ -189,3 +189,16 @@ func TestGaplessTellsWhichBoundWasBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestABoundCountsFromWhenItWasMade: making a change may itself take a while, in which
+// either answer is as good.
+func TestABoundCountsFromWhenItWasMade(t *testing.T) {
+	g := Gapless{Classes: map[string][]Duty{"goes": Until("it is made", Accepted(), Forbidden())}}
+	for at, want := range map[int]judged{1550: unseenYet, 1650: hole} { // not seen to come about, and too late
+		trace := timeline(time.Second, called{0, "goes", 200}, called{at, "goes", 200})
+		trace.Timeline.Marks[0].DoneMS = 600
+		if got := verdict(t, g.Judge(harness.Profile{Replicas: 1}, trace)); got != want {
+			t.Errorf("served %d ms after the first: %s, want %s", at, got, want)
+		}
+	}
+}

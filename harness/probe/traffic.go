@@ -146,6 +146,7 @@ type series struct {
 type moment struct {
 	at    time.Time
 	label string
+	done  time.Time // when what it is of had been done; the zero time is at
 }
 
 // within makes the bound of the change this one, and the pace one after it: a
@@ -293,23 +294,25 @@ func (t *traffic) end(ctx context.Context, class string) error {
 	}
 }
 
-// change marks a moment, and makes the change that is named for it.
+// change marks a moment, and makes the change that is named for it: from then on it may
+// bite, and its bound counts from when it had been made.
 func (t *traffic) change(label string, do func() error) error {
-	t.mark(label)
-	return do()
-}
-
-func (t *traffic) mark(label string) {
+	i := t.mark(label)
+	err := do()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.marks = append(t.marks, moment{time.Now(), label})
+	t.marks[i].done = time.Now()
+	return err
 }
+
+func (t *traffic) mark(label string) (i int) { return t.markAt(label, time.Now()) }
 
 // markAt marks a moment that will come.
-func (t *traffic) markAt(label string, at time.Time) {
+func (t *traffic) markAt(label string, at time.Time) (i int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.marks = append(t.marks, moment{at, label})
+	t.marks = append(t.marks, moment{at: at, label: label})
+	return len(t.marks) - 1
 }
 
 // finally is done when the traffic has ended.
@@ -413,7 +416,11 @@ func (t *traffic) trace(change string) harness.Trace {
 		first := t.calls[0].Observation.At
 		line.Window = time.Since(first)
 		for _, m := range t.marks {
-			line.Marks = append(line.Marks, harness.Mark{AtMS: max(0, m.at.Sub(first).Milliseconds()), Label: m.label})
+			mark := harness.Mark{AtMS: max(0, m.at.Sub(first).Milliseconds()), Label: m.label}
+			if done := m.done.Sub(first).Milliseconds(); done > mark.AtMS {
+				mark.DoneMS = done
+			}
+			line.Marks = append(line.Marks, mark)
 		}
 	}
 	return harness.Trace{Exchanges: t.calls, Timeline: &line, Startups: t.starts}

@@ -36,7 +36,7 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 			if err := tr.rounds(ctx); err != nil {
 				return err
 			}
-			_ = tr.change("opened", func() error { open.Store(true); return nil })
+			_ = tr.change("opened", func() error { time.Sleep(20 * time.Millisecond); open.Store(true); return nil })
 			return tr.settle(ctx, true, "caller", "held")
 		},
 	}.Act(t.Context(), hands{target})
@@ -46,6 +46,9 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 	line := trace.Timeline
 	if line.Change != "it opens" || line.Bound != time.Second || len(line.Marks) != 1 || line.Marks[0].Label != "opened" || len(line.Samples) > 0 {
 		t.Errorf("timeline: %+v", line)
+	}
+	if m := line.Marks[0]; m.Done()-m.AtMS < 20 {
+		t.Errorf("the change was made within %d ms, and took 20", m.Done()-m.AtMS)
 	}
 	seen := map[string][]int{}
 	for _, x := range trace.Exchanges {

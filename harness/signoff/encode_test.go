@@ -36,8 +36,8 @@ func full() Record {
 	in.Findings[1].Evidence = []harness.Evidence{{ProbeID: "p", Control: true, Variant: "v", Mode: harness.MTLS,
 		Request: "POST", Response: "200", TLS: "1.3", Body: "{}", Reached: "handled once", Millis: 3}}
 	in.Findings[1].Timeline = &harness.Timeline{Change: "a key is removed", Bound: time.Minute, Window: 2 * time.Minute,
-		Then:  &harness.Timeline{Change: "a node is lost", Marks: []harness.Mark{{Label: "lost"}}, Samples: []harness.Sample{{Class: "valid"}}},
-		Marks: []harness.Mark{{AtMS: 10, Label: "removed"}}, Samples: []harness.Sample{{AtMS: 12, Class: "valid", Served: true, Right: true}}}
+		Then:  &harness.Timeline{Change: "a node is lost", Marks: []harness.Mark{{Label: "lost", DoneMS: 5}}, Samples: []harness.Sample{{Class: "valid"}}},
+		Marks: []harness.Mark{{AtMS: 10, Label: "removed", DoneMS: 11}}, Samples: []harness.Sample{{AtMS: 12, Class: "valid", Served: true, Right: true}}}
 	digest := "sha256:" + strings.Repeat("c", 64)
 	in.CataloguePlanned, in.Stopped = in.CatalogueDigest, "no answer"
 	in.Conduct = harness.Conduct{Asked: 2, Waited: time.Second, Most: time.Minute, Again: 3}
