@@ -77,6 +77,9 @@ func certificatePEM(c *x509.Certificate) []byte {
 func ParsePair(chainPEM, keyPEM []byte) (Pair, error) {
 	chain, err := parseChain(chainPEM)
 	if err != nil {
+		if _, swapped := parseKey(chainPEM); swapped == nil && isChain(keyPEM) {
+			return Pair{}, errors.New("reading a certificate and its key: no certificate in it, but the key: the two files are swapped, name each where the other stands")
+		}
 		return Pair{}, fmt.Errorf("reading a certificate chain: %w", err)
 	}
 	key, err := parseKey(keyPEM)
@@ -90,6 +93,11 @@ func ParsePair(chainPEM, keyPEM []byte) (Pair, error) {
 		return Pair{}, fmt.Errorf("reading a certificate and its key: the key is that of certificate %d in the chain: put the certificate of %q first", at+1, chain[at].Subject)
 	}
 	return Pair{Certificate: chain[0], Chain: chain[1:], Key: key}, nil
+}
+
+func isChain(text []byte) bool {
+	_, err := parseChain(text)
+	return err == nil
 }
 
 func belongsTo(key crypto.Signer) func(*x509.Certificate) bool {
@@ -116,7 +124,7 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 		chain = append(chain, certificate)
 	}
 	if len(chain) == 0 {
-		return nil, errors.New("no certificate in it: give PEM, with BEGIN CERTIFICATE")
+		return nil, fmt.Errorf("no certificate in it, but PEM of %q: give PEM with BEGIN CERTIFICATE", blocks[0].Type)
 	}
 	return chain, nil
 }
@@ -124,21 +132,73 @@ func parseChain(text []byte) ([]*x509.Certificate, error) {
 func parseKey(text []byte) (crypto.Signer, error) {
 	blocks, err := decode(text)
 	if err != nil {
-		return nil, err
+		return nil, otherKey(text, err)
 	}
 	at := slices.IndexFunc(blocks, func(b *pem.Block) bool {
 		return strings.HasSuffix(b.Type, keyBlock)
 	})
 	if at < 0 {
-		return nil, errors.New("no private key in it: give PEM, with BEGIN PRIVATE KEY")
+		return nil, noKey(blocks[0].Type)
 	}
 	return signer(blocks[at])
+}
+
+// ParseKey reads a private key in PEM: PKCS #8, PKCS #1 or SEC 1. What is none is told
+// by name.
+func ParseKey(text []byte) (crypto.Signer, error) { return parseKey(text) }
+
+// noKey says what a file holds that was to be a private key.
+func noKey(block string) error {
+	switch {
+	case block == certificateBlock || block == "TRUSTED CERTIFICATE" || block == "X509 CERTIFICATE":
+		return errors.New("no private key in it, but a certificate, which anybody may have: give the private key that belongs to it")
+	case strings.HasSuffix(block, "PUBLIC KEY"):
+		return errors.New("no private key in it, but a public key, which signs nothing: give the private key that belongs to it")
+	case strings.HasSuffix(block, "CERTIFICATE REQUEST"):
+		return errors.New("no private key in it, but a request for a certificate: give the private key that it was made with")
+	default:
+		return fmt.Errorf("no private key in it, but PEM of %q: give PEM with BEGIN PRIVATE KEY", block)
+	}
+}
+
+// otherKey says what a file without PEM holds that was to be a private key.
+func otherKey(text []byte, err error) error {
+	switch text = bytes.TrimSpace(text); {
+	case bytes.HasPrefix(text, []byte("{")) && bytes.Contains(text, []byte(`"kty"`)):
+		return errors.New("it is a JWK: give the key as PEM, with BEGIN PRIVATE KEY")
+	case bytes.HasPrefix(text, []byte("ssh-")) || bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
+		return errors.New("it is a public key of OpenSSH: give the private key that belongs to it, as PEM")
+	case len(text) > 0 && text[0] == 0x30: // a SEQUENCE
+		return errors.New("it is DER: convert it, with openssl pkey -inform DER -in FILE -out KEY.pem")
+	}
+	return err
+}
+
+// ParseBundle reads the certificates in PEM, every one of them: a block that is cut
+// off, garbled or no certificate is an error.
+func ParseBundle(text []byte) ([]*x509.Certificate, error) {
+	if !bytes.Contains(text, []byte("-----BEGIN ")) {
+		return nil, errors.New("no certificate in it: give PEM, with BEGIN CERTIFICATE")
+	}
+	blocks, err := decode(text)
+	if err != nil {
+		return nil, err
+	}
+	for i, block := range blocks {
+		if strings.HasSuffix(block.Type, keyBlock) {
+			return nil, fmt.Errorf("block %d of %d is a private key: give the certificates alone", i+1, len(blocks))
+		}
+	}
+	return parseChain(text)
 }
 
 // signer reads a key block of any of the three forms in use.
 func signer(block *pem.Block) (crypto.Signer, error) {
 	// PKCS #8 says so in its type (RFC 7468 §11), the older forms in a header
 	// (RFC 1421 §4.6.1.3).
+	if block.Type == "OPENSSH PRIVATE KEY" {
+		return nil, errors.New("it is in the form of OpenSSH: convert a copy of it, with ssh-keygen -p -m PKCS8 -f COPY")
+	}
 	if strings.HasPrefix(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
 		return nil, errors.New("it is encrypted: decrypt it first, with openssl pkey -in FILE -out DECRYPTED")
 	}

@@ -5,10 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"reflect"
 	"slices"
@@ -141,13 +139,15 @@ func (c *checker) bundle(path string, r Reference, url string) {
 	if !ok {
 		return
 	}
+	all, err := certs.ParseBundle([]byte(text))
+	if err != nil {
+		c.wrong(path, err.Error(), "")
+		return
+	}
 	var sound int
 	var why string
-	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
-		certificate, err := x509.ParseCertificate(block.Bytes)
+	for _, certificate := range all {
 		switch {
-		case err != nil:
-			why = "a block in it is no certificate"
 		case !certificate.IsCA && !bytes.Equal(certificate.RawIssuer, certificate.RawSubject):
 			why = "the certificate in it is no authority's: nothing verifies by it"
 		case c.now.After(certificate.NotAfter):
@@ -155,9 +155,6 @@ func (c *checker) bundle(path string, r Reference, url string) {
 		default:
 			sound++
 		}
-	}
-	if why == "" {
-		why = "there is no certificate in it"
 	}
 	c.unless(sound > 0, path, why, "give the PEM of the authority that signs the server")
 }
@@ -167,6 +164,7 @@ func (c *checker) endpoints() {
 	for i, e := range c.Endpoints {
 		at := fmt.Sprintf("endpoints[%d]", i)
 		c.unless(!seen[e.Name], at+".name", "two endpoints bear it", "give each a name of its own")
+		c.mistyped(at+".name", e.Name)
 		c.unless(e.Path == "" || strings.HasPrefix(e.Path, "/"), at+".path", "it does not begin with a slash", "write it as /predict")
 		c.unless(e.Method == strings.ToUpper(e.Method), at+".method", "methods are case-sensitive", "write it as POST")
 		sample := strings.ReplaceAll(e.Body, "{{unique}}", "x")
@@ -174,6 +172,21 @@ func (c *checker) endpoints() {
 		c.unless(e.CleanUp.Path == "" || e.PositiveCall == "writes", at+".clean_up", "positive_call does not say that it writes", "set positive_call: writes")
 		seen[e.Name] = true
 	}
+}
+
+// ofRunbook are the names that expectations know endpoints by.
+var ofRunbook = []string{"inference", "enrollment", "review", "review item"}
+
+// mistyped finds a name that is nearly one of the runbook's, which no endpoint bears:
+// what is about that one would not be asked, and nobody would notice.
+func (c *checker) mistyped(path, name string) {
+	near := harness.Nearest(name, ofRunbook)
+	if near != "" && name != "" && !strings.EqualFold(near[:1], name[:1]) {
+		return // another word: preview
+	}
+	borne := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Name == near })
+	c.unless(near == "" || near == name || borne, path, fmt.Sprintf("%s is nearly %q, by which expectations know an endpoint of the runbook", told(name), near),
+		"write it so, or choose a name that is not like it")
 }
 
 func (c *checker) rails() {
@@ -276,14 +289,9 @@ func (c *checker) signing() {
 	if !ok {
 		return
 	}
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		c.wrong(at+".key", "there is no PEM in it", "give PKCS #8, with BEGIN PRIVATE KEY")
-		return
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := certs.ParseKey([]byte(text))
 	if err != nil {
-		c.wrong(at+".key", "it is no PKCS #8 key", "convert it: openssl pkcs8 -topk8 -nocrypt")
+		c.wrong(at+".key", err.Error(), "")
 		return
 	}
 	is, algorithms := family(key)

@@ -267,14 +267,14 @@ func remedy(t reflect.Type) string {
 }
 
 // set sets a value from its text: from a file, an override or a default. What is
-// wrong is said without the text, which could be a secret.
+// wrong is said without a text that could be a secret.
 func set(into reflect.Value, text string, tag reflect.StructTag) (what, do string) {
 	t := into.Type()
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
-			return redacted(text) + " is no duration", remedy(t)
+			return told(text) + " is no duration", remedy(t)
 		}
 		into.SetInt(int64(d))
 	case t == reflect.TypeFor[Reference]():
@@ -285,24 +285,27 @@ func set(into reflect.Value, text string, tag reflect.StructTag) (what, do strin
 	case t.Kind() == reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return redacted(text) + " is neither true nor false", remedy(t)
+			return told(text) + " is neither true nor false", remedy(t)
 		}
 		into.SetBool(b)
 	case t.Kind() == reflect.Int:
 		i, err := strconv.Atoi(text)
 		if err != nil || i < 0 {
-			return redacted(text) + " is no whole number from 0", remedy(t)
+			return told(text) + " is no whole number from 0", remedy(t)
 		}
 		into.SetInt(int64(i))
 	case t.Kind() == reflect.Float64:
 		f, err := strconv.ParseFloat(text, 64)
 		if err != nil || f < 0 {
-			return redacted(text) + " is no number from 0", remedy(t)
+			return told(text) + " is no number from 0", remedy(t)
 		}
 		into.SetFloat(f)
 	default:
 		if what, do := formed(text, tag); what != "" {
 			return what, do
+		}
+		if scheme, rest, ok := strings.Cut(text, "://"); ok && tag.Get("form") == "url" {
+			text = strings.ToLower(scheme) + "://" + rest // in any case (RFC 3986 section 3.1)
 		}
 		into.SetString(text)
 	}
@@ -316,21 +319,21 @@ func formed(text string, tag reflect.StructTag) (what, do string) {
 		if near := harness.Nearest(text, strings.Split(list, ",")); near != "" {
 			do = fmt.Sprintf("the nearest is %q; %s", near, do)
 		}
-		return redacted(text) + " is none of the values it may have", do
+		return told(text) + " is none of the values it may have", do
 	}
 	switch tag.Get("form") {
 	case "url":
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return redacted(text) + " is no URL of http or https", "write it as https://aegis.staging.example, without user, query or fragment"
+			return told(text) + " is no URL of http or https", "write it as https://aegis.staging.example, without user, query or fragment"
 		}
 	case "hostport":
 		if host, port, err := net.SplitHostPort(text); err != nil || host == "" || port == "" {
-			return redacted(text) + " is no host with a port", "write it as 10.0.0.1:443"
+			return told(text) + " is no host with a port", "write it as 10.0.0.1:443"
 		}
 	case "regexp":
 		if _, err := regexp.Compile(text); err != nil {
-			return redacted(text) + " is no regular expression", "see the syntax of Go's regexp"
+			return told(text) + " is no regular expression", "see the syntax of Go's regexp"
 		}
 	}
 	return "", ""

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -40,6 +42,18 @@ func (p Problems) Error() string {
 		return "reading the configuration: " + lines[0]
 	}
 	return fmt.Sprintf("reading the configuration: %d problems\n  %s", len(p), strings.Join(lines, "\n  "))
+}
+
+// secretive are the signs of a secret in the wrong place: a URL that names a user or has
+// a query, a token, PEM, or many characters without a word's end.
+var secretive = regexp.MustCompile(`[@?=]|eyJ|\bhv[sbr]\.|-----|[A-Za-z0-9+/_-]{20,}`)
+
+// told is a value as an error tells it: as it is, unless it looks like a secret.
+func told(text string) string {
+	if len(text) > 100 || secretive.MatchString(text) {
+		return redacted(text)
+	}
+	return strconv.Quote(text)
 }
 
 // redacted stands for a value that is not shown: it could be a secret in the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/saved"
 )
 
 // Sources are what a configuration is read from, weakest first.
@@ -57,7 +57,10 @@ const targetsKey = "targets"
 // Load reads a configuration: one Loaded for each target. What is wrong with it
 // is Problems.
 func Load(s Sources) ([]Loaded, error) {
-	text, err := os.ReadFile(s.Path)
+	text, err := saved.File(s.Path)
+	if errors.Is(err, saved.ErrUTF16) {
+		return nil, Problems{{At: filepath.Base(s.Path), What: err.Error()}}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w: conformance init writes one", err)
 	}
@@ -83,7 +86,7 @@ func Load(s Sources) ([]Loaded, error) {
 // parse parses a file. The library's own message quotes the file, which may hold
 // a secret: only its heading is told.
 func parse(path string, text []byte) (ast.Node, *Problem) {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	documents, err := saved.Documents(text, parser.AllowDuplicateMapKey())
 	if err != nil {
 		p := Problem{At: path, What: "it is no YAML", Do: "look there for a bracket or a quote that is not closed, and for an indent that fits nothing above"}
 		var syntax *yaml.SyntaxError
@@ -95,10 +98,10 @@ func parse(path string, text []byte) (ast.Node, *Problem) {
 		}
 		return nil, &p
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return nil, &Problem{At: path, What: "want one document with keys", Do: "conformance init writes one"}
+	if len(documents) != 1 {
+		return nil, &Problem{At: path, What: fmt.Sprintf("want one document with keys, got %d", len(documents)), Do: "conformance init writes one"}
 	}
-	return file.Docs[0].Body, nil
+	return documents[0], nil
 }
 
 func place(path string, t *token.Token) string {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/saved"
 )
 
 // Reference says where a value is: env:NAME, file:PATH or vault:PATH#FIELD. The
@@ -77,10 +77,12 @@ func (l Lookup) Value(r Reference) (harness.Secret, error) {
 		}
 		return "", fmt.Errorf("reading %s: the variable is not set: export %s", r, rest)
 	default:
-		text, err := os.ReadFile(l.Path(rest))
+		text, err := saved.File(l.Path(rest))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return "", fmt.Errorf("reading %s: there is no such file: put it there, or name another; paths are from the configuration's directory", r)
+		case errors.Is(err, saved.ErrUTF16):
+			return "", fmt.Errorf("reading %s: %w", r, err)
 		case err != nil:
 			return "", fmt.Errorf("reading %s: %w: name a file that may be read", r, err)
 		case strings.TrimSpace(string(text)) == "":

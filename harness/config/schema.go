@@ -14,7 +14,7 @@ const SchemaID = "https://aegis.test/conformance/staging.schema.json"
 const (
 	durationPattern  = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 	referencePattern = `^(env:.+|file:.+|vault:[^#]+#.+)$`
-	urlPattern       = `^https?://[^/?#@]+(/[^?#]*)?$`
+	urlPattern       = `^[hH][tT][tT][pP][sS]?://[^/?#@]+(/[^?#]*)?$`
 	hostPortPattern  = `^.+:[0-9a-z]+$`
 )
 

@@ -12,9 +12,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"aegis.test/conformance/harness/saved"
 )
 
 // Key verifies, and signs when it knows how: a dsse.SignerVerifier.
@@ -65,7 +66,7 @@ func (k *Key) PublicPEM() ([]byte, error) {
 
 // ReadKey reads a PEM file with a private or a public key of a supported kind.
 func ReadKey(path string) (*Key, error) {
-	data, err := os.ReadFile(path)
+	data, err := saved.File(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key: %w", err)
 	}

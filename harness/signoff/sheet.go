@@ -8,7 +8,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"aegis.test/conformance/harness/saved"
 )
 
 // Mistakes are all that is wrong with a file, each with its line.
@@ -25,16 +26,21 @@ type sheet struct {
 
 // open parses the file into its root mapping; nil when there is none.
 func (s *sheet) open(data []byte, keys ...string) map[string]ast.Node {
-	file, err := parser.ParseBytes(data, 0)
+	text, err := saved.Text(data)
+	if err != nil {
+		s.mistakes = append(s.mistakes, fmt.Sprintf("%s:1: %v", s.file, err))
+		return nil
+	}
+	documents, err := saved.Documents(text)
 	if err != nil {
 		s.unparsable(err)
 		return nil
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		s.mistakes = append(s.mistakes, fmt.Sprintf("%s:1: it holds %d documents, want one with %s", s.file, len(file.Docs), listed(keys)))
+	if len(documents) != 1 {
+		s.mistakes = append(s.mistakes, fmt.Sprintf("%s:1: %d documents hold anything, want one with %s", s.file, len(documents), listed(keys)))
 		return nil
 	}
-	return s.mapping(file.Docs[0].Body, keys...)
+	return s.mapping(documents[0], keys...)
 }
 
 func (s *sheet) unparsable(err error) {

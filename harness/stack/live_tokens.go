@@ -59,7 +59,16 @@ func (b *builder) signing(t *harness.Target) error {
 	if err != nil {
 		return err
 	}
-	t.Tokens.Signing = []harness.SigningKey{{ID: k.ID, Algorithm: algorithm, PEM: key}}
+	parsed, err := certs.ParseKey([]byte(key.Reveal()))
+	if err != nil {
+		return fmt.Errorf("reading grants.tokens.signing_key.key: %w", err)
+	}
+	text, err := certs.Pair{Key: parsed}.KeyPEM() // PKCS #8, whatever it was given as
+	if err != nil {
+		return fmt.Errorf("reading grants.tokens.signing_key.key: %w", err)
+	}
+	b.met("signing key", string(text))
+	t.Tokens.Signing = []harness.SigningKey{{ID: k.ID, Algorithm: algorithm, PEM: harness.Secret(text)}}
 	return nil
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -170,6 +172,10 @@ func examineFace(ctx context.Context, mode string, face harness.Face, show func(
 	}
 	defer func() { _ = conn.Close() }()
 	show(ailment{markOK, mode + " TCP", at, ""})
+	if u.Scheme != "https" && speaksTLS(ctx, conn) {
+		show(ailment{markFail, mode + " TLS", "the URL is plain HTTP, and TLS is spoken at " + at, "write the URL with https://"})
+		return false
+	}
 	if u.Scheme != "https" {
 		show(ailment{markWarn, mode + " TLS", "the URL is plain HTTP", "call the ingress, by https"})
 		return true
@@ -187,7 +193,11 @@ func examineTLS(ctx context.Context, mode, name string, roots []byte, conn net.C
 	if err := secure.HandshakeContext(ctx); err != nil {
 		var untrusted *tls.CertificateVerificationError
 		if errors.As(err, &untrusted) {
-			show(ailment{markFail, mode + " TLS chain", err.Error(), "give target.ca_bundle, or target.sni"})
+			show(ailment{markFail, mode + " TLS chain", err.Error(), trustRemedy(name, err)})
+			return false
+		}
+		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && bytes.HasPrefix(plain.RecordHeader[:], []byte("HTTP")) {
+			show(ailment{markFail, mode + " TLS", "the URL is https, and plain HTTP is spoken there", "give the port on which TLS is spoken, or write the URL with http://"})
 			return false
 		}
 		show(ailment{markWarn, mode + " TLS", err.Error(), "a face that wants a client's certificate may answer so (TLS 1.2)"})
@@ -199,6 +209,56 @@ func examineTLS(ctx context.Context, mode, name string, roots []byte, conn net.C
 	show(ailment{markOK, mode + " TLS", tls.VersionName(state.Version), ""})
 	show(ailment{markOK, mode + " HTTP", cmp.Or(state.NegotiatedProtocol, "http/1.1, without ALPN"), ""})
 	return true
+}
+
+// trustRemedy is what mends a server's certificate that does not verify.
+func trustRemedy(name string, err error) string {
+	if wrong, ok := errors.AsType[x509.HostnameError](err); ok {
+		c := wrong.Certificate
+		if len(c.DNSNames)+len(c.IPAddresses) == 0 {
+			return fmt.Sprintf("issue the server a certificate with %s as a subject alternative name: a common name is not read (RFC 9525 section 6.3)", name)
+		}
+		return "call the server by one of its names, or give the one that is meant as target.sni"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "give target.ca_bundle: the PEM of the authority that signs the server"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "renew the server's certificate, or set this host's clock"
+	}
+	return "mend the server's certificate, or give the authority that signs it as target.ca_bundle"
+}
+
+// speaksTLS reports whether TLS is spoken on a connection: a handshake ends well, or
+// by an alert.
+func speaksTLS(ctx context.Context, conn net.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}).HandshakeContext(ctx) //nolint:gosec // it is asked whether, not who
+	_, alert := errors.AsType[tls.AlertError](err)
+	return err == nil || alert
+}
+
+// misspoken finds a face whose URL is of plain HTTP where TLS is spoken: whatever is
+// sent there ends without an answer, and no answer says why.
+func misspoken(ctx context.Context, t *harness.Target) error {
+	for _, mode := range slices.Sorted(maps.Keys(t.Faces)) {
+		face := t.Faces[mode]
+		u, err := url.Parse(face.URL)
+		if err != nil || u.Scheme != "http" || face.Proxy != "" {
+			continue
+		}
+		conn, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", cmp.Or(face.Connect, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))))
+		if err != nil {
+			continue
+		}
+		tlsSpoken := speaksTLS(ctx, conn)
+		_ = conn.Close()
+		if tlsSpoken {
+			return fmt.Errorf("calling %s: the URL is plain HTTP, and TLS is spoken there: write it with https://", face.URL)
+		}
+	}
+	return nil
 }
 
 // expiring is ok, warn or fail by how far away an expiry is.

@@ -64,6 +64,9 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	if err != nil {
 		return errors.Join(err, journal.Close(journal.Empty()))
 	}
+	if err := misspoken(ctx, started.Target); err != nil {
+		return errors.Join(usage{err}, journal.Close(s.stop(started) && journal.Empty()))
+	}
 	in.Target = started.Target
 	suites.Register(&secrets, started.Target)
 	engine := run.New(started.Target, railed(l, secrets.Register, journal))

@@ -203,7 +203,7 @@ func (s *session) contain() (err error) {
 	if s.alertRules == "" {
 		return nil
 	}
-	if s.rules, err = os.ReadFile(s.alertRules); err != nil {
+	if s.rules, err = readRules(s.alertRules); err != nil {
 		return fmt.Errorf("--alert-rules: %w", err)
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestInit(t *testing.T) {
 	if _, errs, code := conformance(t, "init", path); code != exitUsage || !strings.Contains(errs, "--force") {
 		t.Errorf("status %d, %q", code, errs)
 	}
-	if _, errs, code := conformance(t, "config", "--config", path); code != exitUsage || !strings.Contains(errs, `staging.yaml:1:7: mode: •••• (4 characters)`) {
+	if _, errs, code := conformance(t, "config", "--config", path); code != exitUsage || !strings.Contains(errs, `staging.yaml:1:7: mode: "oicd" is none of the values`) {
 		t.Errorf("status %d, %q", code, errs)
 	}
 	if _, errs, code := conformance(t, "config", "--config", path+".none"); code != exitUsage || !strings.Contains(errs, "conformance init") {
