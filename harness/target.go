@@ -86,18 +86,21 @@ const (
 	SelfTest  Kind = "self-test" // containers, reference service
 	Image     Kind = "image"     // containers, the team's own image
 	Live      Kind = "live"      // an address that was given
+	Release   Kind = "release"   // an image's record and those of live targets, made one
 )
 
 // Component is one part of a target, as the sign-off records it.
 type Component struct {
-	Name     string `json:"name"`     // vault, idp, ingress, service
-	Is       string `json:"is"`       // what it is: "nginx 1.22.1", "stand-in for KV v2 reads"
-	Image    string `json:"image"`    // reference, or empty when not in a container
-	Digest   string `json:"digest"`   // image ID, sha256:…
-	Origin   string `json:"origin"`   // present, pulled, built, in process, process
-	StandIn  bool   `json:"stand_in"` // true when it is not the real thing
-	ReadyMS  int64  `json:"ready_ms"` // from start to the first answer, milliseconds
-	Endpoint string `json:"endpoint"` // host:port on this host
+	Name   string `json:"name"`   // vault, idp, ingress, service
+	Is     string `json:"is"`     // what it is: "nginx 1.22.1", "stand-in for KV v2 reads"
+	Image  string `json:"image"`  // reference, or empty when not in a container
+	Digest string `json:"digest"` // image ID, sha256:…
+	// Labels are the image's own, as far as they are short.
+	Labels   map[string]string `json:"labels,omitempty"`
+	Origin   string            `json:"origin"`   // present, pulled, built, in process, process
+	StandIn  bool              `json:"stand_in"` // true when it is not the real thing
+	ReadyMS  int64             `json:"ready_ms"` // from start to the first answer, milliseconds
+	Endpoint string            `json:"endpoint"` // host:port on this host
 }
 
 // Face is one way in: a mode's address.

@@ -13,6 +13,7 @@ func Markdown(r signoff.Record) ([]byte, error) {
 	r = inert(r)
 	m := &markdown{}
 	m.summary(r)
+	m.records(r)
 	m.causes(r)
 	m.checklist(r)
 	m.failures(r)
@@ -107,6 +108,19 @@ func (m *markdown) totals(r signoff.Record) {
 		row = append(row, fmt.Sprint(r.Totals[v]))
 	}
 	m.table(append(head, "all"), [][]string{append(row, fmt.Sprint(len(r.Findings)))})
+}
+
+// records tells what a release was made of.
+func (m *markdown) records(r signoff.Record) {
+	if len(r.Records) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, o := range r.Records {
+		rows = append(rows, []string{md(o.Kind), md(o.Target), md(o.Run), md(o.Verdict), md(o.Claim), moment(o.Ended), md(o.Build), md(o.Digest)})
+	}
+	m.line("## Made of\n")
+	m.table([]string{"kind", "target", "run", "verdict", "claim", "ended", "build", "record"}, rows)
 }
 
 // selection says what of the catalogue was asked for.

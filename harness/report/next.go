@@ -56,6 +56,8 @@ func conclusion(r signoff.Record) []string {
 		return []string{"Run it in containers (conformance run --runtime containers), and then against staging: a rehearsal is no release evidence."}
 	case r.Verdict != signoff.Passed:
 		return nil
+	case r.Kind == harness.Image:
+		return []string{"Sign the record (conformance sign), and make it one with staging's: conformance release."}
 	case r.Kind == harness.SelfTest:
 		return []string{"Run it with the team's image or against staging: this run judged the reference service."}
 	default:

@@ -97,6 +97,8 @@ func kind(r signoff.Record) string {
 		return "Image: containers, with the team's own image"
 	case harness.Live:
 		return "Live: a deployment at a given address"
+	case harness.Release:
+		return "Release: the image's run and those of live targets, made one"
 	default:
 		return "None: nothing was started"
 	}

@@ -96,6 +96,10 @@ func Conclude(in Input) Record {
 	return r
 }
 
+// revisionLabel names the commit that an image was built from (OCI image spec,
+// annotations).
+const revisionLabel = "org.opencontainers.image.revision"
+
 // build is what was under test: as the input says, else the service's own image.
 func (in Input) build() *Build {
 	if in.Build != nil || in.Target == nil {
@@ -103,7 +107,7 @@ func (in Input) build() *Build {
 	}
 	for _, c := range in.Target.Components {
 		if strings.HasPrefix(c.Name, "service") && c.Digest != "" {
-			return &Build{Image: c.Image, ImageDigest: c.Digest}
+			return &Build{Image: c.Image, ImageDigest: c.Digest, Commit: c.Labels[revisionLabel], Labels: c.Labels}
 		}
 	}
 	return nil

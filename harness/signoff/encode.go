@@ -136,8 +136,11 @@ func (r Record) consistent() error {
 	if r.Catalogue.Expectations != len(r.Findings) {
 		return fmt.Errorf("%d findings for a catalogue of %d", len(r.Findings), r.Catalogue.Expectations)
 	}
+	if err := r.fusion(); err != nil {
+		return err
+	}
 	for _, f := range r.Findings {
-		if f.BeyondReach != r.beyondReach(f) {
+		if r.Kind != harness.Release && f.BeyondReach != r.beyondReach(f) {
 			return fmt.Errorf("whether %s is within reach disagrees with what it lacks", f.ID)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"aegis.test/conformance/harness"
 )
@@ -20,10 +21,14 @@ type Policy struct {
 	Exempt   *int            // how many may be not applicable; nil: any number
 	Waivers  *int            // how many may be applied; nil: any number
 	MaxDays  int             // how far ahead of the run they may expire; 0: any
+	// Label is of the image: a live target's own words are held against it. Empty means
+	// the image's digest. MaxAge is how long ago the runs of a release may have ended.
+	Label  string
+	MaxAge time.Duration
 }
 
 // Evidence are the kinds of run that a policy may ask for; a rehearsal is none.
-var Evidence = []harness.Kind{harness.SelfTest, harness.Image, harness.Live}
+var Evidence = []harness.Kind{harness.SelfTest, harness.Image, harness.Live, harness.Release}
 
 // levels are the requirement levels, strictest first.
 var levels = []harness.Level{harness.MUST, harness.SHOULD, harness.MAY}
@@ -33,7 +38,7 @@ var levels = []harness.Level{harness.MUST, harness.SHOULD, harness.MAY}
 func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 	s := &sheet{file: file}
 	var p Policy
-	for key, n := range s.open(data, "kinds", "claim", "chapters", "levels", "not_applicable", "waivers") {
+	for key, n := range s.open(data, "kinds", "claim", "chapters", "levels", "not_applicable", "waivers", "build", "max_age") {
 		switch key {
 		case "kinds":
 			p.Kinds = words(s, n, Evidence)
@@ -44,6 +49,15 @@ func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 				number := s.count(most)
 				p.Exempt = &number
 			}
+		case "build":
+			if label, ok := s.mapping(n, "label")["label"]; ok {
+				p.Label = s.text(label)
+			}
+			if p.Label == "" && len(s.mistakes) == 0 {
+				s.wrong(n, "want {label: NAME}, the label of the image that a live target's own words must be")
+			}
+		case "max_age":
+			p.MaxAge = s.duration(n)
 		case "chapters":
 			p.Chapters = words(s, n, chapters)
 		case "levels":
@@ -79,7 +93,7 @@ func (p Policy) Weigh(r Record) []Refusal {
 	refuse := func(condition string, failed bool, format string, args ...any) {
 		all = append(all, Refusal{condition, fmt.Sprintf(format, args...), failed})
 	}
-	if r.Kind == harness.Rehearsal || r.Kind == "" || len(p.Kinds) > 0 && !slices.Contains(p.Kinds, r.Kind) {
+	if !p.takes(r) {
 		refuse("kind", false, "the run is a %s, want %s", kindOr(r.Kind), listed(orAll(p.Kinds, Evidence)))
 	}
 	if r.Verdict == Invalid {
@@ -104,6 +118,16 @@ func (p Policy) Weigh(r Record) []Refusal {
 	p.weighChapters(r, refuse)
 	p.weighWaivers(r, refuse)
 	return all
+}
+
+// takes reports whether a record is of a kind that the policy asks for: a release is,
+// too, where each of its records is.
+func (p Policy) takes(r Record) bool {
+	if r.Kind == harness.Rehearsal || r.Kind == "" {
+		return false
+	}
+	asked := func(kind harness.Kind) bool { return len(p.Kinds) == 0 || slices.Contains(p.Kinds, kind) }
+	return asked(r.Kind) || r.Kind == harness.Release && !slices.ContainsFunc(r.Records, func(o Origin) bool { return !asked(o.Kind) })
 }
 
 // hole reports a failure that no policy lets through.

@@ -4,7 +4,9 @@
 package signoff
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -47,10 +49,11 @@ type Record struct {
 	Reasons     []string                `json:"reasons"` // why not PASS
 	Kind        harness.Kind            `json:"kind"`    // empty when the stack did not start
 	Run         string                  `json:"run"`
-	Started     time.Time               `json:"started"`          // UTC
-	Ended       time.Time               `json:"ended"`            // UTC
-	Who         string                  `json:"who"`              // user@host
-	Merged      []string                `json:"merged,omitempty"` // the runs of the shards it was made of
+	Started     time.Time               `json:"started"`           // UTC
+	Ended       time.Time               `json:"ended"`             // UTC
+	Who         string                  `json:"who"`               // user@host
+	Records     []Origin                `json:"records,omitempty"` // what a release was made of
+	Merged      []string                `json:"merged,omitempty"`  // the runs of the shards it was made of
 	Interrupted string                  `json:"interrupted"`
 	Stopped     string                  `json:"stopped,omitempty"` // why the run ended itself
 	Totals      map[harness.Verdict]int `json:"totals"`            // every verdict is a key
@@ -107,9 +110,10 @@ type Config struct {
 
 // Build identifies what was under test. Fields are empty when unknown.
 type Build struct {
-	Image       string `json:"image"`
-	ImageDigest string `json:"image_digest"` // sha256:…
-	Commit      string `json:"commit"`
+	Image       string            `json:"image"`
+	ImageDigest string            `json:"image_digest"` // sha256:…
+	Commit      string            `json:"commit"`
+	Labels      map[string]string `json:"labels,omitempty"` // of the image
 }
 
 // Clock is how far the target's clock was from the harness's.
@@ -198,6 +202,7 @@ type Finding struct {
 	FailedIn    []harness.Mode       `json:"failed_in"` // modes of all exchanges that show the failure
 	Evidence    []harness.Evidence   `json:"evidence"`
 	Timeline    *harness.Timeline    `json:"timeline,omitempty"` // nil where no change was watched
+	Sources     []Source             `json:"sources,omitempty"`  // of a release: what each record says
 	Requests    int                  `json:"requests"`
 	Exchanges   int                  `json:"exchanges"`
 	Millis      int64                `json:"millis"`
@@ -240,7 +245,18 @@ func (r Record) ExitStatusIf(rehearsal bool) int {
 
 // ByVerdict lists the findings of one verdict, in catalogue order.
 func (r Record) ByVerdict(verdict harness.Verdict) []Finding {
-	return r.those(isVerdict(verdict))
+	found := r.those(isVerdict(verdict))
+	slices.SortStableFunc(found, func(a, b Finding) int { // what a release's records say both ways comes first
+		return cmp.Compare(order(b.Contradicted()), order(a.Contradicted()))
+	})
+	return found
+}
+
+func order(first bool) int {
+	if first {
+		return 1
+	}
+	return 0
 }
 
 // OutOfReach lists the findings that no configuration of this kind of run can

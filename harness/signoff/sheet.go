@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -122,7 +123,11 @@ func word[T ~string](s *sheet, n ast.Node, known []T) T {
 // words is a list of texts, each of them one of known.
 func words[T ~string](s *sheet, n ast.Node, known []T) []T {
 	var chosen []T
-	for _, item := range s.items(n) {
+	items := s.items(n)
+	if list, ok := n.(*ast.SequenceNode); ok && len(list.Values) == 0 {
+		s.wrong(n, "the list is empty, which nothing can satisfy: leave the key out, or name some of %s", listed(known))
+	}
+	for _, item := range items {
 		chosen = append(chosen, word(s, item, known))
 	}
 	return chosen
@@ -135,6 +140,15 @@ func (s *sheet) count(n ast.Node) int {
 		s.wrong(n, "want a whole number, 0 or more")
 	}
 	return number
+}
+
+// duration is a time with its unit, more than none.
+func (s *sheet) duration(n ast.Node) time.Duration {
+	d, err := time.ParseDuration(s.text(n))
+	if err != nil || d <= 0 {
+		s.wrong(n, "want a duration with its unit, as 24h")
+	}
+	return d
 }
 
 func listed[T ~string](items []T) string {

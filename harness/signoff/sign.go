@@ -111,6 +111,9 @@ func statement(r Record, record []byte) ([]byte, error) {
 func (r Record) subjects(record []byte) []*intoto.ResourceDescriptor {
 	sum := sha256.Sum256(record)
 	all := []*intoto.ResourceDescriptor{{Name: RecordName, Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}}}
+	for _, o := range r.Records {
+		all = append(all, &intoto.ResourceDescriptor{Name: RecordName + " of run " + o.Run, Digest: map[string]string{"sha256": bare(o.Digest)}})
+	}
 	if r.Build == nil {
 		return all
 	}

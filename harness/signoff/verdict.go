@@ -13,11 +13,11 @@ import (
 // PASS. Flaws are further reasons why no verdict can be given.
 func (r Record) judge(flaws []string) (Verdict, []string) {
 	invalid := append(slices.Clip(flaws), r.invalidity()...)
-	failed, unseen, waived := r.failures(), r.gaps(), r.waived()
+	failed, unseen, waived := append(r.contradictions(), r.failures()...), r.gaps(), r.waived()
 	switch {
 	case len(invalid) > 0:
 		return Invalid, append(invalid, failed...)
-	case len(failed) > 0:
+	case len(r.failures()) > 0:
 		return Failed, append(failed, unseen...)
 	case len(unseen) > 0:
 		return Incomplete, unseen
@@ -46,6 +46,11 @@ func (r Record) invalidity() []string {
 	}
 	if r.Interrupted != "" {
 		why = append(why, "the run was interrupted: "+r.Interrupted)
+	}
+	for _, o := range r.Records {
+		if o.Verdict == Invalid {
+			why = append(why, o.name()+" gives no verdict: it is INVALID")
+		}
 	}
 	why = append(why, r.changes()...)
 	why = append(why, r.mistaken()...)
@@ -203,11 +208,23 @@ func idsOf(findings []Finding) []string {
 // headline is the record in one sentence; for a rehearsal it starts with what
 // it is not.
 func (r Record) headline() string {
-	if r.Kind != harness.Rehearsal {
+	switch r.Kind {
+	case harness.Release:
+		return fmt.Sprintf("Release of %s: %s", r.released(), r.conclusion())
+	case harness.Rehearsal:
+	default:
 		return capital(r.conclusion())
 	}
 	return fmt.Sprintf("Rehearsal, no release evidence: %s; the container run adds %s.",
 		strings.TrimSuffix(r.conclusion(), "."), r.additions())
+}
+
+// released names the build that a release is of.
+func (r Record) released() string {
+	if r.Build == nil || r.Build.Image == "" {
+		return "a build at " + r.Target.Name
+	}
+	return r.Build.Image + " at " + r.Target.Name
 }
 
 func (r Record) conclusion() string {
@@ -284,6 +301,7 @@ func (r Record) named() string {
 // kindWords name what no configuration of which can show more.
 var kindWords = map[harness.Kind]string{
 	harness.Rehearsal: "any stack of ours", harness.SelfTest: "any stack of ours", harness.Image: "any stack of ours", harness.Live: "a live run",
+	harness.Release: "the image's run and the live ones",
 }
 
 // advice counts what failed and decides nothing.

@@ -194,7 +194,7 @@ func (c *conditions) record(r Record, w Wanted) {
 }
 
 func (w Wanted) age(r Record) error {
-	switch age := w.Now.Sub(r.Ended); {
+	switch age := w.Now.Sub(r.oldest()); {
 	case age < -ahead:
 		return fmt.Errorf("the run ended at %s, in the future", r.Ended.Format(time.RFC3339))
 	case w.MaxAge > 0 && age > w.MaxAge:
@@ -202,6 +202,17 @@ func (w Wanted) age(r Record) error {
 	default:
 		return nil
 	}
+}
+
+// oldest is when the run ended, or the first of those that a release is made of.
+func (r Record) oldest() time.Time {
+	oldest := r.Ended
+	for _, o := range r.Records {
+		if o.Ended.Before(oldest) {
+			oldest = o.Ended
+		}
+	}
+	return oldest
 }
 
 func (w Wanted) kind(r Record) error {

@@ -57,8 +57,11 @@ func (r Record) settle(w Waiver) (WaiverState, string) {
 		return Unknown, "the catalogue has no such expectation"
 	case w.Expires < r.Started.Format(day):
 		return Expired, "it expired on " + w.Expires
-	case w.Target != "" && w.Target != r.Target.Name:
+	case r.Kind != harness.Release && w.Target != "" && w.Target != r.Target.Name:
 		return Idle, fmt.Sprintf("it is for the target %q", w.Target)
+	}
+	if f := r.Findings[i]; len(f.Sources) > 0 && f.Verdict == harness.Fail {
+		return w.everywhere(f)
 	}
 	return w.settle(r.Findings[i])
 }
@@ -80,6 +83,19 @@ func (w Waiver) settle(f Finding) (WaiverState, string) {
 		return Unmet, fmt.Sprintf("it failed otherwise than the expected %q", w.Expected)
 	default:
 		return Applied, "the failure is waived"
+	}
+}
+
+// everywhere lets a failure through a release that is waived in each run that failed.
+func (w Waiver) everywhere(f Finding) (WaiverState, string) {
+	open := func(s Source) bool { return s.Verdict == harness.Fail && !s.Waived }
+	switch {
+	case f.Bucket == harness.Security:
+		return Refused, "an unauthorised request was served, which nothing waives"
+	case slices.ContainsFunc(f.Sources, open):
+		return Idle, "not every run that failed waives it"
+	default:
+		return Applied, "the failure is waived in each run that failed"
 	}
 }
 

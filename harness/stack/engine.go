@@ -361,7 +361,7 @@ func (c *placed) remove(ctx context.Context) error {
 // component is the container as the sign-off records it.
 func (c *placed) component(is string, port int, ready time.Duration) harness.Component {
 	return harness.Component{
-		Name: c.name, Is: is, Image: c.image.Reference, Digest: c.image.ID, Origin: string(c.image.Origin),
+		Name: c.name, Is: is, Image: c.image.Reference, Digest: c.image.ID, Labels: c.image.Labels, Origin: string(c.image.Origin),
 		ReadyMS: ready.Milliseconds(), Endpoint: c.at[port],
 	}
 }

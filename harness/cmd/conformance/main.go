@@ -95,6 +95,7 @@ and OIDC or mTLS on every critical endpoint.
   conformance run --config staging.yaml
                               the same for a deployment that is there; init, plan
                               and doctor come before
+  conformance release         make one sign-off of the image's run and staging's
   conformance explain ID      what one expectation requires, and which faults prove it
   conformance faults          plant the seeded faults, and see each of them caught
 
@@ -113,7 +114,7 @@ Exit status: 0 pass, 1 fail, 2 usage, 3 incomplete or invalid, 4 environment
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
 	})
-	c.AddCommand(runCommand(), mergeCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(), imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
+	c.AddCommand(runCommand(), mergeCommand(), releaseCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(), imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
 	c.AddCommand(initCommand(), schemaCommand(), configCommand(), planCommand(), doctorCommand())
 	c.AddCommand(reportCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand())
 	return c

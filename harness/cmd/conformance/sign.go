@@ -140,7 +140,7 @@ Exit status: 0 every condition holds, 1 one does not, 2 usage.`,
 	f.StringVar(&envelope, "envelope", "", "the signature's file (default: "+signoff.EnvelopeName+" beside the record)")
 	f.StringVar(&w.Digest, "digest", "", "what must have been under test: the digest of an image, or a commit")
 	f.DurationVar(&w.MaxAge, "max-age", 0, "how long ago the run may have ended (default: any time)")
-	f.StringSliceVar(&kinds, "kind", nil, "kinds of run that are enough: self-test, image, live (default: all)")
+	f.StringSliceVar(&kinds, "kind", nil, "kinds of run that are enough: self-test, image, live, release (default: all)")
 	f.StringVar(&policy, "policy", "", "what is required, in YAML")
 	return c
 }
@@ -151,7 +151,7 @@ func kindsOf(names []string) ([]harness.Kind, error) {
 	for _, name := range names {
 		kind := harness.Kind(strings.TrimSpace(name))
 		if !slices.Contains(signoff.Evidence, kind) {
-			return nil, fmt.Errorf("--kind %q: want self-test, image or live", name)
+			return nil, fmt.Errorf("--kind %q: want self-test, image, live or release", name)
 		}
 		kinds = append(kinds, kind)
 	}
