@@ -141,6 +141,11 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 	}
 	whole := full()
 	whole.Merged = []string{"r-1", "r-2"}
+	labels := map[string]string{"build": "1"}
+	whole.Build.Labels, whole.Target.Components[0].Labels = labels, labels
+	whole.Records = []Origin{{Run: "r-1", Kind: harness.Image, Claim: FullClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest},
+		{Run: "r-2", Kind: harness.Live, Claim: CoreClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest}}
+	whole.Findings[0].Sources = []Source{{Run: "r-1", Verdict: harness.Pass}}
 	data := encoded(t, whole)
 	if err := Validate(data); err != nil {
 		t.Fatal(err)
