@@ -135,9 +135,12 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 		}
 		var beside sync.WaitGroup
 		beside.Go(func() {
+			var group errgroup.Group
+			group.SetLimit(apartAtOnce)
 			for _, i := range apart {
-				judge(i)
+				group.Go(func() error { judge(i); return nil })
 			}
+			_ = group.Wait()
 		})
 		var group errgroup.Group
 		group.SetLimit(2 * e.options.Concurrency)
@@ -157,6 +160,11 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 	}
 	return findings
 }
+
+// apartAtOnce is how many expectations that start things of their own go on at once.
+// They mostly wait; a container engine that is asked to start sixteen at once does
+// nothing else for most of a minute.
+const apartAtOnce = 3
 
 // apart reports whether an expectation that would be alone starts replicas of its own
 // and changes nothing for others.
