@@ -39,7 +39,13 @@ var suite struct {
 	engine   *run.Engine
 	journal  *stack.Journal // of what this process creates and changes at a live target
 	left     bool           // some of that is left, for conformance sweep
-	redactor signoff.Redactor
+	// previewed are the expectations whose specs will run; they are judged side by
+	// side, as the command does it, and each spec waits for its finding.
+	previewing bool
+	previewed  []harness.Expectation
+	findings   map[string]chan harness.Finding
+	end        func() // ends judging them
+	redactor   signoff.Redactor
 }
 
 // TestConformance binds the catalogue to Ginkgo: one stack, one spec per
@@ -63,7 +69,54 @@ func TestConformance(t *testing.T) {
 	}
 	RegisterFailHandler(Fail)
 	describe()
-	RunSpecs(t, "Aegis conformance")
+	suite.previewed = preview()
+	RunSpecs(t, title)
+}
+
+const title = "Aegis conformance"
+
+// preview are the expectations whose specs will run. Where several processes share
+// them, each judges what it is handed, one after the other.
+func preview() []harness.Expectation {
+	var all []harness.Expectation
+	if c, _ := GinkgoConfiguration(); c.ParallelTotal > 1 || c.DryRun {
+		return nil
+	}
+	suite.previewing = true
+	for _, s := range PreviewSpecs(title).SpecReports {
+		id, _, _ := strings.Cut(s.LeafNodeText, " ")
+		if x, ok := suites.Find(id); ok && s.LeafNodeType == types.NodeTypeIt && s.State == types.SpecStatePassed {
+			all = append(all, x)
+		}
+	}
+	suite.previewing = false
+	return all
+}
+
+// judgeAll begins to judge what was previewed.
+func judgeAll() {
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	suite.end, suite.findings = func() { cancel(); <-over }, map[string]chan harness.Finding{}
+	for _, x := range suite.previewed {
+		suite.findings[x.ID] = make(chan harness.Finding, 1)
+	}
+	go func() {
+		defer close(over)
+		suite.engine.All(ctx, suite.previewed, func(x harness.Expectation, f harness.Finding) { suite.findings[x.ID] <- f })
+	}()
+}
+
+// judged is the finding of an expectation, once there is one.
+func judged(ctx context.Context, x harness.Expectation) harness.Finding {
+	if found, ok := suite.findings[x.ID]; ok {
+		select {
+		case f := <-found:
+			return f
+		case <-ctx.Done(): // as judging says, too
+		}
+	}
+	return suite.engine.Judge(ctx, x)
 }
 
 // readConfig reads the configuration of one live target: go test runs in the
@@ -182,7 +235,7 @@ func spec(x harness.Expectation) {
 		decorations = append(decorations, Pending)
 	}
 	It(x.ID+" "+x.Rule.Text, append(decorations, func(ctx SpecContext) {
-		finding := suite.engine.Judge(ctx, x)
+		finding := judged(ctx, x)
 		data, err := json.Marshal(finding)
 		Expect(err).NotTo(HaveOccurred())
 		AddReportEntry(entry, string(data), ReportEntryVisibilityNever)
@@ -260,10 +313,12 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	}
 	suites.Register(&suite.redactor, &target)
 	suite.engine = run.New(&target, options())
+	judgeAll()
 })
 
 var _ = SynchronizedAfterSuite(func() {
 	if suite.engine != nil {
+		suite.end()
 		defer suite.engine.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), suite.engine.CleanUpBound())
 		defer cancel()
@@ -286,6 +341,9 @@ var _ = SynchronizedAfterSuite(func() {
 // The sign-off is concluded over the catalogue, whatever ran, in the first
 // process, once every process has ended.
 var _ = ReportAfterSuite("sign-off", func(r Report) {
+	if suite.previewing {
+		return // nothing has run
+	}
 	in := suites.Input(harness.Rehearsal, run.NewID(), suite.began)
 	in.Ended = time.Now()
 	if suite.stack != nil {
