@@ -109,7 +109,7 @@ func AsBefore() Answers {
 		words: func(p harness.Profile) string { return none.words(p) + "; with one that is not enrolled 403" },
 		allowed: func(p harness.Profile, x harness.Exchange) classes {
 			if x.Request.Certificate != nil {
-				return classes{statuses: []int{403}}
+				return classes{statuses: []int{403}}.and(asked(x))
 			}
 			return none.allowed(p, x)
 		},

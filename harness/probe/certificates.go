@@ -104,6 +104,38 @@ func Untrusted() Certificate {
 	return foreign("certificate of an untrusted authority", stranger, nil)
 }
 
+// UntrustedSent is Untrusted with what a client may send beside it (CHN-001).
+func UntrustedSent() []Certificate { return sentWith(Untrusted(), stranger) }
+
+// LookAlikeSent is LookAlike with what a client may send beside it (CHN-003).
+func LookAlikeSent() []Certificate { return sentWith(LookAlike(), lookAlike) }
+
+// sentWith are a certificate of an authority that is not trusted with that one's own, of
+// an intermediate with that, and with both: an ingress that takes an authority from the
+// client's own list believes them (RFC 8446 section 4.4.2 lets a client send any).
+func sentWith(c Certificate, authority func(*harness.Target) (*certs.Authority, error)) []Certificate {
+	with := func(name string, below, root bool) Certificate {
+		return Certificate{Name: c.Name + ", sent with " + name, Needs: c.Needs, Make: func(t *harness.Target) (tls.Certificate, error) {
+			a, err := authority(t)
+			if err != nil {
+				return tls.Certificate{}, fmt.Errorf("making an authority nobody trusts: %w", err)
+			}
+			top := a.Pair().Certificate.Raw
+			if below {
+				if a, err = a.Intermediate("Between"); err != nil {
+					return tls.Certificate{}, err
+				}
+			}
+			certificate, err := issue1(t, a, nil)
+			if root {
+				certificate.Certificate = append(certificate.Certificate, top)
+			}
+			return certificate, err
+		}}
+	}
+	return []Certificate{with("that one's own", false, true), with("its intermediate's", true, false), with("its intermediate's and that one's", true, true)}
+}
+
 // SelfSigned is signed by its own key (CHN-002).
 func SelfSigned() Certificate {
 	return foreign("self-signed certificate", stranger, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Issuer = certs.IssuerSelf })
@@ -113,15 +145,17 @@ func SelfSigned() Certificate {
 // identifier, with another key (CHN-003). It needs the trusted certificate
 // only, which is public.
 func LookAlike() Certificate {
-	c := foreign("certificate of a look-alike authority", func(t *harness.Target) (*certs.Authority, error) {
-		trusted, err := certs.ParsePair(t.Certs.Authority.Chain, []byte(t.Certs.Authority.Key.Reveal()))
-		if err != nil {
-			return nil, err
-		}
-		return certs.LookAlike(trusted.Certificate)
-	}, nil)
+	c := foreign("certificate of a look-alike authority", lookAlike, nil)
 	c.Needs = []harness.Capability{harness.ClientCAKey}
 	return c
+}
+
+func lookAlike(t *harness.Target) (*certs.Authority, error) {
+	trusted, err := certs.ParsePair(t.Certs.Authority.Chain, []byte(t.Certs.Authority.Key.Reveal()))
+	if err != nil {
+		return nil, err
+	}
+	return certs.LookAlike(trusted.Certificate)
 }
 
 // ExpiredCertificate was valid until an hour ago (CHN-004).

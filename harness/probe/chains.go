@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -359,6 +360,12 @@ func Reused() []Certificate {
 		issued("server's certificate for serverAuth and clientAuth", func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.CommonName = host(t)
 			leaf.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		}),
+		issued("ingress's own name, without any usage", func(t *harness.Target, leaf *certs.Leaf) {
+			if u, err := url.Parse(t.Faces[harness.MTLS].URL); err == nil {
+				leaf.CommonName = serverName(t.Faces[harness.MTLS], u)
+			}
+			leaf.Usages = []x509.ExtKeyUsage{}
 		}),
 		itself,
 	}

@@ -2,9 +2,11 @@ package probe
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
@@ -183,6 +185,45 @@ func Siblings() []Form {
 		forms = append(forms, Form{name, func(t *harness.Target) []harness.Field { return []harness.Field{sibling(t, name)} }})
 	}
 	return forms
+}
+
+// elsewhereNamed are the names under which a service may look for a client beside the
+// identity header.
+var elsewhereNamed = []string{"client_cn", "cn", "client", "client_id", "user", "identity"}
+
+// ClaimElsewhere has the enrolled identity claimed where a header does not stand: in the
+// query, in cookies, and in the body, as a form and as JSON, each under many names.
+func ClaimElsewhere() []Way {
+	names := func(t *harness.Target) []string {
+		header := strings.ToLower(t.Profile.Header())
+		return append(slices.Clone(elsewhereNamed), header, strings.ReplaceAll(header, "-", "_"))
+	}
+	values := func(t *harness.Target) url.Values {
+		all := url.Values{}
+		for _, name := range names(t) {
+			all.Set(name, t.Certs.EnrolledCN)
+		}
+		return all
+	}
+	return []Way{
+		manner("and the enrolled name in the query", func(t *harness.Target, r *harness.Request) { r.Path += "?" + values(t).Encode() }),
+		manner("and the enrolled name in cookies", func(t *harness.Target, r *harness.Request) {
+			r.Set("Cookie", strings.ReplaceAll(values(t).Encode(), "&", "; "))
+		}),
+		manner("and the enrolled name in a form", func(t *harness.Target, r *harness.Request) {
+			r.Body = []byte(values(t).Encode())
+			r.Set("Content-Type", "application/x-www-form-urlencoded")
+		}),
+		manner("and the enrolled name in JSON", func(t *harness.Target, r *harness.Request) {
+			members := map[string]any{}
+			_ = json.Unmarshal(r.Body, &members) // what is no object is replaced by one
+			for _, name := range names(t) {
+				members[name] = t.Certs.EnrolledCN
+			}
+			r.Body, _ = json.Marshal(members) // of JSON and texts
+			r.Set("Content-Type", "application/json")
+		}),
+	}
 }
 
 func sibling(t *harness.Target, name string) harness.Field {

@@ -14,6 +14,9 @@ var enrolledText = []probe.Text{
 	{Name: "of the enrolled name", Of: func(enrolled string) string { return enrolled }},
 }
 
+// callers are who showed no certificate, and who is not enrolled.
+var callers = probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled()))
+
 // Claims are the expectations on an identity that is claimed beside the
 // certificate's.
 var Claims = []Expectation{
@@ -51,8 +54,8 @@ var Claims = []Expectation{
 	{
 		ID: "HDR-009", Title: "Sibling identity headers", Clauses: []string{"3.3", "3.5"},
 		Source: "ASVS 4.1.3; RFC 9440 section 4", Level: MUST, Tier: Core,
-		Rule:     Says("Headers in which another ingress would say who was verified change nothing: who showed no certificate is refused, who is not enrolled is answered 403."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled())).Adding(probe.Siblings()...),
+		Rule:     Says("Headers in which another ingress would say who was verified change nothing, nor does the enrolled name in the query, in a cookie or in the body: who showed no certificate is refused, who is not enrolled is answered 403."),
+		Stimulus: callers.Adding(probe.Siblings()...).And(callers.Each(probe.ClaimElsewhere()...).Once()),
 		Outcome:  outcome.AsBefore(),
 	},
 	{

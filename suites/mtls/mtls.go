@@ -52,8 +52,8 @@ var Chains = []Expectation{
 	{
 		ID: "CHN-001", Title: "Untrusted authority", Clauses: []string{"3.3", "3.5"},
 		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
-		Rule:     Says("A certificate of an authority the ingress does not trust is refused."),
-		Stimulus: probe.Presenting(probe.Untrusted()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A certificate of an authority the ingress does not trust is refused, whatever is sent with it."),
+		Stimulus: probe.Presenting(probe.Untrusted()).And(probe.Presenting(probe.UntrustedSent()...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-002", Title: "Self-signed leaf", Clauses: []string{"3.3"},
@@ -64,8 +64,8 @@ var Chains = []Expectation{
 	{
 		ID: "CHN-003", Title: "Look-alike authority", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST,
-		Rule:     Says("A certificate of an authority with the trusted one's name and key identifier, and another key, is refused."),
-		Stimulus: probe.Presenting(probe.LookAlike()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A certificate of an authority with the trusted one's name and key identifier, and another key, is refused, whatever is sent with it."),
+		Stimulus: probe.Presenting(probe.LookAlike()).And(probe.Presenting(probe.LookAlikeSent()...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-004", Title: "Expired leaf", Clauses: []string{"3.3", "6.6"},
