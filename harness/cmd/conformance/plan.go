@@ -173,7 +173,11 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 	if rate > 0 {
 		fmt.Fprintf(&b, "%v requests a second at most\n", rate)
 	}
-	fmt.Fprintf(&b, "it takes about %s, and %s where everything that is waited for comes at its bound\n", span(p.LeastS), span(p.MostS))
+	fmt.Fprintf(&b, "it takes about %s", span(p.LeastS))
+	if p.MostS > p.LeastS {
+		fmt.Fprintf(&b, ", and %s where everything that is waited for comes at its bound", span(p.MostS))
+	}
+	b.WriteString("\n")
 	for _, line := range p.Ending {
 		b.WriteString(line + "\n")
 	}
