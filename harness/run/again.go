@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -91,23 +93,54 @@ func mark(requests []harness.Request, seen []harness.Observation, i int, earlier
 	return o
 }
 
-// A run is slowed to what its target bears: with each answer that says it is too much
-// to a part of its pace, but for the least; one that had no pace begins at the first.
+// A run is slowed to what its target bears: with an answer that says it is too much to a
+// part of its pace, but for the least; one that had no pace begins at the first. So many
+// requests without one make it a tenth faster again, up to what was configured.
 const (
 	unpaced = rate.Limit(16)
 	slower  = 0.7
 	slowest = rate.Limit(0.5)
+	faster  = 1.1
+	enough  = 25
 )
 
-// slow slows the run down. Requests go one by one then: a burst is what a limit counts.
-func (e *Engine) slow(at time.Time) {
-	e.slowing.Lock()
-	defer e.slowing.Unlock()
-	if at.Before(e.slowed) {
-		return // it was sent at the pace before
+// gait is how fast a run goes.
+type gait struct {
+	pace   *rate.Limiter
+	burst  atomic.Int64 // requests that may come at once
+	mu     sync.Mutex
+	most   rate.Limit // that was configured
+	deaf   time.Time  // what was sent before says nothing of the pace
+	smooth int        // requests since the pace was changed
+}
+
+func newGait(most rate.Limit, burst int) *gait {
+	g := &gait{pace: rate.NewLimiter(most, burst), most: most}
+	g.burst.Store(int64(burst))
+	return g
+}
+
+// slow slows the run down, for a request that was sent at a time and is too much; what
+// had its turn until the target is asked again had it at the pace before. Requests go one
+// by one from then on: a burst is what a limit counts.
+func (g *gait) slow(sent, asked time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if sent.Before(g.deaf) {
+		return
 	}
-	e.slowed = time.Now()
-	e.burst.Store(1)
-	e.pace.SetBurst(1)
-	e.pace.SetLimit(max(slower*min(e.pace.Limit(), unpaced), slowest))
+	g.deaf, g.smooth = asked.Add(time.Second), 0
+	g.burst.Store(1)
+	g.pace.SetBurst(1)
+	g.pace.SetLimit(max(slower*min(g.pace.Limit(), unpaced), slowest))
+}
+
+// ease makes a run that was slowed faster again.
+func (g *gait) ease(requests int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.smooth += requests; g.smooth >= enough && g.pace.Limit() < g.most {
+		g.smooth = 0
+		g.pace.SetLimit(min(faster*g.pace.Limit(), g.most))
+	}
 }

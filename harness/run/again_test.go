@@ -122,8 +122,36 @@ func TestALimitedService(t *testing.T) {
 	if refused.Load() == 0 || kept.Asked == 0 || kept.Again == 0 || kept.Waited <= 0 || kept.Most != 10*time.Minute {
 		t.Errorf("429 to %d, kept %+v", refused.Load(), kept)
 	}
-	if e.pace.Limit() > 16 || e.pace.Burst() != 1 {
-		t.Errorf("the pace is %v a second, %d at once", e.pace.Limit(), e.pace.Burst())
+	if pace := e.gait.pace; pace.Limit() > 16 || pace.Burst() != 1 {
+		t.Errorf("the pace is %v a second, %d at once", pace.Limit(), pace.Burst())
+	}
+}
+
+// TestGait: too much slows a run down once for all that had their turn at the pace before,
+// and what goes smoothly makes it faster again, up to what was configured.
+func TestGait(t *testing.T) {
+	g, now := newGait(10, 5), time.Now()
+	g.slow(now, now.Add(time.Second))
+	g.slow(now.Add(1500*time.Millisecond), now.Add(3*time.Second)) // it had its turn before
+	if got := g.pace.Limit(); got != 7 || g.pace.Burst() != 1 || g.burst.Load() != 1 {
+		t.Errorf("%v a second, %d at once: want 7, one by one", got, g.pace.Burst())
+	}
+	g.slow(now.Add(3*time.Second), now.Add(4*time.Second))
+	if got := g.pace.Limit(); got < 4.8 || got > 5 {
+		t.Errorf("%v a second, want 4.9", got)
+	}
+	for range 20 * enough {
+		g.ease(1)
+	}
+	if got := g.pace.Limit(); got != 10 {
+		t.Errorf("%v a second, want the 10 that were configured", got)
+	}
+	for range 50 {
+		now = now.Add(time.Hour)
+		g.slow(now, now)
+	}
+	if got := g.pace.Limit(); got != slowest {
+		t.Errorf("%v a second, want %v", got, slowest)
 	}
 }
 

@@ -89,7 +89,7 @@ func (e *Engine) CleanUpBound() time.Duration {
 	things := len(e.estate.created)
 	e.estate.mu.Unlock()
 	bound := time.Minute + time.Duration(things)*200*time.Millisecond
-	if pace := float64(e.pace.Limit()); pace < 1e6 {
+	if pace := float64(e.gait.pace.Limit()); pace < 1e6 {
 		bound += time.Duration(float64(things) / pace * float64(time.Second))
 	}
 	return bound

@@ -47,10 +47,7 @@ type Engine struct {
 	options     Options
 	places      chan struct{} // of requests under way
 	doors       chan struct{} // of connections that are being opened
-	pace        *rate.Limiter
-	burst       atomic.Int64 // requests that may come at once
-	slowing     sync.Mutex
-	slowed      time.Time // when the pace was last changed
+	gait        *gait
 	controls    ledger
 	credentials wallet
 	sent        atomic.Int64
@@ -87,16 +84,15 @@ func New(t *harness.Target, o Options) *Engine {
 		target: t, options: o,
 		places: make(chan struct{}, o.Concurrency),
 		doors:  make(chan struct{}, o.Concurrency),
-		pace:   rate.NewLimiter(limit, o.Burst),
+		gait:   newGait(limit, o.Burst),
 		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter, total: o.RetryTotal},
 		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}.By(t.Signed)),
 	}
-	e.burst.Store(int64(o.Burst))
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
 	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
 	e.controls.ended = func(x harness.Exchange) string { return ended(t, x) }
 	e.end = end
-	go e.heart.run(life)
+	e.heart.start(life)
 	return e
 }
 
@@ -218,7 +214,7 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, by sendin
 
 // once sends requests one time, in their turn; the first time they are noted.
 func (e *Engine) once(ctx context.Context, requests []harness.Request, by sending, first bool) ([]harness.Observation, error) {
-	turns := min(len(requests), int(e.burst.Load()))
+	turns := min(len(requests), int(e.gait.burst.Load()))
 	for range turns {
 		if err := e.turn(ctx); err != nil {
 			return nil, err
@@ -234,12 +230,20 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 	if err != nil {
 		return nil, err
 	}
+	smooth := true
 	for i := range seen {
-		if e.rails.wait(requests[i], seen[i]) && limited(seen[i]) {
-			e.slow(seen[i].At)
+		until, more := e.rails.wait(requests[i], seen[i])
+		if limited(seen[i]) {
+			smooth = false
+			if more {
+				e.gait.slow(seen[i].At, until)
+			}
 		}
 		seen[i].Reached = e.reached(ctx, requests[i], seen[i])
 		e.estate.answered(e.target.Profile, requests[i], seen[i])
+	}
+	if smooth {
+		e.gait.ease(len(seen))
 	}
 	return seen, nil
 }
@@ -259,7 +263,7 @@ func (e *Engine) together(ctx context.Context, requests []harness.Request) ([]ha
 	}
 	defer func() { <-e.places }()
 	conn.Waited(time.Since(opened))
-	if burst := int(e.burst.Load()); len(requests) > burst { // the others wait for their turn on the connection
+	if burst := int(e.gait.burst.Load()); len(requests) > burst { // the others wait for their turn on the connection
 		conn.Paced(func(i int) error { return e.turnOf(ctx, i, burst) }, e.options.TimeOut)
 		return conn.Send(ctx, requests), nil
 	}
@@ -304,7 +308,7 @@ func (e *Engine) turn(ctx context.Context) error {
 	if err := e.rails.heed(ctx); err != nil {
 		return err
 	}
-	if err := e.pace.Wait(ctx); err != nil {
+	if err := e.gait.pace.Wait(ctx); err != nil {
 		return err
 	}
 	if why := e.Stopped(); why != "" {

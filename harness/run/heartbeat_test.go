@@ -71,6 +71,7 @@ func TestLateIsNotWrong(t *testing.T) {
 		"nobody was served after the wait":  {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served)}, harness.Security, 0, nil, false},
 		"a hole that no wait is about":      {harness.Trace{Overdue: waited, Late: late(time.Second)}, harness.Security, -1, nil, false},
 		"a stall while we were late":        {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Contract, 0, nil, true},
+		"a stall that was served":           {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Security, 0, nil, false},
 		"a stall while we were not":         {harness.Trace{Exchanges: call(0, stalled, bearer)}, harness.Contract, 0, nil, false},
 		"under traffic, no bound":           {harness.Trace{Timeline: timeline, Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, nil, false},
 		"under traffic, a bound":            {harness.Trace{Timeline: timeline, Late: late(time.Second), Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, &waited[0], true},
@@ -91,7 +92,7 @@ func TestAKeyThatComesLate(t *testing.T) {
 		s := serve(t, nil)
 		e := New(s.Target, Options{})
 		t.Cleanup(e.Close)
-		e.end() // the heart beats as is told here only
+		e.heart.stop() // it beats as is told here only
 		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: act{do: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
 			over := h.Patience(50 * time.Millisecond)
 			if now := time.Now(); late {

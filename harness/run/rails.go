@@ -58,29 +58,29 @@ func (r *rails) heed(ctx context.Context) error {
 }
 
 // wait learns from an answer how long the target asks for, within both bounds. It
-// reports whether nothing is sent for longer than before.
-func (r *rails) wait(request harness.Request, seen harness.Observation) bool {
+// gives until when nothing is sent, and reports whether that is later than before.
+func (r *rails) wait(request harness.Request, seen harness.Observation) (until time.Time, more bool) {
 	if request.Face != nil && seen.Status != http.StatusTooManyRequests {
-		return false // a place where nobody need be
+		return until, false // a place where nobody need be
 	}
 	asked := retryAfter(seen)
 	if asked <= 0 {
-		return false
+		return until, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	from := time.Now()
-	until := from.Add(min(asked, r.most))
+	until = from.Add(min(asked, r.most))
 	if r.until.After(from) {
 		from = r.until
 	}
-	more := min(until.Sub(from), r.total-r.waited)
-	if more <= 0 {
-		return false
+	longer := min(until.Sub(from), r.total-r.waited)
+	if longer <= 0 {
+		return r.until, false
 	}
-	r.until, r.waited = from.Add(more), r.waited+more
-	return true
+	r.until, r.waited = from.Add(longer), r.waited+longer
+	return r.until, true
 }
 
 // patient reports whether a target that asks for time is given it.

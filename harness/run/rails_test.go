@@ -76,7 +76,7 @@ func TestRetryAfterInAll(t *testing.T) {
 	if r.waited > time.Minute || r.waited < 59*time.Second || r.asked != 5 || r.patient() {
 		t.Errorf("waited %s for %d answers, patient: %v", r.waited, r.asked, r.patient())
 	}
-	if r.wait(harness.Request{}, harness.Observation{Status: 429}) || time.Until(r.until) > 0 {
+	if _, more := r.wait(harness.Request{}, harness.Observation{Status: 429}); more || time.Until(r.until) > 0 {
 		t.Error("it waits on, past its total")
 	}
 }

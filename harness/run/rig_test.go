@@ -144,10 +144,11 @@ func requestTo(t *harness.Target, authorization string) harness.Request {
 		Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: probe.Header, Value: "run-" + token.Random(6)}, {Name: "Authorization", Value: authorization}}}
 }
 
-// judge judges one expectation with an engine of its own.
+// judge judges one expectation with an engine of its own, which is never late.
 func judge(t *testing.T, target *harness.Target, o Options, x harness.Expectation) harness.Finding {
 	t.Helper()
 	e := New(target, o)
+	e.heart.stop()
 	t.Cleanup(e.Close)
 	return e.Judge(t.Context(), x)
 }
