@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/suites/endpoints"
 	"aegis.test/conformance/suites/identity"
 	"aegis.test/conformance/suites/monitoring"
@@ -81,6 +82,15 @@ func Describe(x harness.Expectation) Entry {
 		Modes: modes, Clauses: x.Clauses, Source: x.Source, Rule: x.Rule,
 		Stimulus: x.Stimulus.Words(), Outcome: x.Outcome.Want(harness.Profile{}), Needs: needs,
 	}
+}
+
+// Known is the catalogue as records are held against it.
+func Known() signoff.Known {
+	k := signoff.Known{Digest: CatalogueDigest()}
+	for _, x := range All() {
+		k.Expectations = append(k.Expectations, signoff.KnownRow{ID: x.ID, Level: x.Level, Tier: x.Tiered()})
+	}
+	return k
 }
 
 // CatalogueDigest is the SHA-256 over every expectation as data: sha256:….

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -83,6 +84,15 @@ func ReadKey(path string) (*Key, error) {
 	return nil, fmt.Errorf("reading the key in %s: it is no PEM file", path)
 }
 
+// ReadPublicKey reads the key of who verifies, who has no use for a private one.
+func ReadPublicKey(path string) (*Key, error) {
+	key, err := ReadKey(path)
+	if err == nil && key.sign != nil {
+		return nil, fmt.Errorf("reading the key in %s: it is a private key, which is not needed to verify: give the public one, which sign --public writes, and keep this where it signs", path)
+	}
+	return key, err
+}
+
 func parseKey(block *pem.Block) (*Key, error) {
 	var parsed any
 	var err error
@@ -93,6 +103,8 @@ func parseKey(block *pem.Block) (*Key, error) {
 		parsed, err = x509.ParseECPrivateKey(block.Bytes)
 	case "PUBLIC KEY":
 		parsed, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PRIVATE KEY", "RSA PUBLIC KEY":
+		return nil, errRSA
 	default:
 		return nil, fmt.Errorf("it is a PEM file of a %q; %s", block.Type, supported)
 	}
@@ -103,6 +115,8 @@ func parseKey(block *pem.Block) (*Key, error) {
 }
 
 const supported = "want an unencrypted ECDSA P-256 or Ed25519 key (openssl genpkey -algorithm ed25519), or vault:MOUNT/NAME"
+
+var errRSA = errors.New("it is an RSA key, with which nothing is signed here; " + supported)
 
 func keyOf(parsed any) (*Key, error) {
 	switch key := parsed.(type) {
@@ -123,6 +137,8 @@ func keyOf(parsed any) (*Key, error) {
 		}
 	case ed25519.PublicKey:
 		return &Key{public: key}, nil
+	case *rsa.PrivateKey, *rsa.PublicKey:
+		return nil, errRSA
 	}
 	return nil, errors.New("it is of another kind; " + supported)
 }

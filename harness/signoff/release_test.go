@@ -164,7 +164,7 @@ func TestAReleaseIsSignedAndVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, record := readKey(t, keyFile(t, "ed25519")), encoded(t, r)
-	envelope, err := Sign(t.Context(), record, key)
+	envelope, err := Sign(t.Context(), record, nil, key)
 	if err != nil {
 		t.Fatal(err)
 	}

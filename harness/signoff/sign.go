@@ -41,6 +41,21 @@ type extension struct {
 	Ended        time.Time    `json:"ended"`
 	NotExercised []string     `json:"notExercised"`
 	Inconclusive []string     `json:"inconclusive"` // harness errors among them
+	Artefacts    Artefacts    `json:"artefacts,omitempty"`
+}
+
+// Artefacts are the digests, sha256:…, of what was made of a record, by file name.
+type Artefacts map[string]string
+
+// ArtefactsOf are the digests of files; the record and its signature are none.
+func ArtefactsOf(files map[string][]byte) Artefacts {
+	all := Artefacts{}
+	for name, data := range files {
+		if name != RecordName && name != EnvelopeName {
+			all[name] = digest(data)
+		}
+	}
+	return all
 }
 
 // Results of the test-result predicate.
@@ -65,13 +80,14 @@ func (r Record) result() string {
 	}
 }
 
-// Sign makes the DSSE envelope of a record; record is the file's own bytes.
-func Sign(ctx context.Context, record []byte, key *Key) ([]byte, error) {
+// Sign makes the DSSE envelope of a record and of what was made of it; record is the
+// file's own bytes.
+func Sign(ctx context.Context, record []byte, artefacts Artefacts, key *Key) ([]byte, error) {
 	r, err := Read(record)
 	if err != nil {
 		return nil, err
 	}
-	payload, err := statement(r, record)
+	payload, err := statement(r, record, artefacts)
 	if err != nil {
 		return nil, fmt.Errorf("writing the statement: %w", err)
 	}
@@ -88,8 +104,8 @@ func Sign(ctx context.Context, record []byte, key *Key) ([]byte, error) {
 }
 
 // statement is what is signed, the same bytes for the same record.
-func statement(r Record, record []byte) ([]byte, error) {
-	predicate, err := r.predicate()
+func statement(r Record, record []byte, artefacts Artefacts) ([]byte, error) {
+	predicate, err := r.predicate(artefacts)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +148,7 @@ var commit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 // bare is a digest without its sha256: in front.
 func bare(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
 
-func (r Record) predicate() (*structpb.Struct, error) {
+func (r Record) predicate(artefacts Artefacts) (*structpb.Struct, error) {
 	test := &result.TestResult{Result: r.result(), Configuration: r.configuration(), PassedTests: r.ids(isVerdict(harness.Pass))}
 	for _, f := range r.ByVerdict(harness.Fail) {
 		if _, waived := r.Waived(f); waived {
@@ -151,6 +167,7 @@ func (r Record) predicate() (*structpb.Struct, error) {
 	}
 	fields[extensionName] = extension{
 		Kind: r.Kind, Verdict: r.Verdict, Run: r.Run, Ended: r.Ended,
+		Artefacts:    artefacts,
 		NotExercised: list(r.ids(isVerdict(harness.NotExercised))),
 		Inconclusive: list(r.ids(func(f Finding) bool { return f.Verdict == harness.Inconclusive || f.Verdict == harness.Error })),
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -35,6 +36,8 @@ func keyFile(t *testing.T, kind string) string {
 	switch kind {
 	case "ecdsa":
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "rsa":
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "p384":
 		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	default:
@@ -81,7 +84,7 @@ func released() Input {
 func signedBy(t *testing.T, in Input, key *Key) (record, envelope []byte) {
 	t.Helper()
 	record = encoded(t, Conclude(in))
-	envelope, err := Sign(t.Context(), record, key)
+	envelope, err := Sign(t.Context(), record, Artefacts{"signoff.html": "sha256:aa"}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +159,7 @@ func TestStatement(t *testing.T) {
 		"predicateType":"https://in-toto.io/attestation/test-result/v0.1","predicate":{"result":"FAILED",
 		"configuration":[{"name":"catalogue","digest":{"sha256":"%s"}},{"name":"runbook","digest":{"sha256":"%s"}},{"name":"staging.yaml","digest":{"sha256":"%s"}}],
 		"passedTests":["OIDC-001"],"failedTests":["OIDC-005"],
-		"aegis.test/conformance":{"kind":"live","verdict":"FAIL","run":"r-1","ended":"2026-11-23T17:00:04Z","notExercised":["MTLS-001"],"inconclusive":[]}}}`,
+		"aegis.test/conformance":{"artefacts":{"signoff.html":"sha256:aa"},"kind":"live","verdict":"FAIL","run":"r-1","ended":"2026-11-23T17:00:04Z","notExercised":["MTLS-001"],"inconclusive":[]}}}`,
 		sum, strings.Repeat("e", 64), strings.Repeat("c", 40), strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("f", 64))
 	var wanted map[string]any
 	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
@@ -165,7 +168,7 @@ func TestStatement(t *testing.T) {
 	if a, b := fmt.Sprint(got), fmt.Sprint(wanted); a != b || payloadType != "application/vnd.in-toto+json" {
 		t.Errorf("%s of\n%s\nwant\n%s", payloadType, a, b)
 	}
-	again, err := statement(Conclude(in), record)
+	again, err := statement(Conclude(in), record, Artefacts{"signoff.html": "sha256:aa"})
 	if err != nil || !bytes.Equal(again, body) {
 		t.Errorf("the same record is stated otherwise: %v", err)
 	}
@@ -243,6 +246,15 @@ func TestVerify(t *testing.T) {
 		}, "signature", "not sound"},
 		{"a statement of another result", nil, func(s *signed) { s.envelope = restated(t, key, s.envelope, `"result":"PASSED"`, `"result":"WARNED"`) }, "result", "the statement says WARNED"},
 		{"another image", nil, func(s *signed) { s.w.Digest = "sha256:" + strings.Repeat("d", 64) }, "build", "not about sha256:dd"},
+		{"the page as it was signed", nil, func(s *signed) { s.w.Beside = Artefacts{"signoff.html": "sha256:aa"} }, "", "artefacts: 1 stand beside the record"},
+		{"another page", nil, func(s *signed) { s.w.Beside = Artefacts{"signoff.html": "sha256:bb"} }, "artefacts", "signoff.html is not the one that was signed"},
+		{"a page nobody signed", nil, func(s *signed) { s.w.Beside = Artefacts{"signoff.md": "sha256:aa"} }, "artefacts", "the signature is not over it"},
+		{"the catalogue", nil, func(s *signed) { s.w.Catalogue = catalogueOf(released()) }, "", "catalogue: 3 expectations"},
+		{"another catalogue", nil, func(s *signed) { s.w.Catalogue = &Known{Digest: "sha256:00"} }, "catalogue", "want sha256:00"},
+		{"a part of the catalogue", func(in *Input) { in.Catalogue, in.Findings = in.Catalogue[:1], in.Findings[:1] }, func(s *signed) { s.w.Catalogue = catalogueOf(released()) }, "catalogue", "the record has 1 rows"},
+		{"a level that was lowered", func(in *Input) { in.Catalogue[1].Level = harness.MAY }, func(s *signed) { s.w.Catalogue = catalogueOf(released()) }, "catalogue", "OIDC-005 is not there as MUST"},
+		{"a tier that was lowered", func(in *Input) { in.Catalogue[1].Tier = harness.Core }, func(s *signed) { s.w.Catalogue = catalogueOf(released()) }, "catalogue", "OIDC-005 is not there as MUST, extended"},
+		{"a record for a build", nil, func(s *signed) { s.w.Digest = digest(s.record) }, "build", "not about"},
 		{"too old", nil, func(s *signed) { s.w.MaxAge = time.Minute }, "age", "29m56s ago, want 1m0s at most"},
 		{"of the future", nil, func(s *signed) { s.w.Now = s.w.Now.Add(-24 * time.Hour) }, "age", "in the future"},
 		{"another kind of run", nil, func(s *signed) { s.w.Kinds = []harness.Kind{harness.Image} }, "kind", "the run is a live, want image"},
@@ -271,6 +283,15 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
+}
+
+// catalogueOf is the catalogue of a run.
+func catalogueOf(in Input) *Known {
+	k := Known{Digest: in.CatalogueDigest}
+	for _, x := range in.Catalogue {
+		k.Expectations = append(k.Expectations, KnownRow{x.ID, x.Level, x.Tiered()})
+	}
+	return &k
 }
 
 // repack changes an envelope's payload and keeps its signature.
@@ -316,7 +337,7 @@ func TestReadKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Sign(t.Context(), encoded(t, Conclude(released())), readKey(t, file(t, "pub.pem", public))); err == nil || !strings.Contains(err.Error(), "a private one is needed") {
+	if _, err := Sign(t.Context(), encoded(t, Conclude(released())), nil, readKey(t, file(t, "pub.pem", public))); err == nil || !strings.Contains(err.Error(), "a private one is needed") {
 		t.Errorf("signing with a public key: %v", err)
 	}
 	private, err := os.ReadFile(keyFile(t, "ecdsa"))
@@ -334,6 +355,12 @@ func TestReadKey(t *testing.T) {
 		if _, err := ReadKey(file(t, "key.pem", []byte(c.data))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v; want one that says %q", c.name, err, c.want)
 		}
+	}
+	if _, err := ReadKey(keyFile(t, "rsa")); err == nil || !strings.Contains(err.Error(), "it is an RSA key") {
+		t.Errorf("error %v of an RSA key", err)
+	}
+	if _, err := ReadPublicKey(keyFile(t, "ed25519")); err == nil || !strings.Contains(err.Error(), "it is a private key, which is not needed to verify") {
+		t.Errorf("error %v of a private key", err)
 	}
 	if _, err := ReadKey(keyFile(t, "p384")); err == nil || !strings.Contains(err.Error(), "of another kind") {
 		t.Errorf("P-384: error %v", err)
@@ -413,7 +440,7 @@ func BenchmarkVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	envelope, err := Sign(b.Context(), record, key)
+	envelope, err := Sign(b.Context(), record, nil, key)
 	if err != nil {
 		b.Fatal(err)
 	}

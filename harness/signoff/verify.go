@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,12 +27,16 @@ type Wanted struct {
 	MaxAge time.Duration // since the run ended
 	Kinds  []harness.Kind
 	Policy *Policy
-	Now    time.Time
+	// Catalogue is the one that the record must be of; nil: any. Beside is what stands
+	// beside the record and should be made of it.
+	Catalogue *Known
+	Beside    Artefacts
+	Now       time.Time
 }
 
 // Condition is one thing that must hold.
 type Condition struct {
-	Name  string // record, signature, statement, digest, build, result, age, kind, policy, verdict
+	Name  string // record, signature, digest, artefacts, build, result, catalogue, age, kind, policy, verdict
 	Holds bool
 	Says  string // why, or why not
 }
@@ -75,6 +80,7 @@ func (c *conditions) add(name string, err error, format string, args ...any) {
 // said is what a statement says, as far as we read it.
 type said struct {
 	digests []string // of its subjects
+	records []string // of these, records'
 	result  string
 	own     extension
 }
@@ -132,6 +138,9 @@ func read(payload []byte) (said, error) {
 	for _, subject := range s.Subject {
 		for _, digest := range subject.Digest {
 			says.digests = append(says.digests, digest)
+			if strings.HasPrefix(subject.Name, RecordName) {
+				says.records = append(says.records, digest)
+			}
 		}
 	}
 	says.result = s.Predicate.Fields["result"].GetStringValue()
@@ -154,14 +163,28 @@ func (c *conditions) statement(s said, record []byte, w Wanted) {
 		err = fmt.Errorf("the record's is sha256:%s, which the statement is not about: it was changed, or is another's", digest)
 	}
 	c.add("digest", err, "the record is the one that was signed, sha256:%s", digest)
+	c.add("artefacts", s.own.Artefacts.hold(w.Beside), "%d stand beside the record, as they were signed", len(w.Beside))
 	if w.Digest == "" {
 		return
 	}
 	err = nil
-	if bare(w.Digest) == digest || !slices.Contains(s.digests, bare(w.Digest)) {
+	if slices.Contains(s.records, bare(w.Digest)) || !slices.Contains(s.digests, bare(w.Digest)) {
 		err = fmt.Errorf("the statement is not about %s", w.Digest)
 	}
 	c.add("build", err, "the statement is about %s", w.Digest)
+}
+
+// hold compares what stands beside a record with what was signed.
+func (a Artefacts) hold(beside Artefacts) error {
+	for _, name := range slices.Sorted(maps.Keys(beside)) {
+		switch signed, ok := a[name]; {
+		case !ok:
+			return fmt.Errorf("%s stands beside the record, and the signature is not over it: sign it again", name)
+		case signed != beside[name]:
+			return fmt.Errorf("%s is not the one that was signed: it was changed, or is another's; conformance report renders it again", name)
+		}
+	}
+	return nil
 }
 
 // agrees reports whether the statement says of the run what the record does.
@@ -175,6 +198,9 @@ func (s said) agrees(r Record) error {
 
 // record holds the record's own words against what is wanted.
 func (c *conditions) record(r Record, w Wanted) {
+	if w.Catalogue != nil {
+		c.add("catalogue", w.Catalogue.Holds(r), "%d expectations, %s", len(r.Findings), r.Catalogue.Digest)
+	}
 	c.add("age", w.age(r), "the run ended %s", r.Ended.Format(time.RFC3339))
 	c.add("kind", w.kind(r), "%s", r.Kind)
 	if w.Policy == nil {

@@ -74,7 +74,7 @@ func signs(t *testing.T, record []byte, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope, err := signoff.Sign(t.Context(), record, key)
+	envelope, err := signoff.Sign(t.Context(), record, nil, key)
 	if err != nil {
 		t.Fatal(err)
 	}

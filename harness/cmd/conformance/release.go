@@ -14,7 +14,7 @@ import (
 
 func releaseCommand() *cobra.Command {
 	var s session
-	var image, policy string
+	var image, policy, catalogue string
 	var live []string
 	c := &cobra.Command{
 		Use: "release --image RECORD --live RECORD...", Short: "make one sign-off of the image's run and staging's: may this build go to production?", Args: none,
@@ -51,6 +51,15 @@ Exit status: 0 pass, 1 something failed, 2 usage, or records that are no one rel
 			if of.Image, of.Live, err = partsOf(image, live); err != nil {
 				return usage{err}
 			}
+			known, err := knownCatalogue(catalogue)
+			if err != nil {
+				return usage{err}
+			}
+			for _, part := range append([]signoff.Given{of.Image}, of.Live...) {
+				if err := known.Holds(part.Record); err != nil {
+					return usage{fmt.Errorf("run %s: %w", part.Record.Run, err)}
+				}
+			}
 			released, err := signoff.Release(of)
 			if err != nil {
 				return usage{err}
@@ -61,13 +70,14 @@ Exit status: 0 pass, 1 something failed, 2 usage, or records that are no one rel
 			if err := s.publish(released); err != nil {
 				return err
 			}
-			return weigh(c, released, of.Policy)
+			return weigh(c, released, of.Policy, known)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&image, "image", "", "record of the run with the image, or the directory that holds it")
 	f.StringArrayVar(&live, "live", nil, "record of a run against a live target; give one for each")
 	f.StringVar(&policy, "policy", "", "what is required, in YAML")
+	f.StringVar(&catalogue, "catalogue", "", catalogueText)
 	f.StringVar(&s.out, "out", "build/release", "directory of the sign-off")
 	s.output.flag(c)
 	return c

@@ -15,6 +15,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/report"
 	"aegis.test/conformance/harness/signoff"
+	"aegis.test/conformance/suites"
 )
 
 // keyText says what --key takes.
@@ -29,6 +30,31 @@ func readKey(ctx context.Context, from string) (*signoff.Key, error) {
 		return signoff.TransitKey(ctx, path)
 	}
 	return signoff.ReadKey(from)
+}
+
+// readPublic reads the key of who verifies.
+func readPublic(ctx context.Context, from string) (*signoff.Key, error) {
+	if from == "" || strings.HasPrefix(from, "vault:") {
+		return readKey(ctx, from)
+	}
+	return signoff.ReadPublicKey(from)
+}
+
+// catalogueText says what --catalogue takes.
+const catalogueText = "the catalogue that the record must be of, as list --json of its harness version wrote it (default: this program's)"
+
+// knownCatalogue is the catalogue that a record is held against.
+func knownCatalogue(file string) (*signoff.Known, error) {
+	if file == "" {
+		k := suites.Known()
+		return &k, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	k, err := signoff.ReadKnown(data)
+	return &k, err
 }
 
 func signCommand() *cobra.Command {
@@ -56,7 +82,11 @@ In Vault it stays there; VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT say where.`,
 			if err != nil {
 				return usage{err}
 			}
-			envelope, err := signoff.Sign(c.Context(), record, key)
+			artefacts, err := made(args[0], r)
+			if err != nil {
+				return usage{err}
+			}
+			envelope, err := signoff.Sign(c.Context(), record, artefacts, key)
 			if err != nil {
 				return usage{err}
 			}
@@ -70,6 +100,32 @@ In Vault it stays there; VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT say where.`,
 	c.Flags().StringVar(&from, "key", "", keyText)
 	c.Flags().StringVar(&public, "public", "", "also write the public key to this file, for whoever verifies")
 	return c
+}
+
+// made are the digests of what a record makes. What stands beside it must be that.
+func made(path string, r signoff.Record) (signoff.Artefacts, error) {
+	files, err := report.Files(r)
+	if err != nil {
+		return nil, fmt.Errorf("rendering the sign-off: %w", err)
+	}
+	all, there := signoff.ArtefactsOf(files), beside(path)
+	for name, digest := range there {
+		if all[name] != digest {
+			return nil, fmt.Errorf("signing %s: %s beside it is not what it says; conformance report renders it again", path, name)
+		}
+	}
+	return all, nil
+}
+
+// beside are the artefacts that stand beside a record.
+func beside(path string) signoff.Artefacts {
+	files := map[string][]byte{}
+	for _, f := range report.Formats {
+		if data, err := os.ReadFile(filepath.Join(folder(path), f.File)); err == nil {
+			files[f.File] = data
+		}
+	}
+	return signoff.ArtefactsOf(files)
 }
 
 func writeEnvelope(dir, public string, envelope []byte, key *signoff.Key) error {
@@ -87,13 +143,15 @@ func writeEnvelope(dir, public string, envelope []byte, key *signoff.Key) error 
 
 func verifyCommand() *cobra.Command {
 	var w signoff.Wanted
-	var from, envelope, policy string
+	var from, envelope, policy, catalogue string
 	var kinds []string
 	c := &cobra.Command{
-		Use: "verify RECORD --key PUBLIC", Short: "verify a signed record, offline: signature, digest, age, kind, policy, verdict", Args: exactly(1, "a record, or the directory that holds it"),
+		Use: "verify RECORD --key PUBLIC", Short: "verify a signed record, offline: signature, digests, catalogue, age, kind, policy, verdict", Args: exactly(1, "a record, or the directory that holds it"),
 		Long: `verify says of each condition whether it holds: that the record is sound, who
-signed it, that the signed digest is the record's, what was under test, how old
-the run is, of which kind, and what it concluded. A rehearsal never holds. Only
+signed it, that the signed digest is the record's, that what stands beside it (the
+page, say) was signed with it, that it is of the catalogue of this program or of
+--catalogue, whole, what was under test, how old the run is, of which kind, and what
+it concluded. A rehearsal never holds. Only
 PASS and PASS_WITH_WAIVERS hold, or what --policy asks for (conformance signoff
 --help).
 
@@ -114,7 +172,10 @@ Exit status: 0 every condition holds, 1 one does not, 2 usage.`,
 		Example: `  conformance verify build/signoff --key signoff.pub
   conformance verify signoff.json --key signoff.pub --digest sha256:… --max-age 24h --kind live,image --policy policy.yaml`,
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if w.Key, err = readKey(c.Context(), from); err != nil {
+			if w.Key, err = readPublic(c.Context(), from); err != nil {
+				return usage{err}
+			}
+			if w.Catalogue, err = knownCatalogue(catalogue); err != nil {
 				return usage{err}
 			}
 			if w.Kinds, err = kindsOf(kinds); err != nil {
@@ -131,17 +192,18 @@ Exit status: 0 every condition holds, 1 one does not, 2 usage.`,
 			if err != nil {
 				return usage{err}
 			}
-			w.Now = time.Now()
+			w.Now, w.Beside = time.Now(), beside(args[0])
 			return tellConditions(c, signoff.Verify(record, signed, w))
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&from, "key", "", keyText)
+	f.StringVar(&from, "key", "", "PEM file of the public key, or vault:MOUNT/NAME for Vault's transit engine")
 	f.StringVar(&envelope, "envelope", "", "the signature's file (default: "+signoff.EnvelopeName+" beside the record)")
 	f.StringVar(&w.Digest, "digest", "", "what must have been under test: the digest of an image, or a commit")
 	f.DurationVar(&w.MaxAge, "max-age", 0, "how long ago the run may have ended (default: any time)")
 	f.StringSliceVar(&kinds, "kind", nil, "kinds of run that are enough: self-test, image, live, release (default: all)")
 	f.StringVar(&policy, "policy", "", "what is required, in YAML")
+	f.StringVar(&catalogue, "catalogue", "", catalogueText)
 	return c
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func signoffCommand() *cobra.Command {
-	var file string
+	var file, catalogue string
 	c := &cobra.Command{
 		Use: "signoff RECORD", Short: "say whether a record is enough to release on, by a policy", Args: exactly(1, "a record, or the directory that holds it"),
 		Long: `signoff holds the record of a run against what an organisation requires, and says
@@ -36,14 +36,19 @@ Exit status: 0 enough, 1 something failed, 3 something is missing, 2 usage.`,
 			if err != nil {
 				return usage{err}
 			}
+			known, err := knownCatalogue(catalogue)
+			if err != nil {
+				return usage{err}
+			}
 			r, _, err := signoff.Load(args[0])
 			if err != nil {
 				return usage{err}
 			}
-			return weigh(c, r, policy)
+			return weigh(c, r, policy, known)
 		},
 	}
 	c.Flags().StringVar(&file, "policy", "", "what is required, in YAML")
+	c.Flags().StringVar(&catalogue, "catalogue", "", catalogueText)
 	return c
 }
 
@@ -59,9 +64,12 @@ func readPolicy(file string) (signoff.Policy, error) {
 	return signoff.ReadPolicy(filepath.Base(file), data, chapterNames())
 }
 
-func weigh(c *cobra.Command, r signoff.Record, policy signoff.Policy) error {
-	code := exitPass
-	for _, refusal := range policy.Weigh(r) {
+func weigh(c *cobra.Command, r signoff.Record, policy signoff.Policy, known *signoff.Known) error {
+	code, refusals := exitPass, policy.Weigh(r)
+	if err := known.Holds(r); err != nil {
+		refusals = append(refusals, signoff.Refusal{Condition: "catalogue", Why: err.Error()})
+	}
+	for _, refusal := range refusals {
 		if code != exitFail {
 			code = exitIncomplete
 		}

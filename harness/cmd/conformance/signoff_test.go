@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/report"
 	"aegis.test/conformance/harness/signoff"
 )
@@ -80,18 +83,43 @@ func TestAWaiverThatIsNotNeededInvalidatesTheRun(t *testing.T) {
 	}
 }
 
+// selfTest is the folder of a run of the harness's own, in which all held.
+func selfTest(t *testing.T) string {
+	return asRun(t, harness.SelfTest, "a self-test", func(in *signoff.Input) {
+		in.Build = &signoff.Build{Image: "aegis", ImageDigest: "sha256:" + strings.Repeat("e", 64)}
+	})
+}
+
+// catalogueOf writes the catalogue that a record is of, as list --json would have.
+func catalogueOf(t *testing.T, dir string) string {
+	t.Helper()
+	r := record(t, dir)
+	known := signoff.Known{Digest: r.Catalogue.Digest}
+	for _, f := range r.Findings {
+		known.Expectations = append(known.Expectations, signoff.KnownRow{ID: f.ID, Level: f.Level, Tier: f.Tier})
+	}
+	data, err := json.Marshal(known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return written(t, "list.json", string(data))
+}
+
 func TestSignoffByPolicy(t *testing.T) {
+	run := selfTest(t)
 	for name, c := range map[string]struct {
 		args []string
 		code int
 		says string
 	}{
-		"all":             {[]string{sampleRun}, exitPass, "enough to release on"},
-		"kinds":           {[]string{sampleRun, "--policy", written(t, "policy.yaml", "kinds: [live]\n")}, exitIncomplete, "the run is a self-test, want live"},
-		"chapters":        {[]string{sampleRun, "--policy", written(t, "policy.yaml", "chapters: [oidc, mtls]\nlevels: [MUST]\n")}, exitPass, "enough"},
-		"unknown chapter": {[]string{sampleRun, "--policy", written(t, "policy.yaml", "chapters: [saml]\n")}, exitUsage, `policy.yaml:1: "saml"`},
-		"no policy":       {[]string{sampleRun, "--policy", "/nonexistent"}, exitUsage, "reading the policy"},
-		"no record":       {[]string{t.TempDir()}, exitUsage, "reading the sign-off"},
+		"all":               {[]string{run}, exitPass, "enough to release on"},
+		"kinds":             {[]string{run, "--policy", written(t, "policy.yaml", "kinds: [live]\n")}, exitIncomplete, "the run is a self-test, want live"},
+		"chapters":          {[]string{run, "--policy", written(t, "policy.yaml", "chapters: [oidc, mtls]\nlevels: [MUST]\n")}, exitPass, "enough"},
+		"unknown chapter":   {[]string{run, "--policy", written(t, "policy.yaml", "chapters: [saml]\n")}, exitUsage, `policy.yaml:1: "saml"`},
+		"no policy":         {[]string{run, "--policy", "/nonexistent"}, exitUsage, "reading the policy"},
+		"another catalogue": {[]string{sampleRun}, exitIncomplete, "was held to the catalogue"},
+		"its catalogue":     {[]string{sampleRun, "--catalogue", catalogueOf(t, sampleRun)}, exitPass, "enough to release on"},
+		"no record":         {[]string{t.TempDir()}, exitUsage, "reading the sign-off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, code := conformance(t, append([]string{"signoff"}, c.args...)...)
@@ -131,7 +159,7 @@ func TestReportReproduces(t *testing.T) {
 // verifies it as an auditor would.
 func TestSignAndVerify(t *testing.T) {
 	dir := t.TempDir()
-	data, err := os.ReadFile(filepath.Join(sampleRun, signoff.RecordName))
+	data, err := os.ReadFile(filepath.Join(selfTest(t), signoff.RecordName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,18 +182,20 @@ func TestSignAndVerify(t *testing.T) {
 		code int
 		says string
 	}{
-		"as it is":      {[]string{dir, "--key", public}, exitPass, "\nverified\n"},
-		"all":           {[]string{record, "--key", public, "--digest", build, "--max-age", "876000h", "--kind", "self-test"}, exitPass, "holds  build"},
-		"the signer's":  {[]string{dir, "--key", key}, exitPass, "\nverified\n"},
-		"another image": {[]string{dir, "--key", public, "--digest", "sha256:" + strings.Repeat("0", 64)}, exitFail, "FAILS  build"},
-		"too old":       {[]string{dir, "--key", public, "--max-age", "1s"}, exitFail, "FAILS  age"},
-		"another kind":  {[]string{dir, "--key", public, "--kind", "live,image"}, exitFail, "FAILS  kind"},
-		"a policy":      {[]string{dir, "--key", public, "--policy", written(t, "policy.yaml", "kinds: [live]\n")}, exitFail, "FAILS  policy"},
-		"no kind":       {[]string{dir, "--key", public, "--kind", "rehearsal"}, exitUsage, "want self-test, image or live"},
-		"no key":        {[]string{dir}, exitUsage, "which key?"},
-		"no such key":   {[]string{dir, "--key", "/nonexistent"}, exitUsage, "reading the key"},
-		"no record":     {[]string{"/nonexistent", "--key", public}, exitUsage, "reading the sign-off"},
-		"not signed":    {[]string{sampleRun, "--key", public}, exitUsage, "conformance sign writes the signature"},
+		"as it is":          {[]string{dir, "--key", public}, exitPass, "\nverified\n"},
+		"all":               {[]string{record, "--key", public, "--digest", build, "--max-age", "876000h", "--kind", "self-test"}, exitPass, "holds  build"},
+		"the signer's":      {[]string{dir, "--key", key}, exitUsage, "it is a private key"},
+		"another catalogue": {[]string{dir, "--key", public, "--catalogue", written(t, "list.json", `{"digest": "sha256:00", "expectations": [{"id": "OIDC-001"}]}`)}, exitFail, "FAILS  catalogue"},
+		"no catalogue":      {[]string{dir, "--key", public, "--catalogue", written(t, "list.json", "{}")}, exitUsage, "conformance list --json writes one"},
+		"another image":     {[]string{dir, "--key", public, "--digest", "sha256:" + strings.Repeat("0", 64)}, exitFail, "FAILS  build"},
+		"too old":           {[]string{dir, "--key", public, "--max-age", "1s"}, exitFail, "FAILS  age"},
+		"another kind":      {[]string{dir, "--key", public, "--kind", "live,image"}, exitFail, "FAILS  kind"},
+		"a policy":          {[]string{dir, "--key", public, "--policy", written(t, "policy.yaml", "kinds: [live]\n")}, exitFail, "FAILS  policy"},
+		"no kind":           {[]string{dir, "--key", public, "--kind", "rehearsal"}, exitUsage, "want self-test, image, live or release"},
+		"no key":            {[]string{dir}, exitUsage, "which key?"},
+		"no such key":       {[]string{dir, "--key", "/nonexistent"}, exitUsage, "reading the key"},
+		"no record":         {[]string{"/nonexistent", "--key", public}, exitUsage, "reading the sign-off"},
+		"not signed":        {[]string{sampleRun, "--key", public}, exitUsage, "conformance sign writes the signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, code := conformance(t, append([]string{"verify"}, c.args...)...)
@@ -173,6 +203,28 @@ func TestSignAndVerify(t *testing.T) {
 				t.Errorf("status %d, %q %q; want %d, %q", code, stdout, stderr, c.code, c.says)
 			}
 		})
+	}
+	page := filepath.Join(dir, "signoff.md")
+	if _, _, code := conformance(t, "report", dir, "--format", "markdown"); code != exitPass {
+		t.Fatalf("rendering: status %d", code)
+	}
+	if stdout, _, code := conformance(t, "verify", dir, "--key", public); code != exitPass || !strings.Contains(stdout, "artefacts") {
+		t.Errorf("with the page: status %d, %s", code, stdout)
+	}
+	if err := os.WriteFile(page, []byte("# Passed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, signoff.ManifestName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if stdout, _, code := conformance(t, "verify", dir, "--key", public); code != exitFail || !strings.Contains(stdout, "signoff.md is not the one that was signed") {
+		t.Errorf("with another page: status %d, %s", code, stdout)
+	}
+	if _, stderr, code := conformance(t, "sign", dir, "--key", key); code != exitUsage || !strings.Contains(stderr, "is not what it says") {
+		t.Errorf("signing beside another page: status %d, %s", code, stderr)
+	}
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
 	}
 	if _, stderr, code := conformance(t, "sign", dir, "--key", public); code != exitUsage || !strings.Contains(stderr, "a private one is needed") {
 		t.Errorf("signing with the public key: status %d, %q", code, stderr)
