@@ -33,7 +33,7 @@ func (e *Engine) again(requests []harness.Request, seen []harness.Observation, b
 	case len(seen) == 0:
 		return ""
 	case slices.ContainsFunc(seen, limited):
-		if e.rails.patient() {
+		if e.rails.patient() && len(earlier) < attempts {
 			return tooMany
 		}
 		return ""
@@ -43,6 +43,10 @@ func (e *Engine) again(requests []harness.Request, seen []harness.Observation, b
 	}
 	return string(seen[0].Transport)
 }
+
+// attempts are how often a call is sent that the target has too many of: a run is slowed
+// down each time, so that one which is too much still is so by itself.
+const attempts = 20
 
 // tooMany is the end of an attempt that the target had no time for.
 const tooMany = "429"
@@ -69,7 +73,21 @@ func sentAgain(exchanges []harness.Exchange) []string {
 	return notes
 }
 
-func limited(seen harness.Observation) bool { return seen.Status == http.StatusTooManyRequests }
+// limited reports that the target had too many requests for one that was sent, or for one
+// that was sent behind it.
+func limited(seen harness.Observation) bool {
+	return seen.Status == http.StatusTooManyRequests || slices.Contains(seen.Further, http.StatusTooManyRequests)
+}
+
+// overrun makes a call that the target had no time for no verdict on it, whatever was
+// wanted of it: it has not looked at it.
+func overrun(t harness.Trace, problems []harness.Problem) {
+	for i, p := range problems {
+		if p.Verdict == harness.Fail && p.Bucket != harness.Security && p.Exchange >= 0 && limited(t.Exchanges[p.Exchange].Observation) {
+			problems[i].Verdict, problems[i].Bucket = harness.Inconclusive, ""
+		}
+	}
+}
 
 // lost reports that a connection ended without an answer. What a replica of ours does
 // while it starts is watched by who started it, and bytes that are no call have no

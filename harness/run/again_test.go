@@ -214,3 +214,27 @@ func TestOnlyWhatWasNotAnsweredIsSentAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyIsNoVerdict, whatever is wanted of the call: of two that were sent in one
+// write the second, too. What was served stands.
+func TestTooManyIsNoVerdict(t *testing.T) {
+	for name, row := range map[string]struct {
+		seen   harness.Observation
+		bucket harness.Bucket
+		want   harness.Verdict
+	}{
+		"429":                {harness.Observation{Status: 429}, harness.Contract, harness.Inconclusive},
+		"429 to the second":  {harness.Observation{Status: 401, Further: []int{429}}, harness.Contract, harness.Inconclusive},
+		"429 after a served": {harness.Observation{Status: 200, Further: []int{429}}, harness.Security, harness.Fail},
+		"no 429":             {harness.Observation{Status: 401, Further: []int{404}}, harness.Contract, harness.Fail},
+	} {
+		problems := []harness.Problem{{Verdict: harness.Fail, Bucket: row.bucket, Got: "answers"}}
+		overrun(harness.Trace{Exchanges: []harness.Exchange{{Observation: row.seen}}}, problems)
+		if problems[0].Verdict != row.want {
+			t.Errorf("%s: %s, want %s", name, problems[0].Verdict, row.want)
+		}
+	}
+	if retryAfter(harness.Observation{Status: 401, Further: []int{429}}) != time.Second {
+		t.Error("a second call that is too much is not waited for")
+	}
+}

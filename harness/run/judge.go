@@ -118,6 +118,7 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	judgement := x.Outcome.Judge(t.Profile, trace)
 	timely(t.Profile, trace, judgement.Problems)
 	outlived(t, trace, judgement.Problems)
+	overrun(trace, judgement.Problems)
 	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
 	f.Notes = append(f.Notes, sentAgain(trace.Exchanges)...)
 	f.Exchange = len(trace.Exchanges)

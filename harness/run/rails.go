@@ -60,7 +60,7 @@ func (r *rails) heed(ctx context.Context) error {
 // wait learns from an answer how long the target asks for, within both bounds. It
 // gives until when nothing is sent, and reports whether that is later than before.
 func (r *rails) wait(request harness.Request, seen harness.Observation) (until time.Time, more bool) {
-	if request.Face != nil && seen.Status != http.StatusTooManyRequests {
+	if request.Face != nil && !limited(seen) {
 		return until, false // a place where nobody need be
 	}
 	asked := retryAfter(seen)
@@ -125,10 +125,10 @@ const unsaid = time.Second
 // retryAfter is how long an answer asks to wait (RFC 9110 section 10.2.3).
 func retryAfter(seen harness.Observation) time.Duration {
 	least := time.Duration(0)
-	switch seen.Status {
-	case http.StatusTooManyRequests:
+	switch {
+	case limited(seen):
 		least = unsaid
-	case http.StatusServiceUnavailable:
+	case seen.Status == http.StatusServiceUnavailable:
 	default:
 		return 0
 	}
