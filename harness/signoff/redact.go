@@ -112,6 +112,9 @@ func (r *Redactor) Scan(name string, data []byte) error {
 	return r.ScanReader(name, bytes.NewReader(data))
 }
 
+// chunkLength is how much is read at once, bytes.
+var chunkLength = 256 << 10
+
 // ScanReader returns a Leak when what is read holds a registered value, wherever
 // the reads end.
 func (r *Redactor) ScanReader(name string, from io.Reader) error {
@@ -121,7 +124,7 @@ func (r *Redactor) ScanReader(name string, from io.Reader) error {
 		return nil
 	}
 	var kept []byte // the end of what was read: a form may have begun in it
-	chunk := make([]byte, 256<<10)
+	chunk := make([]byte, chunkLength)
 	for {
 		n, err := from.Read(chunk)
 		text := append(kept, chunk[:n]...)

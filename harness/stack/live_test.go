@@ -66,7 +66,7 @@ func TestPaperGrantsWhatLiveGrants(t *testing.T) {
 		"nothing":     {"", nil},
 		"tokens":      {"grants: {tokens: {valid: env:TOKEN}}\n", []harness.Capability{harness.GivenTokens}},
 		"keys":        {"grants: {certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: a, unenrolled_cn: b}}\n", []harness.Capability{harness.GivenClientCerts, harness.ClientCAKey}},
-		"signing key": {"profile: {issuer: \"https://i\", audience: a}\ngrants: {tokens: {signing_key: {key: file:ca.key, id: k, algorithm: ES256}}}\n", []harness.Capability{harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC}},
+		"signing key": {"profile: {issuer: \"https://i\", audience: a}\ngrants: {tokens: {signing_key: {key: file:ca.key, id: k, algorithm: ES256}}}\n", []harness.Capability{harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC, harness.EncryptTokens}},
 		"pages":       {"grants: {metrics: {oidc: \"http://127.0.0.1:1/metrics\"}, backend: {mtls: \"http://127.0.0.1:1\"}}\n", []harness.Capability{harness.Metrics, harness.BackendPath}},
 		"components":  {"grants: {component_logs: {ingress: [\"true\"], oidc: [\"true\"], mtls: [\"true\"]}}\n", []harness.Capability{harness.ComponentLogs}},
 		"alerts":      {"grants: {prometheus: \"http://127.0.0.1:1\", alertmanager: \"http://127.0.0.1:1\"}\n", []harness.Capability{harness.AlertsAPI}},

@@ -102,3 +102,50 @@ func TestActionRuns(t *testing.T) {
 	}
 	t.Errorf("%s has no step %q", action, "run")
 }
+
+// TestActionsAreNamedByTheirCommit: a tag can be moved to other code; and no checkout
+// leaves its token to what runs after it.
+func TestActionsAreNamedByTheirCommit(t *testing.T) {
+	files, err := filepath.Glob(top + "/.github/workflows/*.yml")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%v, %v: want the workflows", files, err)
+	}
+	uses, commit := regexp.MustCompile(`uses: +(\S+)`), regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40}$`)
+	for _, name := range append(files, action) {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range uses.FindAllStringSubmatch(string(data), -1) {
+			if !commit.MatchString(found[1]) && !strings.HasPrefix(found[1], "./") {
+				t.Errorf("%s uses %s, want it by its commit", name, found[1])
+			}
+		}
+		if n := strings.Count(string(data), "actions/checkout@"); n != strings.Count(string(data), "persist-credentials: false") {
+			t.Errorf("%s checks out %d times, and not each without its credentials", name, n)
+		}
+		if !strings.Contains(string(data), "permissions:") && name != action {
+			t.Errorf("%s does not say what it may do", name)
+		}
+	}
+}
+
+// TestTheNightRunsWhatTheDayDoesNot: what its workflow calls is there.
+func TestTheNightRunsWhatTheDayDoesNot(t *testing.T) {
+	data, err := os.ReadFile(top + "/.github/workflows/nightly.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"schedule:", "make test-all", "govulncheck@v", ".ci/fuzz"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("the nightly workflow lacks %q", want)
+		}
+	}
+	makefile, err := os.ReadFile(top + "/Makefile")
+	if err != nil || !strings.Contains(string(makefile), "\ntest-all:") {
+		t.Errorf("%v: there is no target test-all", err)
+	}
+	if _, err := os.Stat(top + "/.ci/fuzz"); err != nil {
+		t.Error(err)
+	}
+}
