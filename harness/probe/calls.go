@@ -28,6 +28,9 @@ type Variant struct {
 	// Anyhow says that Prepare makes something of ours where the target can have no
 	// such credential, because it does not show its mode.
 	Anyhow bool
+	// Where, if not empty, is what a target must grant for it to be sent at all; it is
+	// left out elsewhere, and nothing is missed.
+	Where harness.Capability
 }
 
 // Change changes a request.
@@ -41,9 +44,9 @@ func shaped(change func(t *harness.Target, r *harness.Request)) func(*harness.Ta
 }
 
 // moot reports whether a target gives the variant nothing to send: it does not show
-// its mode, or that of what it presents.
+// its mode, or that of what it presents, or does not grant what it wants.
 func (v Variant) moot(t *harness.Target) bool {
-	return !t.Shows(v.Mode) || !v.Anyhow && slices.ContainsFunc(v.Needs, t.Moot)
+	return !t.Shows(v.Mode) || v.Where != "" && !t.Grants(v.Where) || !v.Anyhow && slices.ContainsFunc(v.Needs, t.Moot)
 }
 
 // then applies a further change after the variant's own.

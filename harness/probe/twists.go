@@ -29,6 +29,41 @@ func Twisted(words string, twists ...Twist) Calls {
 	return Call("no credential, "+words, variants...)
 }
 
+// Crossed is Twisted, and in mode mtls each twist at the first endpoint by callers whom
+// TLS lets in and nobody may serve: an ingress that demands certificates, or overwrites
+// the identity header, under some spellings of a path only, passes on what they claim.
+func Crossed(words string, twists ...Twist) Calls {
+	c := Twisted(words, twists...)
+	for _, twist := range twists {
+		for _, caller := range []struct {
+			name       string
+			unenrolled bool
+		}{{"with the enrolled client's identity header", false}, {"by an unenrolled client with the enrolled one's identity header", true}} {
+			c.variants = append(c.variants, Variant{Name: twist.Name + ", " + caller.name, Mode: harness.MTLS, First: true, Where: harness.GivenClientCerts,
+				Prepare: func(t *harness.Target) (Change, error) { return claiming(t, caller.unenrolled, twist) }})
+		}
+	}
+	c.words += "; in mode mtls at the first endpoint also with the enrolled client's identity header, and by an unenrolled client with it"
+	return c
+}
+
+// claiming is a twist of a call that claims the enrolled identity.
+func claiming(t *harness.Target, unenrolled bool, twist Twist) (Change, error) {
+	by := func(r *harness.Request) { r.Credential = "identity header of the enrolled client" }
+	if unenrolled {
+		certificate, err := Unenrolled().Make(t)
+		if err != nil {
+			return nil, err
+		}
+		by = func(r *harness.Request) { present(r, Unenrolled().Name, certificate) }
+	}
+	return func(r *harness.Request) {
+		by(r)
+		r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+		twist.Change(t, r)
+	}, nil
+}
+
 // path is a twist of the path.
 func path(name string, form func(string) string) Twist {
 	return Twist{Name: name, Change: func(_ *harness.Target, r *harness.Request) { r.Path = form(r.Path) }}
