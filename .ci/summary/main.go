@@ -36,11 +36,11 @@ type timed struct {
 
 // seen is what a run of the tests came to.
 type seen struct {
-	packages, tests       []timed
-	skipped               map[string]string // reason by test
-	said                  map[string]string // last output line by test
-	sampled               []string
-	passed, failed, total int
+	packages, tests []timed
+	skipped         map[string]string // reason by test
+	said            map[string]string // last output line by test
+	sampled         []string
+	passed, failed  int
 }
 
 func main() {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const log = `{"Action":"output","Package":"aegis.test/conformance/a","Test":"TestX","Output":"    x_test.go:7: no engine answers\n"}
+{"Action":"skip","Package":"aegis.test/conformance/a","Test":"TestX","Elapsed":0}
+{"Action":"output","Package":"aegis.test/conformance/a","Test":"TestY","Output":"    y_test.go:9: planted 2 of 3 in nginx\n"}
+{"Action":"pass","Package":"aegis.test/conformance/a","Test":"TestY","Elapsed":2.5}
+{"Action":"pass","Package":"aegis.test/conformance/a","Test":"TestY/part","Elapsed":2}
+not JSON
+{"Action":"fail","Package":"aegis.test/conformance/a","Test":"TestZ","Elapsed":1}
+{"Action":"fail","Package":"aegis.test/conformance/a","Elapsed":4}
+`
+
+func TestSummary(t *testing.T) {
+	s, err := read(strings.NewReader(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.passed != 2 || s.failed != 1 || s.skipped["TestX"] != "no engine answers" || len(s.sampled) != 1 {
+		t.Errorf("%+v", s)
+	}
+	if len(s.packages) != 1 || s.packages[0] != (timed{"a", 4}) || len(s.tests) != 3 {
+		t.Errorf("packages %v, tests %v: want one, and three that are whole", s.packages, s.tests)
+	}
+	s.failed = 0
+	if s.tell(true) || !s.tell(false) {
+		t.Error("a skipped test that is not allowed is a failure where CI is set, and only there")
+	}
+}
