@@ -127,6 +127,10 @@ const (
 	MintEC        Capability = "mint-ec-tokens"
 	MintRSA       Capability = "mint-rsa-tokens"
 	EncryptTokens Capability = "encrypt-tokens"
+	// DeclaredAudience and DeclaredIssuer are what the profile must say before tokens for
+	// others can be told apart.
+	DeclaredAudience Capability = "profile.audience"
+	DeclaredIssuer   Capability = "profile.issuer"
 )
 
 // Capabilities lists every capability.
@@ -137,6 +141,7 @@ var Capabilities = []Capability{
 	BackendPath, KubernetesRead, IngressControlled, OutOfBand, SecondHost, ForeignHost, PlainPort,
 	IngressAddresses, AuthorizerControlled, SiblingClient, PublicClient, EarlyData, KeyedCaller, SignedModel,
 	MintEC, MintRSA, EncryptTokens,
+	DeclaredAudience, DeclaredIssuer,
 }
 
 // credentials are the capabilities that are a credential of a mode, or make some.
@@ -179,6 +184,8 @@ type Expectation struct {
 	Stimulus Stimulus
 	// Outcome is what must come of it.
 	Outcome Outcome
+	// Declared is what the profile must declare before it can be held; empty: nothing.
+	Declared Capability
 	// Unless gives the reason the expectation is not applicable to a profile;
 	// nil, or an empty reason, means that it is applicable.
 	Unless func(Profile) string
@@ -186,6 +193,17 @@ type Expectation struct {
 
 // Tiered is the tier, written out.
 func (e Expectation) Tiered() Tier { return cmp.Or(e.Tier, Extended) }
+
+// Needs lists what the target must grant or declare.
+func (e Expectation) Needs() []Capability { return e.declaring(e.Stimulus.Needs()) }
+
+// declaring is what is needed, with what must be declared.
+func (e Expectation) declaring(needs []Capability) []Capability {
+	if e.Declared == "" {
+		return needs
+	}
+	return append(slices.Clip(needs), e.Declared)
+}
 
 // Area is the part of the ID before the number: OIDC.
 func (e Expectation) Area() string {
@@ -384,12 +402,12 @@ func (e Expectation) Missing(t *Target) []Capability {
 	return missing
 }
 
-// needs is what the stimulus needs of this target: some can tell.
+// needs is what the expectation needs of this target: some stimuli can tell.
 func (e Expectation) needs(t *Target) []Capability {
 	if s, ok := e.Stimulus.(interface{ NeedsOn(*Target) []Capability }); ok {
-		return s.NeedsOn(t)
+		return e.declaring(s.NeedsOn(t))
 	}
-	return e.Stimulus.Needs()
+	return e.Needs()
 }
 
 // OneSided reports whether the target lacks only the accepted calls that must

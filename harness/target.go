@@ -146,6 +146,9 @@ type CleanUp struct{ Method, Path string }
 type Profile struct {
 	Issuer   string `json:"issuer,omitempty"`
 	Audience string `json:"audience,omitempty"`
+	// NoAudience and NoIssuer are declarations too: tokens of any are accepted.
+	NoAudience bool `json:"no_audience,omitempty"`
+	NoIssuer   bool `json:"no_issuer,omitempty"`
 	// Scope is what an access token must carry; RFC9068 says that access tokens
 	// are of that profile, BoundTokens that the IdP binds tokens to certificates
 	// (RFC 8705).
@@ -522,6 +525,10 @@ func (t *Target) Grants(c Capability) bool {
 	switch c {
 	case URL:
 		return true
+	case DeclaredAudience:
+		return t.Profile.Audience != ""
+	case DeclaredIssuer:
+		return t.Profile.Issuer != ""
 	case GivenTokens:
 		return t.Tokens.Valid != "" || len(t.Tokens.Signing) > 0
 	case ExpiredToken:

@@ -186,6 +186,31 @@ func showing(mode harness.Mode) *harness.Target {
 	return t
 }
 
+// TestWhatIsUndeclaredIsNotExercised: who declares no audience or issuer is told so, and
+// nothing is green for it; who declares none is shown to.
+func TestWhatIsUndeclaredIsNotExercised(t *testing.T) {
+	for id, declared := range map[string]harness.Capability{
+		"CLM-009": harness.DeclaredAudience, "CLM-010": harness.DeclaredAudience, "CLM-012": harness.DeclaredAudience, "CLM-013": harness.DeclaredAudience,
+		"JOSE-025": harness.DeclaredAudience, "CLM-011": harness.DeclaredAudience,
+		"CLM-014": harness.DeclaredIssuer, "CLM-015": harness.DeclaredIssuer, "CLM-016": harness.DeclaredIssuer, "CLM-017": harness.DeclaredIssuer,
+	} {
+		x, _ := Find(id)
+		target := showing(harness.OIDC)
+		target.Limit, target.Tokens.Signing = harness.Writes, []harness.SigningKey{{Algorithm: "RS256"}, {Algorithm: "ES256"}}
+		if got := x.Missing(target); x.NotApplicable(target) != "" || !slices.Equal(got, []harness.Capability{declared}) {
+			t.Errorf("%s, undeclared: lacks %v, not applicable %q; want %s to be lacked", id, got, x.NotApplicable(target), declared)
+		}
+		target.Profile = harness.Profile{NoAudience: true, NoIssuer: true}
+		if x.NotApplicable(target) == "" {
+			t.Errorf("%s applies where none is declared", id)
+		}
+		target.Profile = harness.Profile{Audience: "aegis", Issuer: "https://idp.test"}
+		if got := x.Missing(target); len(got) > 0 || x.NotApplicable(target) != "" {
+			t.Errorf("%s, declared: lacks %v, not applicable %q", id, got, x.NotApplicable(target))
+		}
+	}
+}
+
 func TestDescriptionsAreData(t *testing.T) {
 	for _, x := range All() {
 		e := Describe(x)

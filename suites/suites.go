@@ -69,7 +69,7 @@ type Entry struct {
 // Describe is an expectation as data, its outcome in the runbook's own words:
 // under the profile that declares nothing.
 func Describe(x harness.Expectation) Entry {
-	needs := x.Stimulus.Needs()
+	needs := x.Needs()
 	if needs == nil {
 		needs = []harness.Capability{}
 	}

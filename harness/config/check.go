@@ -254,8 +254,8 @@ func (c *checker) tokens() {
 	t, p := c.Grants.Tokens, c.Profile
 	if valid, ok := c.claims(at+"valid", t.Valid); ok {
 		c.unless(!valid.expired(c.now), at+"valid", "the token has expired", "get a new one")
-		c.unless(p.Issuer == "" || p.Issuer == valid.Issuer, "profile.issuer", "the valid token has another iss", "declare the issuer that the target trusts, or give another token")
-		c.unless(p.Audience == "" || slices.Contains(valid.audience(), p.Audience), "profile.audience", "the valid token has another aud", "declare the audience that the target accepts, or give another token")
+		c.unless(p.Issuer == "" || p.Issuer == None || p.Issuer == valid.Issuer, "profile.issuer", "the valid token has another iss", "declare the issuer that the target trusts, or give another token")
+		c.unless(p.Audience == "" || p.Audience == None || slices.Contains(valid.audience(), p.Audience), "profile.audience", "the valid token has another aud", "declare the audience that the target accepts, or give another token")
 	}
 	if expired, ok := c.claims(at+"expired", t.Expired); ok {
 		c.unless(expired.expired(c.now), at+"expired", "the token has not expired", "give one whose exp is past")

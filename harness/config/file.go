@@ -63,10 +63,13 @@ type CleanUp struct {
 	Path   string `yaml:"path" says:"{{unique}} in it is the identifier of what was created"`
 }
 
+// None is the declaration of an issuer or audience that any is accepted.
+const None = "none"
+
 // Profile is what the operator declares where sound deployments differ.
 type Profile struct {
-	Issuer            string        `yaml:"issuer" says:"iss of the tokens the target accepts"`
-	Audience          string        `yaml:"audience" says:"aud of the tokens the target accepts"`
+	Issuer            string        `yaml:"issuer" says:"iss of the tokens the target accepts; none, where it accepts any"`
+	Audience          string        `yaml:"audience" says:"aud of the tokens the target accepts; none, where it accepts any"`
 	Scope             string        `yaml:"scope" says:"what an access token must carry"`
 	RFC9068           bool          `yaml:"rfc9068" says:"access tokens are of RFC 9068's profile"`
 	BoundTokens       bool          `yaml:"bound_tokens" says:"the IdP binds tokens to certificates (RFC 8705)"`

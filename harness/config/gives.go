@@ -19,6 +19,7 @@ var gives = map[harness.Capability]string{
 	harness.Metrics: "grants.metrics", harness.Logs: "grants.logs", harness.BackendPath: "grants.backend",
 	harness.ComponentLogs: "grants.component_logs", harness.AlertsAPI: "grants.prometheus and grants.alertmanager",
 	harness.RestartService: "grants.hooks.replica", harness.IngressControlled: "grants.hooks.reload and trust_file",
+	harness.DeclaredAudience: "profile.audience (none, where tokens of any are accepted)", harness.DeclaredIssuer: "profile.issuer (none, where those of any are accepted)",
 	harness.PlainPort: "target.plain_url", harness.IngressAddresses: "target.siblings",
 }
 

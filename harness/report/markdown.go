@@ -86,6 +86,7 @@ func (m *markdown) summary(r signoff.Record) {
 	rows := [][]string{
 		{"kind of run", md(kind(r))},
 		{"claim", md(claim(r))},
+		{"tokens", md(believed(r))},
 		{"target", md(r.Target.Name)},
 		{"modes", md(join(r.Target.Modes))},
 		{"build", md(build(r))},

@@ -112,6 +112,18 @@ func claim(r signoff.Record) string {
 	return "full: the whole catalogue"
 }
 
+// believed says whose tokens are accepted, and for whom, as it is declared.
+func believed(r signoff.Record) string {
+	of := func(value string, none bool) string {
+		if none {
+			return "any, which is declared"
+		}
+		return or(value, "undeclared")
+	}
+	p := r.Target.Profile
+	return fmt.Sprintf("issuer %s, audience %s", of(p.Issuer, p.NoIssuer), of(p.Audience, p.NoAudience))
+}
+
 // weight says whether a failure decides the verdict.
 func weight(f signoff.Finding) string {
 	if f.Decides() {

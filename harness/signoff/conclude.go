@@ -209,7 +209,7 @@ func (in Input) row(e harness.Expectation, f harness.Finding, p harness.Profile)
 		Source:   e.Source,
 		Stimulus: e.Stimulus.Words(),
 		Outcome:  e.Outcome.Want(p),
-		Needs:    list(e.Stimulus.Needs()),
+		Needs:    list(e.Needs()),
 		Verdict:  f.Verdict, Bucket: f.Bucket, Reason: f.Reason,
 		Missing: list(f.Missing),
 		Got:     f.Got, Want: f.Want, Control: f.Control,
@@ -288,7 +288,7 @@ func target(t *harness.Target, catalogue []harness.Expectation) Target {
 func granted(t *harness.Target, catalogue []harness.Expectation) []harness.Capability {
 	needed := []harness.Capability{}
 	for _, e := range catalogue {
-		for _, c := range e.Stimulus.Needs() {
+		for _, c := range e.Needs() {
 			if t.Grants(c) {
 				needed = append(needed, c)
 			}

@@ -25,7 +25,7 @@ func encoded(t *testing.T, r Record) []byte {
 func full() Record {
 	in := sound()
 	in.Target.Profile = harness.Profile{
-		Scope: "aegis", RFC9068: true, BoundTokens: true, Intermediates: true, Revocation: true, ShortLived: time.Hour,
+		NoAudience: true, NoIssuer: true, Scope: "aegis", RFC9068: true, BoundTokens: true, Intermediates: true, Revocation: true, ShortLived: time.Hour,
 		ConnectionAge: time.Minute, Leeway: time.Second, APIKeys: true, SignedModels: true,
 		Mesh: true, Authorizer: true, HandledMetric: "handled_total", EnrollmentMetric: "enrolled", ModeMetric: "mode_info", NewKeyBound: time.Second, RemovedKeyBound: time.Second, KeyFetches: 5, KeyRefresh: time.Second,
 		Issuer: "https://idp.test", Audience: "aegis", NoCertificate: harness.HTTP400, BadCertificate: harness.TLSAlert,

@@ -104,8 +104,16 @@ func refusals(classes []string) harness.Refusal { return harness.Refusal(strings
 
 func (b *builder) profile() harness.Profile {
 	p := b.Profile
+	declared := func(value string) (string, bool) {
+		if value == config.None {
+			return "", true
+		}
+		return value, false
+	}
+	issuer, noIssuer := declared(p.Issuer)
+	audience, noAudience := declared(p.Audience)
 	return harness.Profile{
-		Issuer: p.Issuer, Audience: p.Audience, Scope: p.Scope, RFC9068: p.RFC9068, BoundTokens: p.BoundTokens,
+		Issuer: issuer, Audience: audience, NoIssuer: noIssuer, NoAudience: noAudience, Scope: p.Scope, RFC9068: p.RFC9068, BoundTokens: p.BoundTokens,
 		NoCertificate: refusals(p.NoCertificate), BadCertificate: refusals(p.BadCertificate),
 		IdentityHeader: p.IdentityHeader, Success: p.Success, StartBound: p.StartBound, Propagation: p.Propagation,
 		Intermediates: p.Intermediates, Revocation: p.Revocation, ShortLived: p.ShortLived, ConnectionAge: p.ConnectionMaxAge, Leeway: p.Leeway, APIKeys: p.APIKeys, SignedModels: p.SignedModels, Mesh: p.Mesh, Authorizer: p.Authorizer,

@@ -56,49 +56,49 @@ var Contents = []Expectation{
 		Source: "RFC 8725 section 3.9; RFC 9068 section 4; rulings A-10", Level: MUST,
 		Rule:     Says("A correctly signed token without aud is answered 401."),
 		Stimulus: probe.Bearer(token.Without("aud")), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredAudience,
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "CLM-011", Title: "aud of many with ours", Clauses: []string{"4.3"},
 		Source: "RFC 7519 section 4.1.3", Level: MUST,
 		Rule:     Says("A token for several audiences, of which one is ours, is answered 200."),
 		Stimulus: probe.Bearer(token.SharedAudience()).Accepted(), Outcome: outcome.Accepted(),
-		Unless: undeclaredAudience,
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "CLM-012", Title: "aud of many without ours, or no name", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.3; rulings A-10", Level: MUST,
 		Rule:     Says("A token whose aud is empty, of other audiences only, or no string is answered 401 and breaks nothing."),
 		Stimulus: probe.Bearer(token.OddAudiences()...), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredAudience,
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "CLM-013", Title: "aud almost ours", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.3; CVE-2020-26160; rulings A-10", Level: MUST,
 		Rule:     Says("A token whose aud is a part of ours, more than ours, or ours in another case or with a space is answered 401."),
 		Stimulus: probe.Bearer(token.AlmostAudiences()...), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredAudience,
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "CLM-015", Title: "iss absent", Clauses: []string{"4.4"},
 		Source: "RFC 9068 sections 2.2 and 4; RFC 8725 section 3.8; rulings A-10", Level: MUST,
 		Rule:     Says("A correctly signed token without iss is answered 401."),
 		Stimulus: probe.Bearer(token.Without("iss")), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredIssuer,
+		Declared: DeclaredIssuer, Unless: ofAny,
 	},
 	{
 		ID: "CLM-016", Title: "iss almost ours", Clauses: []string{"4.4"},
 		Source: "RFC 9068 section 4; CVE-2024-53861; rulings A-10", Level: MUST,
 		Rule:     Says("A token whose iss is a part of ours, more than ours, ours by another scheme or case, or ours in an array is answered 401."),
 		Stimulus: probe.Bearer(token.AlmostIssuers()...), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredIssuer,
+		Declared: DeclaredIssuer, Unless: ofAny,
 	},
 	{
 		ID: "CLM-017", Title: "Sibling realm", Clauses: []string{"4.4"},
 		Source: "RFC 8725 section 3.8; CVE-2026-23552; Storm-0558; rulings A-10", Level: MUST,
 		Rule:     Says("A token of another realm of the same IdP, beside ours or below it, is answered 401 even if the realms share their key."),
 		Stimulus: probe.Bearer(token.Siblings()...), Outcome: outcome.Unauthenticated(),
-		Unless: undeclaredIssuer,
+		Declared: DeclaredIssuer, Unless: ofAny,
 	},
 	{
 		ID: "CLM-018", Title: "sub absent or empty", Clauses: []string{"4.4"},
@@ -166,8 +166,21 @@ func boundless() outcome.Apart {
 	return outcome.Apart{Those: wanted, Rest: outcome.Either(outcome.Accepted(), outcome.Unauthenticated()).Genuine().Recorded()}
 }
 
-func undeclaredAudience(p Profile) string { return undeclared("audience", p.Audience) }
-func undeclaredIssuer(p Profile) string   { return undeclared("issuer", p.Issuer) }
+// forAny and ofAny are the reasons of a declaration that any audience or issuer is
+// accepted: what is not declared is not exercised (rulings A-10).
+func forAny(p Profile) string {
+	if p.NoAudience {
+		return "the profile declares no audience: a token for anybody is accepted"
+	}
+	return ""
+}
+
+func ofAny(p Profile) string {
+	if p.NoIssuer {
+		return "the profile declares no issuer: a token of whoever's the keys are is accepted"
+	}
+	return ""
+}
 
 // The recipes that stand in their expectations more than once.
 var (

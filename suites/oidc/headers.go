@@ -137,7 +137,7 @@ var Headers = []Expectation{
 		Source: "ASVS 9.2.2; RFC 9068 section 5; RFC 8725 section 3.12", Level: MUST,
 		Rule:     Says("An ID token of the trusted issuer, which is for a client, is answered 401."),
 		Stimulus: probe.Bearer(token.IDToken()), Outcome: outcome.Unauthenticated(),
-		Unless: func(p Profile) string { return undeclared("audience", p.Audience) },
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "JOSE-026", Title: "Non-canonical base64url", Clauses: []string{"4.4"},

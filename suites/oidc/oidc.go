@@ -181,14 +181,14 @@ var Claims = []Expectation{
 		Source: "RFC 7519 section 4.1.3; RFC 8725 section 3.9; rulings A-10", Level: MUST,
 		Rule:     Says("A token for another audience is answered 401."),
 		Stimulus: probe.Bearer(token.OtherAudience()), Outcome: outcome.Unauthenticated(),
-		Unless: func(p Profile) string { return undeclared("audience", p.Audience) },
+		Declared: DeclaredAudience, Unless: forAny,
 	},
 	{
 		ID: "CLM-014", Title: "iss wrong", Clauses: []string{"4.4"},
 		Source: "RFC 8725 section 3.8; RFC 9068 section 4; rulings A-10", Level: MUST,
 		Rule:     Says("A token that names another issuer, signed by the trusted key, is answered 401."),
 		Stimulus: probe.Bearer(token.OtherIssuer()), Outcome: outcome.Unauthenticated(),
-		Unless: func(p Profile) string { return undeclared("issuer", p.Issuer) },
+		Declared: DeclaredIssuer, Unless: ofAny,
 	},
 }
 

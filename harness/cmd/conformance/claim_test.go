@@ -54,3 +54,19 @@ func TestPlanHoldsTheClaimAgainstTheGrants(t *testing.T) {
 		}
 	}
 }
+
+// TestNoneIsADeclaration: an audience of none takes the rows about it out, with the
+// reason, and one that is not declared leaves them unseen.
+func TestNoneIsADeclaration(t *testing.T) {
+	path := begun(t)
+	for _, c := range []struct{ set, says string }{
+		{"profile.audience=none", "CLM-009   not applicable  the profile declares no audience"},
+		{"profile.issuer=none", "CLM-014   not applicable  the profile declares no issuer"},
+		{"profile.issuer=https://idp.test", "CLM-009   cannot          lacks mint-tokens, profile.audience"},
+	} {
+		out, errs, code := conformance(t, "plan", "--config", path, "--set", "mode=oidc", "--set", "grants.tokens.valid=file:valid.jwt", "--set", c.set)
+		if code != exitPass || !strings.Contains(out, c.says) {
+			t.Errorf("%s: exit %d, want %q:\n%s%s", c.set, code, c.says, out, errs)
+		}
+	}
+}
