@@ -176,7 +176,7 @@ func (in Input) echoed(e harness.Expectation, f harness.Finding, p harness.Profi
 func (in Input) absence(id string) string {
 	switch {
 	case !in.selects(id):
-		return fmt.Sprintf("not selected by %q", in.Filter)
+		return fmt.Sprintf(unselected, in.Filter)
 	case in.DryRun:
 		return "the run was dry"
 	case in.Interrupted != "":
@@ -189,6 +189,9 @@ func (in Input) absence(id string) string {
 		return noFinding
 	}
 }
+
+// unselected is the reason of what a filter left out.
+const unselected = "not selected by %q"
 
 const noFinding = "no finding was recorded for it"
 

@@ -243,6 +243,38 @@ func (r Record) ExitStatusIf(rehearsal bool) int {
 	return r.ExitStatus()
 }
 
+// Selected counts the expectations that a filter let through, and those of them that
+// hold: each passed or does not apply, and one passed.
+func (r Record) Selected() (hold, of int) {
+	passed := false
+	for _, f := range r.Findings {
+		if f.Reason == fmt.Sprintf(unselected, r.Selection.Filter) {
+			continue
+		}
+		of++
+		if passed = passed || f.Verdict == harness.Pass; f.Verdict == harness.Pass || f.Verdict == harness.NotApplicable {
+			hold++
+		}
+	}
+	if !passed {
+		return 0, of
+	}
+	return hold, of
+}
+
+// narrowed reports whether a record is of less than the catalogue.
+func (r Record) narrowed() bool { return r.Selection.Filter != "" || r.Selection.DryRun }
+
+// Overwrites reports whether a record of less than the catalogue would take the place
+// of a sign-off of the whole, which it never does.
+func (r Record) Overwrites(dir string) bool {
+	if !r.narrowed() {
+		return false
+	}
+	there, _, err := Load(dir)
+	return err == nil && !there.narrowed()
+}
+
 // ByVerdict lists the findings of one verdict, in catalogue order.
 func (r Record) ByVerdict(verdict harness.Verdict) []Finding {
 	found := r.those(isVerdict(verdict))

@@ -139,12 +139,14 @@ func (c *console) wipe() {
 	}
 }
 
-// conclude tells the sign-off, as it was asked for.
-func (c *console) conclude(r signoff.Record, dir string) error {
+// conclude tells the sign-off, as it was asked for. Where all that was selected holds,
+// that is told in its place; where an earlier sign-off was kept, that it was.
+func (c *console) conclude(r signoff.Record, dir, held string, kept bool) error {
 	c.wipe()
-	_, _ = fmt.Fprint(c.out, report.Console(r, c.colour))
-	c.step(fmt.Sprintf("sign-off: %s (in %s: %s, %s), after %s", filepath.Join(dir, "signoff.html"), dir, signoff.RecordName, artefacts(),
-		time.Since(c.began).Round(100*time.Millisecond)))
+	if held == "" {
+		_, _ = fmt.Fprint(c.out, report.Console(r, c.colour))
+	}
+	c.written(dir, held, kept)
 	switch c.output {
 	case asJSON:
 		data, err := signoff.Encode(r)
@@ -154,12 +156,30 @@ func (c *console) conclude(r signoff.Record, dir string) error {
 		_, err = c.answer.Write(data)
 		return err
 	case asGitHub:
+		if held != "" {
+			_, err := fmt.Fprintln(c.answer, "::notice title=Aegis conformance::"+held)
+			return err
+		}
 		if _, err := fmt.Fprint(c.answer, report.GitHub(r)); err != nil {
 			return err
 		}
 		return summarise(r, os.Getenv("GITHUB_STEP_SUMMARY"))
 	}
 	return nil
+}
+
+// written says where the sign-off is, or that there is none of this run.
+func (c *console) written(dir, held string, kept bool) {
+	switch {
+	case held != "":
+		c.step(held)
+		return
+	case kept:
+		c.step(fmt.Sprintf("nothing was written: the sign-off in %s is of the whole catalogue, and stays", dir))
+		return
+	}
+	c.step(fmt.Sprintf("sign-off: %s (in %s: %s, %s), after %s", filepath.Join(dir, "signoff.html"), dir, signoff.RecordName, artefacts(),
+		time.Since(c.began).Round(100*time.Millisecond)))
 }
 
 // summarise adds the step summary to the file that GitHub names; none is no

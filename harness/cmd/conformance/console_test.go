@@ -68,28 +68,31 @@ func TestMovingLine(t *testing.T) {
 
 // TestOutputs runs one expectation for each --output.
 func TestOutputs(t *testing.T) {
-	run := func(t *testing.T, kind string, env ...string) (stdout, stderr string) {
+	run := func(t *testing.T, kind string, want int, env []string, args ...string) (stdout, stderr string) {
 		t.Helper()
-		c := command(t, "run", "--runtime", "embedded", "--only", "CLM-006", "--output", kind, "--out", t.TempDir())
+		c := command(t, append([]string{"run", "--runtime", "embedded", "--output", kind, "--out", t.TempDir()}, args...)...)
 		c.Env = append(c.Env, env...)
 		stdout, stderr, code := finish(t, c)
-		if code != exitIncomplete {
+		if code != want {
 			t.Fatalf("status %d\n%s%s", code, stdout, stderr)
 		}
 		return stdout, stderr
 	}
 	t.Run("json", func(t *testing.T) {
-		stdout, stderr := run(t, "json")
+		stdout, stderr := run(t, "json", exitPass, nil, "--only", "CLM-006")
 		if _, err := signoff.Read([]byte(stdout)); err != nil || !strings.Contains(stderr, "judging 1 expectations") {
 			t.Errorf("%v, beside it %q", err, stderr)
 		}
 	})
 	t.Run("github", func(t *testing.T) {
 		summary := filepath.Join(t.TempDir(), "summary")
-		stdout, _ := run(t, "github", "GITHUB_STEP_SUMMARY="+summary)
+		stdout, _ := run(t, "github", exitIncomplete, []string{"GITHUB_STEP_SUMMARY=" + summary}, "--dry-run")
 		data, err := os.ReadFile(summary)
 		if err != nil || !strings.Contains(string(data), "## Aegis conformance") || !strings.Contains(stdout, "\n::error title=Aegis conformance%3A INVALID::") {
 			t.Errorf("%v, %q, %q", err, data, stdout)
+		}
+		if stdout, _ := run(t, "github", exitPass, []string{"GITHUB_STEP_SUMMARY="}, "--only", "CLM-006"); !strings.Contains(stdout, "\n::notice title=Aegis conformance::1 of 1 selected hold") || strings.Contains(stdout, "::error") {
+			t.Errorf("what was selected holds: %q", stdout)
 		}
 	})
 }

@@ -76,22 +76,63 @@ func tellJSON(c *cobra.Command, v any) error {
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
 		ValidArgsFunction: identified,
-		Use:               "explain ID|rollback", Short: "explain one expectation and the faults that prove it, or the way back", Args: exactly(1, "one ID, or rollback"),
+		Use:               "explain ID|FAULT|rollback", Short: "explain one expectation and the faults that prove it, a fault, or the way back", Args: exactly(1, "one ID, of an expectation or a fault, or rollback"),
 		Long: `explain tells of one expectation what it requires, and which faults prove it.
+Of a fault it tells what is wrong and which expectations catch it.
 explain rollback leads through section 7 of the runbook, step by step: what to
 do, what that should show, and which expectations hold it.`,
-		Example: "  conformance explain OIDC-005\n  conformance explain rollback",
+		Example: "  conformance explain OIDC-005\n  conformance explain M-006\n  conformance explain rollback",
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "rollback" {
 				return tell(c, guide())
 			}
+			if f, ok := faultBy(args[0]); ok {
+				return tell(c, explainFault(f))
+			}
 			x, ok := suites.Find(args[0])
 			if !ok {
-				return usage{fmt.Errorf("no expectation %q%s: conformance list shows them", args[0], nearest(suites.All(), args[0]))}
+				return usage{fmt.Errorf("no expectation %q%s: conformance list shows them", args[0], near(args[0]))}
 			}
 			return tell(c, explain(x))
 		},
 	}
+}
+
+// near suggests the expectation or the fault whose ID differs least.
+func near(id string) string {
+	var known []string
+	for _, f := range faults.All() {
+		known = append(known, f.ID)
+	}
+	for _, x := range suites.All() {
+		known = append(known, x.ID)
+	}
+	return suggested(id, known)
+}
+
+// faultBy is the fault of an ID.
+func faultBy(id string) (faults.Fault, bool) {
+	for _, f := range faults.All() {
+		if strings.EqualFold(f.ID, id) {
+			return f, true
+		}
+	}
+	return faults.Fault{}, false
+}
+
+func explainFault(f faults.Fault) string {
+	var b strings.Builder
+	line := func(name, text string) { fmt.Fprintf(&b, "%-10s %s\n", name, text) }
+	fmt.Fprintf(&b, "%s: a seeded fault (%s)\n\n", f.ID, f.Component)
+	line("fault", f.Says)
+	line("origin", f.Origin)
+	for _, id := range f.Named {
+		if x, ok := suites.Find(id); ok {
+			line("caught by", id+": "+x.Rule.Text)
+		}
+	}
+	line("rerun", suites.Program+" faults --only "+f.ID)
+	return strings.TrimRight(b.String(), "\n")
 }
 
 func explain(x harness.Expectation) string {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	_ "golang.org/x/crypto/x509roots/fallback" // authorities where the system knows none: in our image
 
 	"aegis.test/conformance/harness"
@@ -105,19 +106,46 @@ Exit status: 0 pass, 1 fail, 2 usage, 3 incomplete or invalid, 4 environment
 		Version: harness.Version,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage{fmt.Errorf("no command %q: %s --help lists them", args[0], c.Name())}
+				return usage{fmt.Errorf("no command %q%s: %s --help lists them", args[0], suggested(args[0], commandNames(c)), c.Name())}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return tell(c, newcomer) },
 	}
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
+		return usage{fmt.Errorf("%w%s: %s --help lists the flags", err, nearestFlag(c, err), c.CommandPath())}
 	})
 	c.AddCommand(runCommand(), mergeCommand(), releaseCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(), imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
 	c.AddCommand(initCommand(), schemaCommand(), configCommand(), planCommand(), doctorCommand())
 	c.AddCommand(reportCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand())
 	return c
+}
+
+// suggested is the known word that differs least, as a question.
+func suggested(word string, known []string) string {
+	if near := harness.Nearest(word, known); near != "" {
+		return fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return ""
+}
+
+func commandNames(c *cobra.Command) []string {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	return names
+}
+
+// nearestFlag suggests a flag where one is not known.
+func nearestFlag(c *cobra.Command, err error) string {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return ""
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return suggested("--"+unknown.GetSpecifiedName(), names)
 }
 
 // exactly is cobra.ExactArgs with our exit status.

@@ -124,7 +124,7 @@ run; conformance init writes a file to begin with.`,
 	f.StringVar(&s.alertRules, "alert-rules", "", "rule file of the team's own, for the stack's Prometheus to load in the place of ours; needs containers")
 	f.BoolVar(&s.ha, "ha", false, "make Vault three nodes on raft behind one address; needs containers")
 	f.StringVar(&s.out, "out", "build/signoff", "directory of the sign-off")
-	f.StringSliceVar(&s.only, "only", nil, "judge only these: IDs, areas, chapters, levels or effects; the sign-off is then INVALID")
+	f.StringSliceVar(&s.only, "only", nil, "judge only these: IDs, areas, chapters, levels or effects; a sign-off that is there stays, and this run makes none")
 	f.StringVar(&s.shard, "shard", "", "judge only this part, i/n, of the catalogue; conformance merge makes one sign-off of all")
 	f.StringVar(&s.done, "done", "", "file that is written last, with the path of junit.xml in it: Sonobuoy waits for one")
 	f.BoolVar(&s.dry, "dry-run", false, "start nothing, and show what would be judged; the sign-off is then INVALID")
@@ -314,20 +314,27 @@ func (s *session) conclude(in signoff.Input) error {
 // publish writes a record with all that is made of it, and says it.
 func (s *session) publish(record signoff.Record) error {
 	s.record = secrets.Clean(record)
-	files, err := report.Files(s.record)
-	if err != nil {
-		return s.outdate(record.Run, fmt.Errorf("rendering the sign-off: %w", err))
+	kept := s.record.Overwrites(s.out)
+	if !kept {
+		files, err := report.Files(s.record)
+		if err != nil {
+			return s.outdate(record.Run, fmt.Errorf("rendering the sign-off: %w", err))
+		}
+		if err := signoff.Publish(s.out, files, &secrets); err != nil {
+			return s.outdate(record.Run, err)
+		}
 	}
-	if err := signoff.Publish(s.out, files, &secrets); err != nil {
-		return s.outdate(record.Run, err)
-	}
-	if err := s.console.conclude(s.record, s.out); err != nil {
+	held := s.looked()
+	if err := s.console.conclude(s.record, s.out, held, kept); err != nil {
 		return err
 	}
 	if err := s.told(); err != nil {
 		return err
 	}
 	s.last()
+	if held != "" {
+		return nil
+	}
 	if code := s.record.ExitStatusIf(s.asked); code != exitPass {
 		return status(code)
 	}
@@ -342,6 +349,19 @@ func (s *session) outdate(run string, why error) error {
 		s.console.step(fmt.Sprintf("the earlier sign-off in %s is marked as old: %s says why", s.out, signoff.OutdatedName))
 	}
 	return errors.Join(why, err)
+}
+
+// looked says that all that was selected by --only holds; empty where that is not so,
+// or where less was selected in another way.
+func (s *session) looked() string {
+	r := s.record
+	hold, of := r.Selected()
+	whole := r.Selection.Filter == "" || r.Selection.DryRun || s.shard != ""
+	alone := len(r.Reasons) == 1 // that it was filtered
+	if whole || !alone || hold < of || of == 0 || r.Kind == "" || r.Kind == harness.Rehearsal && !s.asked {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d selected hold; no sign-off, as it was filtered", hold, of)
 }
 
 func (s *session) log() io.Writer {
