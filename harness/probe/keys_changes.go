@@ -57,6 +57,36 @@ func WithdrawnKey() Keys {
 		}}
 }
 
+// ReusedKid publishes a new key in the place of the first trusted one, under its kid,
+// and waits until the old key's tokens are refused and the new one's accepted.
+func ReusedKid() Keys {
+	return Keys{words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the old one's are refused and the new one's accepted, or the declared bounds have passed",
+		play: func(ctx context.Context, s *scene) error {
+			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
+			key, err := token.NewKey()
+			if err != nil {
+				return err
+			}
+			key.ID = gone.ID
+			left, err := publics(append(slices.Clone(other), key))
+			if err != nil {
+				return err
+			}
+			if err := s.serve(ctx, harness.JWKSAnswer{Body: token.KeySet(left...)}); err != nil {
+				return err
+			}
+			calls, took, err := s.until(ctx, s.removedKey(), unauthenticated, token.SignedBy(OfGoneKey, gone))
+			s.keep("", calls)
+			s.fact("a key whose kid was given to another was refused after", took.Round(time.Millisecond).String())
+			if err != nil {
+				return err
+			}
+			calls, _, err = s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfNewKey, key))
+			s.keep("", calls)
+			return err
+		}}
+}
+
 // Overlap presents tokens of an old and a new key in turn, while both are
 // published.
 func Overlap() Keys {

@@ -71,6 +71,11 @@ func LongKid() Recipe {
 	return header("token with a kid of 10 kB", "kid", `"`+strings.Repeat("k", 10<<10)+`"`)
 }
 
+// Misfiled is a sound token under a kid that the JWKS does not hold (JWKS-018).
+func Misfiled() Recipe {
+	return minted("token of the trusted key under an unknown kid", func(d *Draft) { d.Header["kid"] = "kid-" + Random(6) })
+}
+
 // Anonymous is a sound token without kid (JOSE-014).
 func Anonymous() Recipe {
 	return minted("token without kid", func(d *Draft) { delete(d.Header, "kid") })

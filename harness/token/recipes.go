@@ -204,15 +204,23 @@ func Truncated() []Recipe {
 // Transplanted is header and payload of one token with the signature of
 // another valid one.
 func Transplanted() Recipe {
-	return minted2("token with the signature of another valid token", func(a, b Draft) (string, error) {
-		b.Claims["jti"] = Random(12)
-		h, p, _, err := a.Segments()
+	const name = "token with the signature of another valid token"
+	return Recipe{Name: name, Needs: []harness.Capability{harness.MintTokens}, Make: func(s Source) (string, error) {
+		other, err := s.mint()
 		if err != nil {
 			return "", err
 		}
-		_, _, s, err := b.Segments()
-		return h + "." + p + "." + s, err
-	})
+		one, err := s.Draft()
+		if err != nil {
+			return "", err
+		}
+		h, p, _, err := one.Segments()
+		if err != nil {
+			return "", err
+		}
+		_, _, signature, err := other.Segments()
+		return h + "." + p + "." + signature, err
+	}}
 }
 
 func minted2(name string, join func(a, b Draft) (string, error)) Recipe {

@@ -41,6 +41,9 @@ type Source struct {
 	Grant   harness.TokenGrant
 	Profile harness.Profile
 	Now     time.Time
+	// Accepted is a token that the target has just accepted: what is forged is made of
+	// that very one, where it is there.
+	Accepted string
 }
 
 // From is the source a target grants.
@@ -68,6 +71,9 @@ type Draft struct {
 // grants a key, else the given token taken apart, whose signature covers only
 // its own bytes.
 func (s Source) Draft() (Draft, error) {
+	if s.Accepted != "" {
+		return parse(s.Accepted)
+	}
 	if len(s.Grant.Signing) == 0 {
 		return parse(s.Grant.Valid.Reveal())
 	}

@@ -155,6 +155,21 @@ var KeySets = []Expectation{
 		},
 	},
 	{
+		ID: "JWKS-018", Title: "Trusted key under an unknown kid", Clauses: []string{"4.2", "4.4"},
+		Source: "RFC 7515 section 4.1.4; RFC 7517 section 4.5", Level: SHOULD,
+		Rule:     Says("A token of the trusted key under a kid that the JWKS does not hold is answered 401: a kid names one key, and no other is tried."),
+		Stimulus: probe.Bearer(token.Misfiled()), Outcome: outcome.Unauthenticated().Genuine(),
+	},
+	{
+		ID: "JWKS-019", Title: "New key under an old kid", Clauses: []string{"4.2", "4.4"},
+		Source: "RFC 7517 section 4.5; OpenID Connect Core section 10.1.1; rulings A-16", Level: MUST,
+		Rule:     Says("Once a new key is published under an old one's kid, tokens of the old key are answered 401 and the new key's 200, within the declared bounds."),
+		Stimulus: probe.ReusedKid(),
+		Outcome: outcome.Telling(outcome.PerCredential{
+			probe.OfGoneKey: outcome.Unauthenticated(), probe.OfNewKey: outcome.Accepted(),
+		}),
+	},
+	{
 		ID: "JOSE-008", Title: "jku to a key set of the attacker's", Clauses: []string{"4.4"},
 		Source: "RFC 7515 sections 4.1.2 and 10; RFC 8725 section 3.10; ASVS 9.1.3", Level: MUST,
 		Rule:     Says("A token whose jku leads to a listener of ours, in whatever way, is answered 401, and nothing comes there."),
