@@ -106,7 +106,8 @@ func AcceptedOr(statuses ...int) Answers {
 func AsBefore() Answers {
 	none := Unauthenticated()
 	return Answers{
-		words: func(p harness.Profile) string { return none.words(p) + "; with one that is not enrolled 403" },
+		claims: true,
+		words:  func(p harness.Profile) string { return none.words(p) + "; with one that is not enrolled 403" },
 		allowed: func(p harness.Profile, x harness.Exchange) classes {
 			if x.Request.Certificate != nil {
 				return classes{statuses: []int{403}}.and(asked(x))
@@ -114,4 +115,11 @@ func AsBefore() Answers {
 			return none.allowed(p, x)
 		},
 	}
+}
+
+// believed reports a caller without a certificate whom the service itself knows, and
+// does not allow: it has taken him for whom he says he is.
+func believed(x harness.Exchange) bool {
+	reached := x.Observation.Reached
+	return x.Request.Certificate == nil && x.Observation.Status == 403 && reached != nil && reached.Seen > 0
 }

@@ -17,6 +17,7 @@ type Answers struct {
 	words   func(harness.Profile) string
 	allowed func(harness.Profile, harness.Exchange) classes
 	accepts bool // a success is wanted: nothing else is a denial
+	claims  bool // whoever shows no certificate claims to be somebody
 	genuine bool // whoever is served has the right to be: no fail is a hole
 	checks  []check
 }
@@ -197,6 +198,9 @@ func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.
 	if problem := answered(x, allowed, a.accepts); problem != nil {
 		if a.genuine && problem.Verdict == harness.Fail {
 			problem.Bucket = harness.Protocol
+		}
+		if a.claims && believed(x) && problem.Verdict == harness.Fail {
+			problem.Bucket, problem.Got = harness.Security, problem.Got+" by the service: it believes an identity that is only claimed"
 		}
 		problem.Exchange = i
 		j.Problems = append(j.Problems, *problem)

@@ -342,3 +342,24 @@ func TestAnswerNamesEveryOutcome(t *testing.T) {
 		words[got] = kind
 	}
 }
+
+// TestClaimedIdentities: a 403 of the service's own, to who shows no certificate and
+// claims a name, is the name believed; one of whoever stands before it is a refusal.
+func TestClaimedIdentities(t *testing.T) {
+	by := func(seen int) *harness.Reached { return &harness.Reached{Seen: seen, Complete: true} }
+	for name, row := range map[string]struct {
+		observed harness.Observation
+		want     judged
+	}{
+		"refused as nobody":       {harness.Observation{Status: 401, Reached: by(1)}, pass},
+		"403 by the service":      {harness.Observation{Status: 403, Reached: by(1)}, hole},
+		"403 before the service":  {harness.Observation{Status: 403, Reached: by(0)}, undocumented},
+		"403 of nobody knows who": {harness.Observation{Status: 403}, undocumented},
+		"served":                  {harness.Observation{Status: 200}, hole},
+	} {
+		x := harness.Exchange{Request: harness.Request{Mode: harness.MTLS}, Observation: row.observed}
+		if got := verdict(t, AsBefore().Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}

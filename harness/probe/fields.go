@@ -180,7 +180,16 @@ func Siblings() []Form {
 		}
 		return fields
 	}}
-	forms := []Form{all}
+	named := Form{"every sibling of the identity header, with the name alone", func(t *harness.Target) []harness.Field {
+		var fields []harness.Field
+		for _, name := range sortedKeys(siblings) {
+			if strings.Contains(siblings[name], "{cn}") {
+				fields = append(fields, harness.Field{Name: name, Value: t.Certs.EnrolledCN})
+			}
+		}
+		return fields
+	}}
+	forms := []Form{all, named}
 	for _, name := range []string{"X-Forwarded-Client-Cert", "ssl-client-subject-dn", "Client-Cert", "X-Forwarded-User"} {
 		forms = append(forms, Form{name, func(t *harness.Target) []harness.Field { return []harness.Field{sibling(t, name)} }})
 	}
