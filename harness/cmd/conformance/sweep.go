@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +30,7 @@ What somebody else has changed since, and a journal that is not understood, it l
 as it is, says so with what to do by hand, and ends with status 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("config") {
+				defer context.AfterFunc(c.Context(), endLate)()
 				return sweepTargets(c, from)
 			}
 			removed, err := stack.Sweep(c.Context())
@@ -44,6 +47,16 @@ as it is, says so with what to do by hand, and ends with status 3.`,
 	}
 	from.flags(c)
 	return c
+}
+
+// lateBound is how long what is under way may take once a sweep is told to end.
+const lateBound = 5 * time.Second
+
+// endLate ends a sweep that was told to end and waits for what does not heed that, a
+// pipe that is read, say. Its journals stay.
+func endLate() {
+	time.Sleep(lateBound)
+	os.Exit(exitIncomplete)
 }
 
 // sweepTargets undoes what killed runs left at the targets of a configuration.
