@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (b *builder) bringBack(ctx context.Context, p place, h history, dir string)
 		return "", err
 	}
 	if r.at() != p.at {
-		return "", fmt.Errorf("the configuration now has it at %s: sweep by the configuration of then, or put it back by hand, as it was at %s", r.at(), h.was.Was)
+		return "", fmt.Errorf("the configuration has it now %s: sweep by the configuration of then, or put it back by hand; it was %s", cmp.Or(r.at(), "nowhere"), h.was.Was)
 	}
 	return r.restore(ctx, h.was, func(made string) bool { return h.ours[made] })
 }

@@ -22,6 +22,7 @@ import (
 	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/suites"
 )
 
@@ -39,6 +40,12 @@ var credentialed = map[string]func(t *testing.T, url string) error{
 	},
 	"the IdP's token endpoint": func(t *testing.T, url string) error {
 		return askedOf(t, fmt.Sprintf("grants: {tokens: {client_credentials: {token_url: %q, client_id: a, client_secret: env:A}}}\n", url+"/token"))
+	},
+	"Vault's transit engine": func(t *testing.T, url string) error {
+		t.Setenv("VAULT_ADDR", url)
+		t.Setenv("VAULT_TOKEN", "the-credential")
+		_, err := signoff.TransitKey(t.Context(), "transit/release")
+		return err
 	},
 	"AWS, reading": func(t *testing.T, url string) error {
 		_, err := awsAt(url).Read(t.Context())

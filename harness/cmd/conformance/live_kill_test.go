@@ -48,7 +48,7 @@ type victim struct {
 	mu      sync.Mutex
 	things  map[string]bool
 	changes int // requests that may have changed something
-	fell    func(change int)
+	fell    func(change int, secret bool)
 }
 
 const rootToken = "root-token-of-the-victim"
@@ -121,7 +121,7 @@ func (v *victim) counting(serve http.Handler) http.Handler {
 			change, fell := v.changes, v.fell
 			v.mu.Unlock()
 			if fell != nil {
-				fell(change)
+				fell(change, strings.HasPrefix(r.URL.Path, "/v1/"))
 			}
 		}
 		serve.ServeHTTP(w, r)
@@ -210,11 +210,11 @@ var writing = []string{
 // it is served, or after its beginning, or after the file of authorities has changed.
 type moment struct {
 	only  []string
-	after int // changes; 0 is the beginning, trusts the file
+	after int // changes; 0 is the beginning, trusts the file, secret the first change of that
 	later time.Duration
 }
 
-const trusts = -1
+const trusts, secret = -1, -2
 
 func (m moment) String() string {
 	return fmt.Sprintf("of %s, %s after change %d", strings.Join(m.only, ","), m.later, m.after)
@@ -222,10 +222,10 @@ func (m moment) String() string {
 
 // moments are those at which something surely is changed, and others by chance.
 func moments(n int, random *rand.Rand) []moment {
-	all := []moment{{[]string{"ROT-010"}, 1, 100 * time.Millisecond}, {[]string{"ROT-008"}, trusts, 10 * time.Millisecond}, {[]string{"FFS-001"}, 1, 100 * time.Millisecond}}
+	all := []moment{{[]string{"ROT-010"}, secret, 100 * time.Millisecond}, {[]string{"ROT-008"}, trusts, 10 * time.Millisecond}, {[]string{"FFS-001"}, 1, 100 * time.Millisecond}}
 	for len(all) < n {
 		m := moment{only: []string{writing[random.IntN(len(writing))], writing[random.IntN(len(writing))]}}
-		if m.after = random.IntN(10) - 1; m.after == 0 {
+		if m.after = random.IntN(11) - 2; m.after == 0 {
 			m.later = time.Duration(random.Int64N(int64(4 * time.Second)))
 		} else {
 			m.later = time.Duration(random.Int64N(int64(100 * time.Millisecond)))
@@ -279,9 +279,11 @@ func (v *victim) kill(t *testing.T, m moment) {
 	fell := make(chan struct{})
 	waiting, stop := context.WithCancel(t.Context())
 	defer stop()
-	v.tell(func(change int) {
-		if change == m.after {
-			close(fell)
+	var once sync.Once
+	fall := func() { once.Do(func() { close(fell) }) }
+	v.tell(func(change int, secretly bool) {
+		if change == m.after || secretly && m.after == secret {
+			fall()
 			time.Sleep(m.later / 2)
 		}
 	})
@@ -292,9 +294,9 @@ func (v *victim) kill(t *testing.T, m moment) {
 	go func() { ended <- c.Wait() }()
 	switch m.after {
 	case 0:
-		close(fell)
+		fall()
 	case trusts:
-		go v.retrusted(waiting, func() { close(fell) })
+		go v.retrusted(waiting, fall)
 	}
 	select {
 	case <-fell:
@@ -323,7 +325,7 @@ func (v *victim) retrusted(ctx context.Context, then func()) {
 }
 
 // tell has changes told from now on, counted anew.
-func (v *victim) tell(fell func(change int)) {
+func (v *victim) tell(fell func(change int, secret bool)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.changes, v.fell = 0, fell

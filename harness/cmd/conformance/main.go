@@ -44,7 +44,6 @@ var secrets signoff.Redactor
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends it at once
 	err := root().ExecuteContext(ctx)
 	stop()
 	os.Exit(exit(err))

@@ -29,7 +29,7 @@ endpoint's clean_up, and revokes certificates.
 What somebody else has changed since, and a journal that is not understood, it leaves
 as it is, says so with what to do by hand, and ends with status 3.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("config") {
+			if c.Flags().Changed("config") || config.Read(os.Getenv, "").Config != "" {
 				defer context.AfterFunc(c.Context(), endLate)()
 				return sweepTargets(c, from)
 			}
