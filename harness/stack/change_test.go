@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,7 +91,13 @@ func read(t *testing.T, path string) string {
 func inVault(t *testing.T) *changing {
 	server := httptest.NewServer(vault.NewStandIn("root", "service"))
 	t.Cleanup(server.Close)
-	store := vault.NewStoreAt(rootOf(t, server.URL), nil, "secret", "team/aegis")
+	return vaultHolds(t, rootOf(t, server.URL), "team/aegis")
+}
+
+// vaultHolds puts the secret at a path of a Vault.
+func vaultHolds(t *testing.T, root *api.Client, path string) *changing {
+	t.Helper()
+	store := vault.NewStoreAt(root, nil, "secret", path)
 	var data map[string]any
 	numbers := json.NewDecoder(strings.NewReader(original))
 	numbers.UseNumber()
@@ -99,7 +107,7 @@ func inVault(t *testing.T) *changing {
 	if _, err := store.Replace(t.Context(), 0, data); err != nil {
 		t.Fatal(err)
 	}
-	c := changingAt(t, fmt.Sprintf("grants: {vault: {address: %q, path: team/aegis, login: {token: env:ROOT}, write: true}}\n", server.URL), "ROOT=root")
+	c := changingAt(t, fmt.Sprintf("grants: {vault: {address: %q, path: %s, login: {token: env:ROOT}, write: true}}\n", root.Address(), path), "ROOT=root")
 	c.now = func() string {
 		newest, err := store.Newest(t.Context())
 		text, _ := json.Marshal(newest.Data)
@@ -192,43 +200,93 @@ func locked(ctx context.Context, s harness.SecretStore) error {
 // after the run has put it back, after the run has ended without, and after a sweep of
 // what a killed run left; a second sweep changes nothing.
 func TestSecretsComeBack(t *testing.T) {
-	for where, begin := range map[string]func(*testing.T) *changing{"Vault": inVault, "AWS": inAWS} {
+	held := map[string]func(*testing.T) *changing{"Vault": inVault, "AWS": inAWS}
+	if binary, err := exec.LookPath("vault"); err == nil {
+		held["real Vault"] = realVault(t, binary)
+	}
+	for where, begin := range held {
 		for what, change := range secretChanges {
-			t.Run(where+", "+what, func(t *testing.T) {
-				c := begin(t)
-				before := c.now()
-				c.run(t)
-				was, err := c.target.Control.Secrets.Read(t.Context())
-				if err := errors.Join(err, change(t.Context(), c.target.Control.Secrets)); err != nil {
-					t.Fatal(err)
-				}
-				if what != "nothing" && c.now() == before {
-					t.Fatal("nothing was changed")
-				}
-				if err := c.target.Control.Secrets.Write(t.Context(), was); err != nil || c.now() != before {
-					t.Errorf("put back by the run: %v, it is %s, was %s", err, c.now(), before)
-				}
-				if err := errors.Join(change(t.Context(), c.target.Control.Secrets), c.stop()); err != nil || c.now() != before {
-					t.Errorf("put back at its end: %v, it is %s, was %s", err, c.now(), before)
-				}
-				if err := c.journal.Close(true); err != nil {
-					t.Fatal(err)
-				}
-				c.run(t)
-				if err := change(t.Context(), c.target.Control.Secrets); err != nil {
-					t.Fatal(err)
-				}
-				a := c.killed(t)
-				for range 2 {
-					if _, left := BringBack(t.Context(), c.loaded, a); len(left) > 0 || c.now() != before {
-						t.Errorf("put back by a sweep: left %v, it is %s, was %s", left, c.now(), before)
-					}
-				}
-				if err := a.Close(true); err != nil {
-					t.Fatal(err)
-				}
-			})
+			t.Run(where+", "+what, func(t *testing.T) { begin(t).comesBack(t, change, what == "nothing") })
 		}
+	}
+}
+
+// realVault starts a Vault that is on PATH, and puts a secret of its own there for each.
+func realVault(t *testing.T, binary string) func(*testing.T) *changing {
+	t.Helper()
+	free, err := bind()
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	server := exec.CommandContext(t.Context(), binary, "server", "-dev", "-dev-root-token-id=root", "-dev-listen-address="+free.addr, "-dev-no-store-token")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Wait() }) // the test's context has ended it
+	root := rootOf(t, "http://"+free.addr)
+	if err := vault.Active(within(t), root); err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) *changing { return vaultHolds(t, root, "aegis/"+nonce()) }
+}
+
+// TestVersionsThatAreNotKept: where nobody may ask how many versions Vault keeps, and it
+// does not keep the one before, the first change is taken back at once.
+func TestVersionsThatAreNotKept(t *testing.T) {
+	standIn := vault.NewStandIn("root", "service")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/metadata/"), strings.HasSuffix(r.URL.Path, "/config"):
+			w.WriteHeader(http.StatusForbidden)
+		case r.URL.Query().Get("version") == "1":
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			standIn.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	c := vaultHolds(t, rootOf(t, server.URL), "team/aegis")
+	before := c.now()
+	c.run(t)
+	if err := locked(t.Context(), c.target.Control.Secrets); err == nil || !strings.Contains(err.Error(), "max_versions") || c.now() != before {
+		t.Errorf("got %v, it is %s", err, c.now())
+	}
+}
+
+// comesBack holds a target to it: idle says that the change is none.
+func (c *changing) comesBack(t *testing.T, change func(context.Context, harness.SecretStore) error, idle bool) {
+	t.Helper()
+	before := c.now()
+	c.run(t)
+	was, err := c.target.Control.Secrets.Read(t.Context())
+	if err := errors.Join(err, change(t.Context(), c.target.Control.Secrets)); err != nil {
+		t.Fatal(err)
+	}
+	if !idle && c.now() == before {
+		t.Fatal("nothing was changed")
+	}
+	if err := c.target.Control.Secrets.Write(t.Context(), was); err != nil || c.now() != before {
+		t.Errorf("put back by the run: %v, it is %s, was %s", err, c.now(), before)
+	}
+	if err := errors.Join(change(t.Context(), c.target.Control.Secrets), c.stop()); err != nil || c.now() != before {
+		t.Errorf("put back at its end: %v, it is %s, was %s", err, c.now(), before)
+	}
+	if err := c.journal.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	c.run(t)
+	if err := change(t.Context(), c.target.Control.Secrets); err != nil {
+		t.Fatal(err)
+	}
+	a := c.killed(t)
+	for range 2 {
+		if _, left := BringBack(t.Context(), c.loaded, a); len(left) > 0 || c.now() != before {
+			t.Errorf("put back by a sweep: left %v, it is %s, was %s", left, c.now(), before)
+		}
+	}
+	if err := a.Close(true); err != nil {
+		t.Fatal(err)
 	}
 }
 
