@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -121,13 +123,19 @@ func appended(path string, offset int64) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(f, offset, maxLog))
 }
 
-// printed is what a command prints.
+// printed is what a command prints. It does not outlive the run, nor its time.
 func printed(ctx context.Context, command []string, probe string) ([]byte, error) {
 	args := make([]string, len(command))
 	for i, arg := range command {
 		args[i] = strings.ReplaceAll(arg, "{{probe}}", probe)
 	}
-	return exec.CommandContext(ctx, args[0], args[1:]...).Output() // #nosec G204 -- the operator's own
+	printer := exec.CommandContext(ctx, args[0], args[1:]...) // #nosec G204 -- the operator's own
+	printer.SysProcAttr = dying()
+	printer.Cancel = func() error { return syscall.Kill(-printer.Process.Pid, syscall.SIGKILL) }
+	printer.WaitDelay = time.Second // for what it has started, and does not end
+	runtime.LockOSThread()          // it dies with the thread that starts it
+	defer runtime.UnlockOSThread()
+	return printer.Output()
 }
 
 // components are the logs of components, where commands print them.

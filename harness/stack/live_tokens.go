@@ -211,7 +211,7 @@ func granted(client *http.Client, request *http.Request) (harness.Secret, time.T
 	}
 	err = json.NewDecoder(response.Body).Decode(&answer)
 	if response.StatusCode != http.StatusOK || err != nil {
-		return "", time.Time{}, fmt.Errorf("getting a token at %s: got %d %q, want 200 with a token", request.URL.Host, response.StatusCode, answer.Error)
+		return "", time.Time{}, fmt.Errorf("getting a token at %s: got %d %.200q, want 200 with a token", request.URL.Host, response.StatusCode, answer.Error)
 	}
 	if answer.Seconds <= 0 {
 		answer.Seconds = 60
@@ -225,5 +225,5 @@ func (b *builder) client() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return outbound.Client(outbound.Options{TimeOut: fetchBound}.By(signed)), nil
+	return outbound.Client(outbound.Options{TimeOut: fetchBound, Most: harness.MaxBody}.By(signed)), nil
 }

@@ -149,3 +149,17 @@ func awaitTrue(t *testing.T, is func() bool) {
 		}
 	}
 }
+
+// TestLogCommandsEnd: a command that prints a log, and what it has started, end with the
+// time that they have.
+func TestLogCommandsEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "child")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if _, err := printed(ctx, []string{"sh", "-c", `sleep 300 & echo $! >"$0"; wait`, file}, ""); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("got %v after %s", err, time.Since(began))
+	}
+	child := atoi(t, read(t, file))
+	awaitTrue(t, func() bool { return !running(child) })
+}
