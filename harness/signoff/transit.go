@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,12 @@ func TransitKey(ctx context.Context, path string) (*Key, error) {
 		return nil, fmt.Errorf("reading Vault's address and trust from the environment: %w", err)
 	}
 	config.HttpClient.Transport = outbound.Guard(config.HttpClient.Transport, 0)
+	client.SetCheckRetry(func(ctx context.Context, answer *http.Response, err error) (bool, error) {
+		if _, elsewhere := errors.AsType[outbound.Elsewhere](err); elsewhere {
+			return false, err // it will say so again
+		}
+		return api.DefaultRetryPolicy(ctx, answer, err)
+	})
 	t := transit{client.Logical(), mount, name}
 	return t.key(ctx)
 }
