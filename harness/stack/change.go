@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"aegis.test/conformance/harness/config"
 )
@@ -142,4 +143,18 @@ func (b *builder) keep(content []byte) (string, error) {
 		return "", errNoJournal
 	}
 	return b.journal.Keep(content)
+}
+
+// Unswept is an error when a killed run has left a target changed: what another run
+// found there it would take for what has to be put back.
+func Unswept(dir string, t config.Target) error {
+	abandoned, err := FindAbandoned(dir)
+	for _, a := range abandoned {
+		changed := a.Target == t.Called() && slices.ContainsFunc(a.Entries, func(e Entry) bool { return e.Change != nil })
+		if changed {
+			err = errors.Join(err, fmt.Errorf("%s tells what a killed run changed at %s and did not put back: let conformance sweep, with the same --config, do so first", a.Path, a.Target))
+		}
+		err = errors.Join(err, a.Close(false))
+	}
+	return err
 }

@@ -50,8 +50,11 @@ const (
 )
 
 // OpenJournal begins the journal of a run at a target, in a directory. It is there with
-// its first line, or not at all.
+// its first line, or not at all; nor is it begun while a killed run is Unswept.
 func OpenJournal(dir, run string, t config.Target) (*Journal, error) {
+	if err := Unswept(dir, t); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the journal's directory: %w", err)
 	}

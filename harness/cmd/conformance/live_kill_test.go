@@ -98,10 +98,10 @@ grants:
   certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: %s, unenrolled_cn: %s}
   vault: {address: %q, login: {token: file:root.token}, write: true}
   hooks:
-    replica: {command: [sh, -c, 'sleep 300 & wait'], url: "http://127.0.0.1:{{port}}", env: {SECRET: held}}
+    replica: {command: [sh, -c, 'sleep 300 & wait'], url: "http://127.0.0.1:{{port}}", env: {VICTIM: %q}}
     trust_file: trusted/clients.pem
     reload: ["true"]
-`, v.faces[harness.OIDC].URL, v.faces[harness.MTLS].URL, enrolledClient, unenrolledClient, v.vault.URL), 0o600)
+`, v.faces[harness.OIDC].URL, v.faces[harness.MTLS].URL, enrolledClient, unenrolledClient, v.vault.URL, v.dir), 0o600)
 	return v
 }
 
@@ -186,13 +186,13 @@ func (v *victim) state(t *testing.T) string {
 	journals, _ := os.ReadDir(filepath.Join(v.dir, "journal"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return fmt.Sprintf("secret %s\ntrusted %v %v %v %x\naround it %v\nthings %v\njournals %v\nreplicas %s", secret, err, statErr, info.Mode(), content, around, v.things, journals, replicas(t))
+	return fmt.Sprintf("secret %s\ntrusted %v %v %v %x\naround it %v\nthings %v\njournals %v\nreplicas %s", secret, err, statErr, info.Mode(), content, around, v.things, journals, v.replicas(t))
 }
 
-// replicas are processes that a hook has started, as ps shows them.
-func replicas(t *testing.T) string {
+// replicas are processes that its hook has started.
+func (v *victim) replicas(t *testing.T) string {
 	t.Helper()
-	found, err := exec.CommandContext(t.Context(), "sh", "-c", `grep -l AEGIS_CONFORMANCE_REPLICA= /proc/[0-9]*/environ 2>/dev/null; true`).Output()
+	found, err := exec.CommandContext(t.Context(), "sh", "-c", `grep -lF "VICTIM=$0" /proc/[0-9]*/environ 2>/dev/null; true`, v.dir).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +252,9 @@ func TestKilledRunsAreUndone(t *testing.T) {
 	for n, m := range moments(*kills, rand.New(rand.NewPCG(seed, 0))) {
 		v.kill(t, m)
 		left := v.state(t)
+		if n == 0 {
+			v.refused(t)
+		}
 		said, errs, code := conformance(t, "sweep", "--config", filepath.Join(v.dir, "staging.yaml"))
 		if now := v.state(t); code != exitPass || now != before {
 			t.Fatalf("kill %d %s: sweep ends %d, %s%s\nit is\n%s\nthe kill left\n%s\nbefore it was\n%s", n, m, code, said, errs, now, left, before)
@@ -263,6 +266,16 @@ func TestKilledRunsAreUndone(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d left something, all is as before", *kills, undone)
+}
+
+// refused wants a run to touch nothing while a killed one is not swept.
+func (v *victim) refused(t *testing.T) {
+	t.Helper()
+	before := v.state(t)
+	said, errs, code := finish(t, v.run(t, []string{"ROT-010"}))
+	if code != exitEnvironment || !strings.Contains(errs, "conformance sweep") || v.state(t) != before {
+		t.Errorf("a run before the sweep: status %d, %s%s", code, said, errs)
+	}
 }
 
 // run is a run of some rows.
