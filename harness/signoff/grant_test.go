@@ -116,3 +116,16 @@ func FuzzReadWaivers(f *testing.F) {
 		}
 	})
 }
+
+// TestWaiversAsTheyAreSaved: a byte order mark, a directive and a mark at the end say
+// nothing; another encoding is named.
+func TestWaiversAsTheyAreSaved(t *testing.T) {
+	for _, text := range []string{"\ufeff" + leave, "%YAML 1.2\n---\n" + leave + "---\n"} {
+		if _, err := ReadWaivers([]byte(text), grants); err != nil {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+	if _, err := ReadWaivers([]byte("\xff\xfew\x00"), grants); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("UTF-16: %v", err)
+	}
+}
