@@ -181,7 +181,8 @@ func (w *watch) see(i int, x harness.Exchange) {
 		w.row++
 		sample.Right = false
 		w.dropped = append(w.dropped, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i,
-			Got: "a connection that ended without an answer" + w.moment(now, began), Want: w.class + ": " + w.duties[now].Want.Want(w.profile)})
+			Got:  "a connection that ended without an answer" + w.moment(now, began),
+			Want: w.class + ": " + w.duties[now].Want.Want(w.profile)})
 	case problem == nil:
 		w.row++
 	case w.excused(now, began, x):

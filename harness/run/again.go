@@ -68,7 +68,8 @@ func sentAgain(exchanges []harness.Exchange) []string {
 	}
 	var notes []string
 	for _, why := range slices.Sorted(maps.Keys(calls)) {
-		notes = append(notes, fmt.Sprintf("%d of %d calls were sent again, as %s: what came then is judged", calls[why], len(exchanges), words[why]))
+		notes = append(notes, fmt.Sprintf("%d of %d calls were sent again, as %s: what came then is judged",
+			calls[why], len(exchanges), words[why]))
 	}
 	return notes
 }

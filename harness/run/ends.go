@@ -27,9 +27,10 @@ func ended(t *harness.Target, x harness.Exchange) string {
 // time where it shows none, or one without an end.
 func granted(t *harness.Target, r harness.Request) (what string, ends time.Time) {
 	if r.Certificate != nil && len(r.Certificate.Certificate) > 0 {
-		for name, pair := range map[string]harness.CertPair{"the enrolled certificate": t.Certs.Enrolled, "the unenrolled certificate": t.Certs.Unenrolled} {
+		pairs := map[string]harness.CertPair{"enrolled": t.Certs.Enrolled, "unenrolled": t.Certs.Unenrolled}
+		for name, pair := range pairs {
 			if own := leaf(pair); own != nil && bytes.Equal(own.Raw, r.Certificate.Certificate[0]) {
-				return name, own.NotAfter
+				return "the " + name + " certificate", own.NotAfter
 			}
 		}
 	}

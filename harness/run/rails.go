@@ -114,7 +114,8 @@ func (r *rails) watch(request harness.Request, seen harness.Observation) {
 			seen.At.UTC().Format("15:04:05.000"), seen.Transport), request)
 	}
 	if r.stopAfter > 0 && r.silent >= r.stopAfter && r.why == "" {
-		r.why = fmt.Sprintf("%d requests in a row had no answer, the first %s, the last: %s (%s)", r.silent, r.first, seen.Transport, printable(seen.Detail))
+		r.why = fmt.Sprintf("%d requests in a row had no answer, the first %s, the last: %s (%s)",
+			r.silent, r.first, seen.Transport, printable(seen.Detail))
 	}
 }
 

@@ -223,7 +223,8 @@ func ending(l config.Loaded, t *harness.Target, now time.Time, takes run.Estimat
 			what, at.UTC().Format(time.RFC3339), span(max(0, int(at.Sub(now).Seconds()))), words, instead))
 	}
 	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
-		warn("grants.tokens.valid", l.Grants.Tokens.Valid, at, "give one that lives longer, or grants.tokens.client_credentials, which gives new ones")
+		warn("grants.tokens.valid", l.Grants.Tokens.Valid, at,
+			"give one that lives longer, or grants.tokens.client_credentials, which gives new ones")
 	}
 	for _, c := range []struct {
 		what string
