@@ -349,6 +349,9 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 	if suite.stack != nil {
 		in.Target, in.Run = suite.stack.Target, suite.stack.Target.Run
 	}
+	if suite.loaded != nil { // as conformance run claims
+		in.Claim = signoff.ClaimFor(harness.Live, suite.loaded.Claim)
+	}
 	in.Filter, in.DryRun = filter(r), r.SuiteConfig.DryRun
 	in.Interrupted, in.NotStarted = special(r)
 	for _, s := range r.SpecReports {

@@ -40,6 +40,20 @@ const (
 // Claims lists every claim, the narrow one first.
 var Claims = []Claim{CoreClaim, FullClaim}
 
+// ClaimFor is what a sign-off of a kind of run claims: the first that was asked for; else
+// core of a live target, and everything of a stack.
+func ClaimFor(kind harness.Kind, asked ...string) Claim {
+	for _, claim := range asked {
+		if claim != "" {
+			return Claim(claim)
+		}
+	}
+	if kind == harness.Live {
+		return CoreClaim
+	}
+	return FullClaim
+}
+
 // Record is signoff.json; schema.json describes every field.
 type Record struct {
 	Schema      string                  `json:"schema"`

@@ -49,7 +49,7 @@ to Vault.`,
 				return usage{err}
 			}
 			for i := range all {
-				all[i].Claim = string(claimOf(all[i], asked))
+				all[i].Claim = string(signoff.ClaimFor(harness.Live, asked, all[i].Claim))
 			}
 			return tellPlans(c, all, selected, asJSON, strict)
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -258,15 +257,9 @@ func knownClaim(claim string) error {
 // claimed is what the sign-off claims.
 func (s *session) claimed() signoff.Claim {
 	if s.loaded != nil {
-		return claimOf(*s.loaded, s.claim)
+		return signoff.ClaimFor(harness.Live, s.claim, s.loaded.Claim)
 	}
-	return signoff.Claim(cmp.Or(s.claim, s.declared, string(signoff.FullClaim)))
-}
-
-// claimOf is what a sign-off of a live target claims: what was asked for, what the
-// configuration says, or core.
-func claimOf(l config.Loaded, asked string) signoff.Claim {
-	return signoff.Claim(cmp.Or(asked, l.Claim, string(signoff.CoreClaim)))
+	return signoff.ClaimFor(harness.SelfTest, s.claim, s.declared)
 }
 
 // judge starts the stack and holds it against the expectations.
