@@ -236,7 +236,7 @@ func TestWhoHasARightIsNoHole(t *testing.T) {
 	for want, ids := range map[harness.Bucket][]string{
 		harness.Protocol: {"JOSE-015", "JOSE-016", "JOSE-018", "JOSE-026", "CLM-001", "CLM-002", "CLM-003", "CLM-007", "CLM-018",
 			"OIDC-017", "OIDC-020", "BRR-002", "BRR-003", "BRR-005", "BRR-007", "BRR-008", "BRR-016", "CHN-017"},
-		harness.Security: {"OIDC-004", "OIDC-005", "OIDC-006", "OIDC-011", "JOSE-001", "JOSE-024", "JOSE-025", "CLM-006", "CLM-009", "CLM-010", "CLM-014", "CLM-023",
+		harness.Security: {"OIDC-004", "OIDC-005", "OIDC-007", "OIDC-011", "JOSE-001", "JOSE-024", "JOSE-025", "CLM-006", "CLM-009", "CLM-010", "CLM-014", "CLM-023",
 			"BRR-004", "MTLS-001", "MTLS-003", "CHN-001", "CHN-018", "ENR-005", "ENR-011", "EPT-015", "HDR-018"},
 	} {
 		for _, id := range ids {
