@@ -331,7 +331,9 @@ type CertPair struct {
 // Control is what a target lets the harness change. A nil field is not granted.
 type Control struct {
 	// Bearer gives valid tokens, new ones as they are needed.
-	Bearer   Bearer
+	Bearer Bearer
+	// Ended is a token that was valid, and the moment from which it is not.
+	Ended    EndedToken
 	Launcher Launcher
 	Secrets  SecretStore
 	Vault    VaultControl
@@ -359,6 +361,16 @@ type Control struct {
 	// Deployment is what the services were deployed as.
 	Deployment Deployment
 }
+
+// EndedToken is a token that ends; the zero value is none.
+type EndedToken struct {
+	Token Secret
+	At    time.Time // from then on no sound verifier takes it
+}
+
+// DefaultLeeway is how long after its exp a token may be taken, where the profile
+// declares nothing (rulings A-09).
+const DefaultLeeway = 10 * time.Minute
 
 // ComponentLog is what the components of a target write.
 type ComponentLog interface {
@@ -532,7 +544,7 @@ func (t *Target) Grants(c Capability) bool {
 	case GivenTokens:
 		return t.Tokens.Valid != "" || len(t.Tokens.Signing) > 0
 	case ExpiredToken:
-		return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0
+		return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || t.Control != nil && t.Control.Ended.Token != ""
 	case MintTokens:
 		return len(t.Tokens.Signing) > 0
 	case MintEC, MintRSA, EncryptTokens:

@@ -72,7 +72,7 @@ func (c *checker) need(v reflect.Value, path string) {
 			c.wrong(at, "it is missing", k.field.Tag.Get("says"))
 		case field.Kind() == reflect.Struct:
 			c.need(field, at)
-		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
+		case structs(field):
 			for i := range field.Len() {
 				c.need(field.Index(i), fmt.Sprintf("%s[%d]", at, i))
 			}
@@ -103,8 +103,17 @@ func (c *checker) each(v reflect.Value, path string, do func(string, Reference))
 			do(at, r)
 		} else if field.Kind() == reflect.Struct {
 			c.each(field, at, do)
+		} else if structs(field) {
+			for i := range field.Len() {
+				c.each(field.Index(i), fmt.Sprintf("%s[%d]", at, i), do)
+			}
 		}
 	}
+}
+
+// structs reports a list of structures.
+func structs(v reflect.Value) bool {
+	return v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct
 }
 
 // value is what a reference names, where that can be told now.
@@ -279,11 +288,16 @@ func (c *checker) tokens() {
 }
 
 func (c *checker) signing() {
-	const at = "grants.tokens.signing_key"
-	k := c.Grants.Tokens.SigningKey
-	if !c.Given(at) {
-		return
+	if c.Given("grants.tokens.signing_key") {
+		c.signingKey("grants.tokens.signing_key", c.Grants.Tokens.SigningKey)
 	}
+	for i, k := range c.Grants.Tokens.SigningKeys {
+		c.signingKey(fmt.Sprintf("grants.tokens.signing_keys[%d]", i), k)
+	}
+}
+
+// signingKey checks one key that the target trusts.
+func (c *checker) signingKey(at string, k SigningKey) {
 	c.unless(k.Key != "" && k.ID != "" && k.Algorithm != "", at, "it is not whole", "give key, id and algorithm")
 	text, ok := c.value(k.Key)
 	if !ok {

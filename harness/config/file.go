@@ -129,6 +129,7 @@ type Tokens struct {
 	OtherRealm        Reference         `yaml:"other_realm" says:"a token of another realm or tenant of the same IdP"`
 	ClientCredentials ClientCredentials `yaml:"client_credentials" says:"a token endpoint to get valid tokens from (RFC 6749 section 4.4)"`
 	SigningKey        SigningKey        `yaml:"signing_key" says:"a key whose public half the target's JWKS holds"`
+	SigningKeys       []SigningKey      `yaml:"signing_keys" says:"further such keys, of other kinds: ES256 beside RS256"`
 	VaultRole         string            `yaml:"vault_role" says:"role of Vault's own OIDC provider (identity/oidc/token/ROLE) to get valid tokens from"`
 	Subject           string            `yaml:"subject" says:"sub of minted tokens"`
 }
@@ -141,6 +142,8 @@ type ClientCredentials struct {
 	Scope        string    `yaml:"scope" says:"what is asked for"`
 	Audience     string    `yaml:"audience" says:"audience parameter, where the IdP wants one"`
 	CABundle     Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign the IdP; left out, target.ca_bundle's beside the system's"`
+	// Wait is a bound.
+	Wait time.Duration `yaml:"wait_max" default:"20m" says:"how long expectations on an expired token may wait until one that was got has ended; a token that lives longer is not waited for"`
 }
 
 // SigningKey is a private key that the target trusts.

@@ -8,7 +8,7 @@ import (
 
 // gives says what in a configuration grants a capability.
 var gives = map[harness.Capability]string{
-	harness.GivenTokens: "grants.tokens (valid, client_credentials, vault_role or signing_key)", harness.ExpiredToken: "grants.tokens.expired or signing_key",
+	harness.GivenTokens: "grants.tokens (valid, client_credentials, vault_role or signing_key)", harness.ExpiredToken: "grants.tokens (expired, signing_key, or client_credentials whose tokens end within wait_max)",
 	harness.MintTokens: "grants.tokens.signing_key", harness.MintEC: "grants.tokens.signing_key, of an ES algorithm", harness.MintRSA: "grants.tokens.signing_key, of an RS or PS algorithm",
 	harness.EncryptTokens:    "grants.tokens.signing_key, of an RS, PS or ES algorithm",
 	harness.GivenClientCerts: "grants.certificates (enrolled and unenrolled, authority, or vault_pki)", harness.ClientCAKey: "grants.certificates.authority",

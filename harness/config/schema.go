@@ -92,7 +92,7 @@ func shape(t reflect.Type, tag reflect.StructTag) map[string]any {
 }
 
 func requiredOf(t reflect.Type) []string {
-	var names []string
+	names := []string{}
 	for _, k := range keysOf(t) {
 		if k.field.Tag.Get("required") != "" {
 			names = append(names, k.name)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
@@ -201,9 +202,24 @@ func (c Calls) Requests(t *harness.Target) ([]harness.Request, bool) {
 	return requests, err == nil && !c.follow
 }
 
+// ended waits until the token has ended that stands for an expired one, where the
+// calls need one and no other is to be had.
+func (c Calls) ended(ctx context.Context, t *harness.Target) error {
+	if t.Control == nil || t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || !slices.Contains(c.Needs(), harness.ExpiredToken) {
+		return nil
+	}
+	if wait := time.Until(t.Control.Ended.At); wait > 0 && !pause(ctx, wait) {
+		return fmt.Errorf("waiting for the end of a token: %w: %w", ErrUnseen, ctx.Err())
+	}
+	return nil
+}
+
 // Act sends the calls.
 func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	trace := harness.Trace{Moot: c.moot(hands.Target())}
+	if err := c.ended(ctx, hands.Target()); err != nil {
+		return trace, err
+	}
 	if c.together {
 		for _, endpoint := range c.pick(hands.Target()) {
 			requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})

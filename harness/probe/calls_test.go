@@ -316,3 +316,21 @@ func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
+
+// TestCallsWaitForTheEnd: calls with an expired token wait until the one that stands
+// for it has ended, and no longer than their context.
+func TestCallsWaitForTheEnd(t *testing.T) {
+	var shown []string
+	target := httpsFace(t, func(_ http.ResponseWriter, r *http.Request) { shown = append(shown, r.Header.Get("Authorization")) })
+	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
+	end := time.Now().Add(300 * time.Millisecond)
+	target.Control = &harness.Control{Ended: harness.EndedToken{Token: "over", At: end}}
+	trace, err := Bearer(token.Expired(10*time.Minute)).Act(within(t, 20*time.Second), hands{target})
+	if err != nil || len(trace.Exchanges) != 1 || time.Now().Before(end) || len(shown) != 1 || shown[0] != "Bearer over" {
+		t.Errorf("%d exchanges, %v, shown %q: want one call with the token, after its end", len(trace.Exchanges), err, shown)
+	}
+	target.Control.Ended.At = time.Now().Add(time.Hour)
+	if _, err := Bearer(token.Expired(10*time.Minute)).Act(within(t, 100*time.Millisecond), hands{target}); !errors.Is(err, ErrUnseen) {
+		t.Errorf("got %v, want that nothing was seen", err)
+	}
+}

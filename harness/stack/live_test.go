@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
@@ -162,6 +163,65 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+// TestTokensThatEnd: a token that is got is kept for the expectations on an expired one,
+// until a sound verifier takes it no more, and not where that is too far away.
+func TestTokensThatEnd(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "token-1", "expires_in": 60})
+	}))
+	t.Cleanup(server.Close)
+	for _, row := range []struct {
+		leeway, most string
+		after        time.Duration // of the exp; 0 is never
+	}{{"", "20m", harness.DefaultLeeway}, {"5s", "20m", 6 * time.Second}, {"", "5m", 0}, {"5s", "1m", 0}} {
+		text := bothModesFile + "grants: {tokens: {client_credentials: {token_url: \"" + server.URL + "\", client_id: me, client_secret: env:SECRET, wait_max: " + row.most + "}}}\n"
+		if row.leeway != "" {
+			text += "profile: {leeway: " + row.leeway + "}\n"
+		}
+		live, err := Live(t.Context(), loaded(t, text, "SECRET=p@ss"), "run", func(string, string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := live.Target.Control.Ended
+		if live.Target.Grants(harness.ExpiredToken) != (row.after > 0) {
+			t.Errorf("leeway %q, at most %s: granted %v", row.leeway, row.most, live.Target.Grants(harness.ExpiredToken))
+		}
+		if row.after > 0 && (kept.Token != "token-1" || time.Until(kept.At.Add(-row.after)) > time.Minute || time.Until(kept.At.Add(-row.after)) < 30*time.Second) {
+			t.Errorf("leeway %q: over at %s", row.leeway, kept.At)
+		}
+	}
+}
+
+// TestSeveralSigningKeys: keys of several kinds stand beside each other, the first
+// given first, on paper as live.
+func TestSeveralSigningKeys(t *testing.T) {
+	rsa, err := token.NewRSAKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := token.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const keys = `profile: {issuer: "https://i", audience: a}
+grants: {tokens: {signing_key: {key: env:RSA, id: one, algorithm: RS256}, signing_keys: [{key: env:EC, id: two, algorithm: ES256}]}}
+`
+	l := loaded(t, bothModesFile+keys, "RSA="+rsa.PEM.Reveal(), "EC="+ec.PEM.Reveal())
+	live, err := Live(t.Context(), l, "run", func(string, string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	paper, err := Paper(l, "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []*harness.Target{live.Target, paper} {
+		if s := target.Tokens.Signing; len(s) != 2 || s[0].ID != "one" || s[1].ID != "two" || !target.Grants(harness.MintRSA) || !target.Grants(harness.MintEC) {
+			t.Errorf("%d keys, want the RSA key and the EC key", len(s))
+		}
+	}
+}
+
 // TestLiveOnAStack judges a stack of ours through a configuration, as a stranger
 // would: with keys, by its token endpoint, and with nothing.
 func TestLiveOnAStack(t *testing.T) {
@@ -231,7 +291,7 @@ func port(t *testing.T, at string) string {
 
 // TestPaperStandIns: what is in Vault is planned for as what it is declared to be.
 func TestPaperStandIns(t *testing.T) {
-	for algorithm, want := range map[string][2]bool{"ES256": {true, false}, "ES384": {true, false}, "RS256": {false, true}, "PS256": {false, false}, "EdDSA": {false, false}} {
+	for algorithm, want := range map[string][2]bool{"ES256": {true, false}, "ES384": {true, false}, "RS256": {false, true}, "PS256": {false, true}, "EdDSA": {false, false}} {
 		l := config.Loaded{File: config.File{Mode: "both", Target: config.Target{URL: "https://a.test"}}}
 		l.Grants.Tokens.SigningKey = config.SigningKey{Key: "vault:a#b", ID: "a", Algorithm: algorithm}
 		l.Grants.Certificates = config.Certificates{Authority: config.Pair{Certificate: "vault:a#c", Key: "vault:a#d"}, EnrolledCN: "a", UnenrolledCN: "b"}

@@ -45,11 +45,22 @@ func (b *builder) tokens(t *harness.Target) error {
 	return nil
 }
 
+// signing are the keys that the target trusts, the first given first.
 func (b *builder) signing(t *harness.Target) error {
-	k := b.Grants.Tokens.SigningKey
-	if k.Key == "" {
-		return nil
+	for _, k := range append([]config.SigningKey{b.Grants.Tokens.SigningKey}, b.Grants.Tokens.SigningKeys...) {
+		if k.Key == "" {
+			continue
+		}
+		key, err := b.signingKey(k)
+		if err != nil {
+			return err
+		}
+		t.Tokens.Signing = append(t.Tokens.Signing, key)
 	}
+	return nil
+}
+
+func (b *builder) signingKey(k config.SigningKey) (harness.SigningKey, error) {
 	algorithm := k.Algorithm
 	key, err := b.secret("signing key", k.Key, func() (string, error) {
 		standIn, err := paperKey(k.Algorithm)
@@ -57,19 +68,18 @@ func (b *builder) signing(t *harness.Target) error {
 		return standIn.PEM.Reveal(), err
 	})
 	if err != nil {
-		return err
+		return harness.SigningKey{}, err
 	}
 	parsed, err := certs.ParseKey([]byte(key.Reveal()))
 	if err != nil {
-		return fmt.Errorf("reading grants.tokens.signing_key.key: %w", err)
+		return harness.SigningKey{}, fmt.Errorf("reading the signing key %q: %w", k.ID, err)
 	}
 	text, err := certs.Pair{Key: parsed}.KeyPEM() // PKCS #8, whatever it was given as
 	if err != nil {
-		return fmt.Errorf("reading grants.tokens.signing_key.key: %w", err)
+		return harness.SigningKey{}, fmt.Errorf("reading the signing key %q: %w", k.ID, err)
 	}
 	b.met("signing key", string(text))
-	t.Tokens.Signing = []harness.SigningKey{{ID: k.ID, Algorithm: algorithm, PEM: harness.Secret(text)}}
-	return nil
+	return harness.SigningKey{ID: k.ID, Algorithm: algorithm, PEM: harness.Secret(text)}, nil
 }
 
 // paperKey is a key that nobody trusts, of an algorithm's kind.
@@ -90,7 +100,7 @@ func paperKey(algorithm string) (key harness.SigningKey, err error) {
 func (b *builder) bearer(t *harness.Target, fetch func(context.Context) (harness.Secret, time.Time, error)) error {
 	if b.paper {
 		text, err := paperToken()
-		t.Tokens.Valid = harness.Secret(text)
+		t.Tokens.Valid, t.Control.Ended = harness.Secret(text), harness.EndedToken{Token: harness.Secret(text)}
 		return err
 	}
 	s := &source{fetch: fetch, met: b.met}
@@ -98,7 +108,22 @@ func (b *builder) bearer(t *harness.Target, fetch func(context.Context) (harness
 		return err
 	}
 	t.Tokens.Valid, t.Control.Bearer = s.Token(), s
+	t.Control.Ended = b.ending(s)
 	return nil
+}
+
+// ending is the token that was got first, once a sound verifier takes it no more; none
+// where that is too far away.
+func (b *builder) ending(s *source) harness.EndedToken {
+	after := b.Profile.Leeway + time.Second
+	if b.Profile.Leeway == 0 {
+		after = harness.DefaultLeeway
+	}
+	end := s.ends[s.last].Add(after)
+	if time.Until(end) > b.Grants.Tokens.ClientCredentials.Wait {
+		return harness.EndedToken{}
+	}
+	return harness.EndedToken{Token: s.last, At: end}
 }
 
 // paperToken is a token that nobody trusts.

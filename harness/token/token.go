@@ -52,6 +52,9 @@ func From(t *harness.Target) Source {
 	if t.Control != nil && t.Control.Bearer != nil {
 		s.Grant.Valid = t.Control.Bearer.Token()
 	}
+	if t.Control != nil && s.Grant.Expired == "" {
+		s.Grant.Expired = t.Control.Ended.Token
+	}
 	return s
 }
 
