@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,8 +66,8 @@ func (a Answers) tolerating(kind harness.Transport) Answers {
 	return a
 }
 
-// WhereOffered judges the exchanges of protocols that the server offers: what it
-// does not offer cannot be called by.
+// WhereOffered judges the exchanges of protocols, and of versions of TLS, that the
+// server offers: what it does not offer cannot be called by.
 type WhereOffered struct{ Outcome harness.Outcome }
 
 // Want says what is wanted.
@@ -81,12 +82,15 @@ func (w WhereOffered) Judge(p harness.Profile, t harness.Trace) harness.Judgemen
 	var indices []int
 	var notes []string
 	for i, x := range t.Exchanges {
-		if x.Observation.Transport == harness.Unoffered {
-			notes = add(notes, x.Request.Protocol+" is not offered")
+		if what := unoffered(x); what != "" {
+			notes = add(notes, what+" is not offered")
 			offered.Moot = append(offered.Moot, x.Request.Variant)
 			continue
 		}
 		offered.Exchanges, indices = append(offered.Exchanges, x), append(indices, i)
+	}
+	if len(offered.Exchanges) == 0 {
+		return nothing()
 	}
 	j := w.Outcome.Judge(p, offered)
 	for k, problem := range j.Problems {
@@ -96,6 +100,19 @@ func (w WhereOffered) Judge(p harness.Profile, t harness.Trace) harness.Judgemen
 	}
 	j.Notes = append(notes, j.Notes...)
 	return j
+}
+
+// unoffered names what an exchange asked for and the server does not offer; "" is
+// nothing.
+func unoffered(x harness.Exchange) string {
+	r, seen := x.Request, x.Observation
+	switch {
+	case seen.Transport == harness.Unoffered:
+		return r.Protocol
+	case seen.Transport == harness.Alert && seen.AlertCode == protocolVersion && r.MinTLS > 0 && r.MinTLS == r.MaxTLS:
+		return tls.VersionName(r.MaxTLS)
+	}
+	return ""
 }
 
 // NotAnnounced judges the calls, and wants no answer to announce HTTP/3, which cannot

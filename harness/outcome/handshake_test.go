@@ -50,6 +50,11 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 			{Request: harness.Request{Variant: "by HTTP/2", Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}},
 			{Request: harness.Request{Variant: "by HTTP/1.1"}, Observation: harness.Observation{Status: 403}},
 		}}, harness.Pass},
+		"one version of two":   {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(), "over TLS 1.3": outcome.Forbidden()}}, overVersions(harness.Observation{Status: 403}, alert(70)), harness.Pass},
+		"no version":           {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(), "over TLS 1.3": outcome.Forbidden()}}, overVersions(alert(70), alert(70)), harness.Inconclusive},
+		"one version is wrong": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403}, harness.Observation{Status: 200}), harness.Fail},
+		"another alert":        {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403}, alert(40)), harness.Fail},
+		"any version":          {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(alert(70)), harness.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := harness.Pass
@@ -61,6 +66,14 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// overVersions is a call over TLS 1.2 and one over TLS 1.3.
+func overVersions(older, newer harness.Observation) harness.Trace {
+	return harness.Trace{Exchanges: []harness.Exchange{
+		{Request: harness.Request{Mode: harness.MTLS, Variant: "over TLS 1.2", MinTLS: 0x303, MaxTLS: 0x303}, Observation: older},
+		{Request: harness.Request{Mode: harness.MTLS, Variant: "over TLS 1.3", MinTLS: 0x304, MaxTLS: 0x304}, Observation: newer},
+	}}
 }
 
 func TestWhatIsNotOfferedIsNoted(t *testing.T) {

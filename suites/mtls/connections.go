@@ -49,11 +49,11 @@ var Connections = []Expectation{
 		Stimulus: probe.Presenting(probe.NotHolder()).Over(versions).
 			And(probe.NoCredential(MTLS).Each(probe.ClaimCertificate()...)).
 			And(probe.Presenting(probe.Unenrolled()).Each(probe.ClaimCertificate()...)),
-		Outcome: merge(
+		Outcome: outcome.WhereOffered{Outcome: merge(
 			outcome.PerVariant{probe.NotHolder().Name + " over TLS 1.2": outcome.InTLS(), probe.NotHolder().Name + " over TLS 1.3": outcome.InTLS()},
 			each(probe.ClaimCertificate(), map[string]Outcome{
 				none: outcome.Unauthenticated(), probe.Unenrolled().Name: outcome.Forbidden(),
-			})),
+			}))},
 	},
 	{
 		ID: "MTLS-007", Title: "Legacy TLS refused", Clauses: []string{"3.2"},
@@ -64,8 +64,8 @@ var Connections = []Expectation{
 	{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
 		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST, Tier: Core,
-		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over TLS 1.2 and 1.3, and he gets no second handshake."),
-		Stimulus: probe.Steady{}, Outcome: outcome.OneHandshake{Calls: outcome.Forbidden()},
+		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over each version of TLS that is offered, and he gets no second handshake."),
+		Stimulus: probe.Steady{}, Outcome: outcome.OneHandshake{Calls: outcome.WhereOffered{Outcome: outcome.Forbidden()}},
 	},
 	{
 		ID: "MTLS-009", Title: "Ticket of an open host", Clauses: []string{"3.2", "3.5"},

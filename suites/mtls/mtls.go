@@ -36,13 +36,13 @@ var Expectations = []Expectation{
 	{
 		ID: "MTLS-004", Title: "Both TLS versions enforce", Clauses: []string{"3.2"},
 		Source: "RFC 8446 section 4.4.2; RFC 5246 section 7.4.6", Level: MUST, Tier: Core,
-		Rule:     Says("TLS 1.2 and TLS 1.3 give each client the same answer: none refused, enrolled served, unenrolled 403."),
+		Rule:     Says("Every version of TLS that is offered, of 1.2 and 1.3, gives each client the same answer: none refused, enrolled served, unenrolled 403."),
 		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Enrolled(), probe.Unenrolled())).Over(versions),
-		Outcome: outcome.PerVariant{
+		Outcome: outcome.WhereOffered{Outcome: outcome.PerVariant{
 			"no credential over TLS 1.2": outcome.Unauthenticated(), "no credential over TLS 1.3": outcome.Unauthenticated(),
 			probe.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), probe.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
 			probe.Unenrolled().Name + " over TLS 1.2": outcome.Forbidden(), probe.Unenrolled().Name + " over TLS 1.3": outcome.Forbidden(),
-		},
+		}},
 	},
 }
 
