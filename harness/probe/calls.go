@@ -341,18 +341,14 @@ func followUps(exchanges []harness.Exchange) []harness.Request {
 	return requests
 }
 
-// SameOrigin reports whether a Location stays with the request's origin. One
-// that user agents read in different ways, by a backslash or user information,
-// does not.
+// SameOrigin reports whether a Location stays with the request's scheme and host
+// (rulings A-22). Its port may be another: a server behind a mapping of ports names the
+// one it listens on. One that user agents read in different ways, by a backslash or user
+// information, does not.
 func SameOrigin(r harness.Request, location string) bool {
 	u, own := destination(r, location), originOf(r)
 	return u != nil && u.User == nil && u.Opaque == "" && !strings.Contains(location, `\`) &&
-		u.Scheme == own.Scheme && strings.EqualFold(standardPort(u), standardPort(own))
-}
-
-// standardPort is a host and port, the port left out where it is the scheme's own.
-func standardPort(u *url.URL) string {
-	return strings.TrimSuffix(u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
+		u.Scheme == own.Scheme && strings.EqualFold(u.Hostname(), own.Hostname())
 }
 
 // originOf is the origin of a request, as it names it in Host.

@@ -23,7 +23,8 @@ func TestSameOrigin(t *testing.T) {
 		"/predict": true, "predict": true, "?x=1": true, "/a%2fb": true,
 		"https://aegis.test:8443/predict": true, "HTTPS://AEGIS.test:8443/": true, "//aegis.test:8443/predict": true,
 		"": false, "//evil.test/predict": false, "///evil.test": true, `/\evil.test`: false, `https:\\evil.test`: false,
-		"http://aegis.test:8443/predict": false, "https://aegis.test/predict": false, "https://aegis.test:443/": false,
+		"https://aegis.test/predict": true, "https://aegis.test:443/": true, "https://aegis.test:9443/predict": true,
+		"http://aegis.test:8443/predict": false, "http://aegis.test/predict": false, "//evil.test:8443/predict": false,
 		"https://aegis.test:8443@evil.test/": false, "https://evil.test@aegis.test:8443/": false, "https://u:p@aegis.test:8443/": false,
 		"https://aegis.test.evil.test:8443/": false, "https://evil.test/?aegis.test:8443": false,
 		"javascript:alert(1)": false, "https:predict": false, "https:/predict": false, "https:///predict": false, "\x00": false, "%zz": false,
@@ -35,6 +36,9 @@ func TestSameOrigin(t *testing.T) {
 	r.Set("Host", "aegis.test")
 	if !SameOrigin(r, "https://aegis.test:443/predict") {
 		t.Error("the scheme's own port is another origin")
+	}
+	if !SameOrigin(r, "https://aegis.test:8443/predict") {
+		t.Error("behind a mapping of ports, the port that the server listens on is another origin")
 	}
 	r.Origin = "http://aegis.test"
 	for location, want := range map[string]bool{"/predict": true, "http://aegis.test/predict": true, "http://aegis.test:80/": true, "http://evil.test/": false, "https://evil.test/": false} {
@@ -91,7 +95,8 @@ func TestRedirects(t *testing.T) {
 		"relative path":  {"../elsewhere", true, []string{"/predict/", "/elsewhere"}},
 		"query only":     {"?x=1", true, []string{"/predict/", "/predict/?x=1"}},
 		"another origin": {stranger.URL + "/stolen", true, []string{"/predict/"}},
-		"no scheme":      {strings.TrimPrefix(stranger.URL, "http:") + "/stolen", true, []string{"/predict/"}},
+		"no scheme":      {"//elsewhere.test/stolen", true, []string{"/predict/"}},
+		"another port":   {strings.TrimPrefix(stranger.URL, "http:") + "/moved", true, []string{"/predict/", "/moved"}}, // of the face, and not of who is there
 		"none":           {"", true, []string{"/predict/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
