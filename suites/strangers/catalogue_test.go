@@ -59,7 +59,7 @@ var strangers = []stranger{
 	{
 		unseen: "ING-007", // it announces HTTP/3, for which the harness has no client
 		name:   "caddy-mtls", mode: harness.MTLS, ingress: images.Caddy, config: "Caddyfile",
-		command: []string{"/bin/caddy", "run", "--adapter", "caddyfile", "--config"},
+		command: caddy,
 		faults: []fault{
 			listIgnored,
 			{
@@ -73,12 +73,18 @@ var strangers = []stranger{
 		},
 	},
 	{
+		name: "caddy-oidc", mode: harness.OIDC, ingress: images.Caddy, config: "Caddyfile", command: caddy, faults: tokenFaults,
+	},
+	{
 		name: "workers-oidc", mode: harness.OIDC, ingress: images.Nginx, config: "nginx.conf", command: nginx, workers: []string{"--workers", "2"},
 		faults: tokenFaults,
 	},
 }
 
-var nginx = []string{"/usr/sbin/nginx", "-e", "stderr", "-c"}
+var (
+	nginx = []string{"/usr/sbin/nginx", "-e", "stderr", "-c"}
+	caddy = []string{"/bin/caddy", "run", "--adapter", "caddyfile", "--config"}
+)
 
 var tokenFaults = []fault{
 	{
