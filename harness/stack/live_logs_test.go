@@ -135,7 +135,9 @@ func TestReloadHook(t *testing.T) {
 	if err := os.WriteFile(trusted, []byte("sound"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i := &liveIngress{reload: []string{"cp", trusted, seen}, file: trusted, sound: []byte("sound")}
+	noted := 0
+	i := &liveIngress{reload: []string{"cp", trusted, seen}, file: trusted,
+		note: func(Entry) error { noted++; return nil }, keep: func([]byte) (string, error) { return "copy", nil }}
 	wantSeen := func(want string) {
 		t.Helper()
 		got, err := os.ReadFile(seen)
@@ -154,4 +156,7 @@ func TestReloadHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSeen("sound")
+	if noted == 0 {
+		t.Error("the file was changed and nothing was noted")
+	}
 }
