@@ -2,8 +2,31 @@ package suites
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 )
+
+// TestWhatIsGeneratedIsOfThisCatalogue: the score that every sign-off shows, and the
+// sample sign-off, speak of the catalogue as it is.
+func TestWhatIsGeneratedIsOfThisCatalogue(t *testing.T) {
+	if faultScore() == nil {
+		t.Error("faultscore.json is of another catalogue: make generate")
+	}
+	data, err := os.ReadFile("../harness/report/testdata/signoff.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sample struct {
+		Catalogue struct{ Digest string }
+		Faults    *struct{ Planted int }
+	}
+	if err := json.Unmarshal(data, &sample); err != nil {
+		t.Fatal(err)
+	}
+	if sample.Catalogue.Digest != CatalogueDigest() || sample.Faults == nil {
+		t.Errorf("the sample sign-off is of catalogue %s, its score %v: make generate", sample.Catalogue.Digest, sample.Faults)
+	}
+}
 
 // TestFaultScoreIsOfThisCatalogue: a matrix that was run of another catalogue
 // says nothing of this one.

@@ -143,23 +143,27 @@ func (s *scene) whileHeld(ctx context.Context) error {
 	if err := s.jwks.Held(held); err != nil {
 		return fmt.Errorf("holding the key set back: %w: nobody asked for it within %s", ErrUnseen, s.patience())
 	}
-	calls, err := promptly(ctx, func(ctx context.Context) ([]harness.Exchange, error) { return s.call(ctx, token.Sound()) })
+	calls, err := s.promptly(ctx)
 	s.keep("", calls)
 	return err
 }
 
-// promptly makes calls that must be answered promptly, and once more where one was not:
-// a moment's stall is no verdict.
-func promptly(ctx context.Context, calls func(context.Context) ([]harness.Exchange, error)) ([]harness.Exchange, error) {
+// promptly presents a valid token, which must be answered promptly, and once more where
+// it was not: a moment's stall is no verdict. The second time begins with a fetch of its
+// own, which is held as long: what waits for fetches waits for that one, too.
+func (s *scene) promptly(ctx context.Context) ([]harness.Exchange, error) {
 	limited := func() ([]harness.Exchange, error) {
 		ctx, cancel := context.WithTimeout(ctx, promptness)
 		defer cancel()
-		return calls(ctx)
+		return s.call(ctx, token.Sound())
 	}
 	late := func(x harness.Exchange) bool { return x.Observation.Transport == harness.TimeOut }
 	first, err := limited()
 	if err != nil || !slices.ContainsFunc(first, late) {
 		return first, err
+	}
+	if err := s.fetchedAgain(ctx); err != nil {
+		return nil, err
 	}
 	again, err := limited()
 	for i := range again {
@@ -168,6 +172,22 @@ func promptly(ctx context.Context, calls func(context.Context) ([]harness.Exchan
 		}
 	}
 	return again, err
+}
+
+// fetchTimeOut is how long a service waits for a key set at most.
+const fetchTimeOut = 30 * time.Second
+
+// fetchedAgain waits until the key set is asked for once more.
+func (s *scene) fetchedAgain(ctx context.Context) error {
+	before, err := s.jwks.Fetches(ctx)
+	over := s.hands.Patience(fetchTimeOut + s.patience())
+	for err == nil && !over() && pause(ctx, 5*time.Millisecond) {
+		var now int
+		if now, err = s.jwks.Fetches(ctx); err == nil && now > before {
+			return nil
+		}
+	}
+	return err // a fetch that has not ended is held still
 }
 
 // RedirectedKeySet redirects the key set to another host and to plain HTTP.
