@@ -274,6 +274,7 @@ func target(t *harness.Target, catalogue []harness.Expectation) Target {
 		Unreachable:  list(t.Unreachable),
 		Profile:      t.Profile,
 		Components:   list(t.Components),
+		Uncalled:     t.Withheld,
 	}
 	for _, e := range t.Endpoints {
 		public.Endpoints = append(public.Endpoints, Endpoint{Name: e.Name, Method: e.Method, Path: e.Path})

@@ -141,6 +141,7 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 	}
 	whole := full()
 	whole.Merged = []string{"r-1", "r-2"}
+	whole.Target.Uncalled = map[string]string{"review": "an accepted call writes"}
 	labels := map[string]string{"build": "1"}
 	whole.Build.Labels, whole.Target.Components[0].Labels = labels, labels
 	whole.Records = []Origin{{Run: "r-1", Kind: harness.Image, Claim: FullClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest},

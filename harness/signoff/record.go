@@ -177,6 +177,8 @@ type Target struct {
 	Unreachable  []harness.Capability `json:"unreachable"`  // what no configuration of this kind of run can grant
 	Profile      harness.Profile      `json:"profile"`
 	Components   []harness.Component  `json:"components"`
+	// Uncalled are the critical endpoints that were not called, by name, with the reason.
+	Uncalled map[string]string `json:"uncalled,omitempty"`
 	Start        *Identity            `json:"start,omitempty"` // nil when nobody looked
 	End          *Identity            `json:"end,omitempty"`
 }

@@ -2,6 +2,7 @@ package signoff
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -283,8 +284,18 @@ func (r Record) counted() string {
 		}
 	}
 	failed := number(len(r.those(func(f Finding) bool { return failing(f) && !r.claims(f) })))
-	return fmt.Sprintf("passed, %s: %d of %d. Beyond it %d held, %s failed, %d were not exercised%s%s.",
-		r.Claim, held[true], claimed, held[false], failed, unseen, r.named(), r.advice())
+	return fmt.Sprintf("passed, %s: %d of %d. Beyond it %d held, %s failed, %d were not exercised%s%s.%s",
+		r.Claim, held[true], claimed, held[false], failed, unseen, r.named(), r.advice(), r.uncalled())
+}
+
+// uncalled names the critical endpoints that nothing is known of: with an accepted call
+// that may not be made, none was sent there.
+func (r Record) uncalled() string {
+	if len(r.Target.Uncalled) == 0 {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(r.Target.Uncalled))
+	return fmt.Sprintf(" Not called, so that nothing is said of them: %s (--allow writes calls what writes).", strings.Join(names, ", "))
 }
 
 // named names what is out of reach.
