@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +92,21 @@ func exercised(r signoff.Record) []string {
 	return ids
 }
 
-func TestWholeSuitePasses(t *testing.T) {
+// TestWholeSuites runs the suites whole, as Ginkgo and go test may be told to: each
+// way, or of a sample one.
+func TestWholeSuites(t *testing.T) {
+	ways := map[string]func(*testing.T){
+		"passes": wholeSuitePasses, "is never replayed": verdictsAreNeverReplayed, "in two processes": processesShareOneStack,
+	}
+	names := slices.Sorted(maps.Keys(ways))
+	chosen := sample.Of(names, 1)
+	t.Logf("planted nothing under Ginkgo, whole: %s", strings.Join(chosen, ", "))
+	for _, name := range chosen {
+		t.Run(name, ways[name])
+	}
+}
+
+func wholeSuitePasses(t *testing.T) {
 	junit := filepath.Join(t.TempDir(), "junit.xml")
 	record, output, err := bound(t, nil, "-ginkgo.junit-report="+junit)
 	if err != nil || record.Verdict != signoff.Rehearsed {
@@ -192,9 +207,9 @@ func TestSpecsStandAtTheirRules(t *testing.T) {
 	}
 }
 
-// TestVerdictsAreNeverReplayed runs go test twice: its result cache keeps the
+// verdictsAreNeverReplayed runs go test twice: its result cache keeps the
 // runs of a test that reads nothing new, and must keep none of the suite's.
-func TestVerdictsAreNeverReplayed(t *testing.T) {
+func verdictsAreNeverReplayed(t *testing.T) {
 	out := t.TempDir() // the same: a variable that changed would be reason enough
 	var said string
 	for range 2 {
@@ -225,8 +240,8 @@ func TestResultsAreCachedElsewhere(t *testing.T) {
 	}
 }
 
-// TestProcessesShareOneStack runs the suite in two Ginkgo processes.
-func TestProcessesShareOneStack(t *testing.T) {
+// processesShareOneStack runs the suite in two Ginkgo processes.
+func processesShareOneStack(t *testing.T) {
 	record, said, err := call(t, nil, "go", "tool", "ginkgo", "--procs=2", "--no-color", ".")
 	if err != nil || record.Verdict != signoff.Rehearsed {
 		t.Errorf("%s, %v: want REHEARSED\n%s", record.Verdict, err, said)

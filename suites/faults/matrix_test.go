@@ -109,7 +109,7 @@ var inContainers = []string{
 func TestFaultsAreCaughtInContainers(t *testing.T) {
 	inContainersOnly(t)
 	judgeMatrix(t, faults.Plan{
-		Runtime: stack.Containers, Faults: chosen(t, "nginx and Vault", inContainers, 4), Areas: []string{"MTLS", "CHN", "HDR", "EPT", "SEC"},
+		Runtime: stack.Containers, Faults: chosen(t, "nginx and Vault", inContainers, 2), Areas: []string{"MTLS", "CHN", "HDR", "EPT", "SEC"},
 	})
 }
 
@@ -119,7 +119,7 @@ var alerts = []string{"M-156", "M-157", "X-607", "X-608", "X-609"}
 // TestAlertFaultsAreCaughtInContainers plants them in what watches the service.
 func TestAlertFaultsAreCaughtInContainers(t *testing.T) {
 	inContainersOnly(t)
-	judgeMatrix(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Prometheus", alerts, 2), Areas: []string{"MET"}})
+	judgeMatrix(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Prometheus", alerts, 1), Areas: []string{"MET"}})
 }
 
 // issuing are the faults in how Vault issues certificates, failing those that show when
@@ -135,7 +135,7 @@ var (
 // judged above.
 func TestVaultsFaultsAreCaughtInContainers(t *testing.T) {
 	inContainersOnly(t)
-	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Vault's PKI", issuing, 2), IDs: []string{"SEC-003", "ROT-005", "ROT-006"}})
+	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Vault's PKI", issuing, 1), IDs: []string{"SEC-003", "ROT-005", "ROT-006"}})
 }
 
 // TestFailoverFaultsAreCaughtInContainers plants them behind a Vault of three nodes.
@@ -155,7 +155,7 @@ func TestLoginFaultsAreCaughtInContainers(t *testing.T) {
 	if slices.Contains(placement.Beyond, harness.VaultKubernetes) {
 		t.Skip("there is no image of a cluster: conformance images --build kubernetes has it")
 	}
-	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "logins to Vault", binding, 2), IDs: []string{"SEC-003", "SEC-004", "ROT-005"}})
+	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "logins to Vault", binding, 1), IDs: []string{"SEC-003", "SEC-004", "ROT-005"}})
 }
 
 // chosen are the faults of so many of the IDs, or of all where nothing is sampled.
