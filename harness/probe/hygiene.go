@@ -94,7 +94,8 @@ func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace
 }
 
 // rotate writes a new canary and a new client into aegis/runtime, and waits until
-// the replica serves that client.
+// the replica serves that client. Without a replica that knows clients it waits as
+// long as a change may take.
 func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harness.Replica) (restore func() error, err error) {
 	t := hands.Target()
 	client, canary := "client-"+token.Random(4), token.Random(16)
@@ -106,11 +107,16 @@ func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harnes
 		return list(fields)
 	}
 	restore, err = changed.change(ctx, t)
-	if err != nil || witness == nil {
+	if err != nil {
 		return restore, err
 	}
+	limit := bound(t.Profile.Propagation, harness.DefaultPropagation)
+	if witness == nil {
+		pause(ctx, limit)
+		return restore, nil
+	}
 	face := witness.URL()
-	until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+	until(ctx, hands, limit, func() bool {
 		r := plain(t, harness.MTLS, t.Endpoints[0])
 		r.Face = &face
 		r.Set("Host", Authority(face))

@@ -36,3 +36,17 @@ func TestFaultsOfTheServiceAreCaughtWithoutTheIngress(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatARotationLogsIsSeenInModeOIDC: a service of mode oidc has no list that shows
+// when it has taken a change up; what it logs of the change is waited for all the same.
+func TestWhatARotationLogsIsSeenInModeOIDC(t *testing.T) {
+	f, ok := faults.ByID("X-761")
+	plan := Plan{Runtime: stack.Embedded, IDs: []string{"SEC-001"}}
+	if !ok || plan.rig(f) != serviceRig {
+		t.Fatal("X-761 is no fault that is judged at the service")
+	}
+	f.Env = func(env map[string]string) { env["SECRETS_REFRESH"] = "2s" } // within the bound, and after the calls
+	if r := plan.one(t.Context(), f); !r.Exact || r.Error != "" {
+		t.Errorf("%s, %s\n%v", r, r.Error, r.Reasons)
+	}
+}
