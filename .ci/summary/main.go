@@ -22,6 +22,9 @@ var allowed = map[string]string{
 	"TestLoginFaultsAreCaughtInContainers": "needs the image of a cluster, which takes minutes to build: make test-all has it",
 }
 
+// notSampled is why a test is skipped that the commit's sample leaves out.
+const notSampled = "not in the sample of this commit: make test-all judges it"
+
 // event is a line of go test -json (go doc test2json).
 type event struct {
 	Action, Package, Test, Output string
@@ -115,10 +118,19 @@ func (s *seen) tell(ci bool) bool {
 		fmt.Println(line)
 	}
 	fine := true
+	var left []string
 	for test, reason := range s.skipped {
+		if reason == notSampled {
+			left = append(left, test)
+			continue
+		}
 		why, ok := allowed[test]
 		fine = fine && (ok || !ci)
 		fmt.Printf("skipped  %s: %s (%s)\n", test, reason, cmp.Or(why, "not in the list of .ci/summary: CI fails on it"))
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		fmt.Printf("skipped  %s (%s)\n", strings.Join(left, ", "), notSampled)
 	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", s.passed, s.failed, len(s.skipped))
 	return fine && s.failed == 0

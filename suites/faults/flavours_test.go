@@ -12,7 +12,7 @@ import (
 // on what they refuse, and how. Caddy's image takes minutes to build, so that
 // it is judged by conformance run --ingress caddy.
 func TestSoundIngressesAreNotAccused(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "an ingress")
 	chosen := sample.Of([]string{"nginx-400", "nginx-optional", "haproxy"}, 1)
 	t.Logf("planted nothing in %d of 3 ingresses: %s", len(chosen), strings.Join(chosen, ", "))
 	for _, name := range chosen {

@@ -17,7 +17,6 @@ import (
 // imageUnderTest is a plan for the FastAPI service as a team's own image.
 func imageUnderTest(t *testing.T) faults.Plan {
 	t.Helper()
-	inContainersOnly(t)
 	had, err := images.Ensure(t.Context(), []string{images.FastAPI}, images.Options{Pull: true, Build: true})
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +31,7 @@ func imageUnderTest(t *testing.T) faults.Plan {
 // TestAnotherServiceIsNotAccused judges a sound service that is not the
 // reference, in another language, on whom it serves and how it starts and counts.
 func TestAnotherServiceIsNotAccused(t *testing.T) {
+	inTurn(t, "another service")
 	plan := imageUnderTest(t)
 	areas := []string{"OIDC", "JOSE", "CLM", "JWKS", "BRR", "MTLS", "CHN", "HDR", "EPT", "ING", "ENR", "FFS", "MET"}
 	plan.Areas = sample.Of(areas, 2)
@@ -48,6 +48,7 @@ func TestAnotherServiceIsNotAccused(t *testing.T) {
 // TestFaultsOfAnotherServiceAreCaught plants five faults in it: each is judged on
 // what the others name, too.
 func TestFaultsOfAnotherServiceAreCaught(t *testing.T) {
+	inTurn(t, "faults of another service")
 	plan := imageUnderTest(t)
 	var ids []string
 	for _, f := range fastapi.Faults {

@@ -75,7 +75,7 @@ type Plan struct {
 }
 
 // share is of how many faults of a sample one is judged on everything.
-const share = 4
+const share = 8
 
 // Whole are the IDs of the faults that are judged on everything that their rigs
 // hold.

@@ -37,6 +37,28 @@ func inContainersOnly(t *testing.T) {
 	}
 }
 
+// turns are what is judged in containers by turns, as a sample has it: each starts
+// stacks of its own, and together they take longer than all other tests.
+var turns = []string{
+	"nginx and Vault", "Prometheus", "Vault's PKI", "Vault's failover", "logins to Vault", "an ingress", "another service", "faults of another service",
+}
+
+// atOnce is how many of the turns one sample takes.
+const atOnce = 3
+
+// inTurn skips a test of containers that this sample leaves out, or where none are
+// asked for.
+func inTurn(t *testing.T, turn string) {
+	t.Helper()
+	if !slices.Contains(turns, turn) {
+		t.Fatalf("%q is none of the turns", turn)
+	}
+	inContainersOnly(t)
+	if !slices.Contains(sample.Of(turns, atOnce), turn) {
+		t.Skip(faults.NotSampled)
+	}
+}
+
 // TestEveryFaultIsCaught plants every fault in an embedded stack of its own: what it
 // names fails, and of those that are judged on everything nothing else does. On the
 // reference nothing fails.
@@ -107,7 +129,7 @@ var inContainers = []string{
 // TestFaultsAreCaughtInContainers plants what nginx's configuration can express
 // in the real nginx, and what only a real Vault judges in Vault.
 func TestFaultsAreCaughtInContainers(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "nginx and Vault")
 	judgeMatrix(t, faults.Plan{
 		Runtime: stack.Containers, Faults: chosen(t, "nginx and Vault", inContainers, 2), Areas: []string{"MTLS", "CHN", "HDR", "EPT", "SEC"},
 	})
@@ -118,7 +140,7 @@ var alerts = []string{"M-156", "M-157", "X-607", "X-608", "X-609"}
 
 // TestAlertFaultsAreCaughtInContainers plants them in what watches the service.
 func TestAlertFaultsAreCaughtInContainers(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "Prometheus")
 	judgeMatrix(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Prometheus", alerts, 1), Areas: []string{"MET"}})
 }
 
@@ -134,20 +156,20 @@ var (
 // TestVaultsFaultsAreCaughtInContainers plants them in Vault. The reference is
 // judged above.
 func TestVaultsFaultsAreCaughtInContainers(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "Vault's PKI")
 	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Vault's PKI", issuing, 1), IDs: []string{"SEC-003", "ROT-005", "ROT-006"}})
 }
 
 // TestFailoverFaultsAreCaughtInContainers plants them behind a Vault of three nodes.
 func TestFailoverFaultsAreCaughtInContainers(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "Vault's failover")
 	judgePlanted(t, faults.Plan{Runtime: stack.Containers, Faults: chosen(t, "Vault's failover", failing, 1), IDs: []string{"ROT-013"}})
 }
 
 // TestLoginFaultsAreCaughtInContainers plants them in Vault before a real cluster,
 // whose image takes minutes to build.
 func TestLoginFaultsAreCaughtInContainers(t *testing.T) {
-	inContainersOnly(t)
+	inTurn(t, "logins to Vault")
 	placement, err := stack.Decide(t.Context(), stack.Containers)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,9 @@ type Sample struct {
 	Seed string // of the commit, so that a red run can be run again; empty is no sample
 }
 
+// NotSampled is why a test that a sample leaves out is skipped: .ci/summary knows it.
+const NotSampled = "not in the sample of this commit: make test-all judges it"
+
 // Of chooses n of the IDs, in their order.
 func (s Sample) Of(ids []string, n int) []string {
 	if s.Seed == "" || n >= len(ids) {

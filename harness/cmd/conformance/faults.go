@@ -27,7 +27,7 @@ thing wrong, and judges expectations: those the fault names must fail, and no
 other may. "none" is the reference without a fault: nothing may fail.
 
 A fault is judged in its rig: what is wrong with a service at the service itself,
-what is wrong with the ingress in front of it. One fault in four is judged on
+what is wrong with the ingress in front of it. One fault in eight is judged on
 everything that its rig holds: on the half of the catalogue that it is about (who is
 served, or how the service is run), at one endpoint and those it names. The others
 are judged on what they name. --seed chooses which are which, and the line at the end
