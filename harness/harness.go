@@ -180,8 +180,8 @@ type Expectation struct {
 	Level   Level
 	Tier    Tier
 	Rule    Rule
-	// Stimulus is what is done; it declares what it needs and what it effects.
-	Stimulus Stimulus
+	// Stimulus makes what is done, which says what it needs and what it effects.
+	Stimulus Builder
 	// Outcome is what must come of it.
 	Outcome Outcome
 	// Declared is what the profile must declare before it can be held; empty: nothing.
@@ -195,7 +195,7 @@ type Expectation struct {
 func (e Expectation) Tiered() Tier { return cmp.Or(e.Tier, Extended) }
 
 // Needs lists what the target must grant or declare.
-func (e Expectation) Needs() []Capability { return e.declaring(e.Stimulus.Needs()) }
+func (e Expectation) Needs() []Capability { return e.declaring(e.Stimulus.Build().Needs) }
 
 // declaring is what is needed, with what must be declared.
 func (e Expectation) declaring(needs []Capability) []Capability {
@@ -218,30 +218,6 @@ func (e Expectation) Chapter() string {
 		return "other"
 	}
 	return parts[1]
-}
-
-// Stimulus is something done to a target: inert until Act is called. It acts
-// and reports; it never judges.
-type Stimulus interface {
-	// Words says what is done.
-	Words() string
-	// Needs lists what the target must grant, beyond its address, where it shows
-	// every mode: a credential of a mode that it does not show is not asked of it. A
-	// stimulus whose other needs turn on that has NeedsOn(*Target) []Capability too;
-	// one that some target gives nothing to do, Unsuited(*Target) string, the reason.
-	Needs() []Capability
-	// Effect is what it does to the target.
-	Effect() Effect
-	// Modes lists the faces of the target it addresses. A target that shows
-	// none of them makes the expectation not applicable.
-	Modes() []Mode
-	// Controlled says whether accepted requests must surround it. A stimulus
-	// that is itself the accepted request, or that brings its own controls,
-	// says no.
-	Controlled() bool
-	// Act does it. An error means that the harness could not act; what the
-	// target answered, or failed to answer, is in the Trace.
-	Act(ctx context.Context, hands Hands) (Trace, error)
 }
 
 // Hands is what a Stimulus acts with.
@@ -377,8 +353,8 @@ const NotReached = "not the service"
 // Alone reports whether nothing else may act on the target meanwhile: the
 // stimulus disrupts it, or counts what others would add to.
 func (e Expectation) Alone() bool {
-	counter, ok := e.Stimulus.(interface{ Counts() bool })
-	return e.Stimulus.Effect() == Disruptive || ok && counter.Counts()
+	s := e.Stimulus.Build()
+	return s.Effect == Disruptive || s.Alone
 }
 
 // CallsEndpoint is the capability of calling an endpoint of that name; an empty
@@ -391,7 +367,7 @@ func Allows(effect Effect) Capability { return Capability("allow " + string(effe
 // Missing lists what the target lacks for the expectation, in order.
 func (e Expectation) Missing(t *Target) []Capability {
 	missing := e.uncalled(t)
-	if effect := e.Stimulus.Effect(); t.Limit != "" && !effect.Within(t.Limit) {
+	if effect := e.Stimulus.Build().Effect; t.Limit != "" && !effect.Within(t.Limit) {
 		missing = append(missing, Allows(effect))
 	}
 	for _, c := range slices.Concat(e.needs(t), e.controls(t)) {
@@ -402,13 +378,8 @@ func (e Expectation) Missing(t *Target) []Capability {
 	return missing
 }
 
-// needs is what the expectation needs of this target: some stimuli can tell.
-func (e Expectation) needs(t *Target) []Capability {
-	if s, ok := e.Stimulus.(interface{ NeedsOn(*Target) []Capability }); ok {
-		return e.declaring(s.NeedsOn(t))
-	}
-	return e.Needs()
-}
+// needs is what the expectation needs of this target.
+func (e Expectation) needs(t *Target) []Capability { return e.declaring(e.Stimulus.Build().needsOn(t)) }
 
 // OneSided reports whether the target lacks only the accepted calls that must
 // surround the stimulus. Sent without them it can fail, where what must be refused
@@ -424,8 +395,9 @@ func (e Expectation) OneSided(t *Target) bool {
 // in every mode that it addresses: no refusal counts without them.
 func (e Expectation) controls(t *Target) []Capability {
 	var needs []Capability
-	for _, mode := range e.Stimulus.Modes() {
-		if e.Stimulus.Controlled() && t.Shows(mode) {
+	s := e.Stimulus.Build()
+	for _, mode := range s.Modes {
+		if !s.OwnControl && t.Shows(mode) {
 			needs = append(needs, map[Mode]Capability{OIDC: GivenTokens, MTLS: GivenClientCerts}[mode])
 		}
 	}
@@ -438,16 +410,16 @@ func (e Expectation) uncalled(t *Target) []Capability {
 	if len(t.Endpoints) == 0 && len(t.Withheld) > 0 {
 		return []Capability{CallsEndpoint("")}
 	}
-	calls, ok := e.Stimulus.(interface{ Named() []string })
-	if !ok || len(calls.Named()) == 0 {
+	named := e.Stimulus.Build().Endpoints
+	if len(named) == 0 {
 		return nil
 	}
 	for _, endpoint := range slices.Concat(t.Endpoints, t.Others) {
-		if slices.Contains(calls.Named(), endpoint.Name) {
+		if slices.Contains(named, endpoint.Name) {
 			return nil
 		}
 	}
-	return []Capability{CallsEndpoint(calls.Named()[0])}
+	return []Capability{CallsEndpoint(named[0])}
 }
 
 // NotApplicable gives the reason the expectation does not apply to the target,
@@ -458,11 +430,11 @@ func (e Expectation) NotApplicable(t *Target) string {
 			return reason
 		}
 	}
-	modes := e.Stimulus.Modes()
-	if len(modes) > 0 && !slices.ContainsFunc(modes, t.Shows) {
-		return fmt.Sprintf("the target does not show mode %s", modes[0])
+	s := e.Stimulus.Build()
+	if len(s.Modes) > 0 && !slices.ContainsFunc(s.Modes, t.Shows) {
+		return fmt.Sprintf("the target does not show mode %s", s.Modes[0])
 	}
-	if s, ok := e.Stimulus.(interface{ Unsuited(*Target) string }); ok {
+	if s.Unsuited != nil {
 		return s.Unsuited(t)
 	}
 	return ""

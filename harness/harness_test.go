@@ -2,7 +2,6 @@ package harness_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -110,7 +109,7 @@ func TestGrants(t *testing.T) {
 		harness.BackendPath:      func(t *harness.Target) { t.Backends = map[harness.Mode]harness.Face{harness.OIDC: {}} },
 	} {
 		var target harness.Target
-		x := harness.Expectation{Stimulus: needing{capability}}
+		x := harness.Expectation{Stimulus: needing(capability)}
 		if target.Grants(capability) || !slices.Equal(x.Missing(&target), []harness.Capability{capability}) {
 			t.Errorf("%s is granted by nothing", capability)
 		}
@@ -133,20 +132,12 @@ func TestGrants(t *testing.T) {
 }
 
 // needing is a stimulus of some needs.
-type needing []harness.Capability
-
-func (n needing) Needs() []harness.Capability { return n }
-func (needing) Words() string                 { return "" }
-func (needing) Effect() harness.Effect        { return harness.ReadOnly }
-func (needing) Modes() []harness.Mode         { return []harness.Mode{harness.MTLS} }
-func (needing) Controlled() bool              { return true }
-
-func (needing) Act(context.Context, harness.Hands) (harness.Trace, error) {
-	return harness.Trace{}, nil
+func needing(needs ...harness.Capability) harness.Stimulus {
+	return harness.Stimulus{Needs: needs, Effect: harness.ReadOnly, Modes: []harness.Mode{harness.MTLS}}
 }
 
 func TestNotApplicable(t *testing.T) {
-	x := harness.Expectation{Stimulus: needing{}}
+	x := harness.Expectation{Stimulus: needing()}
 	both := &harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {}, harness.MTLS: {}}}
 	if got := x.NotApplicable(both); got != "" {
 		t.Errorf("not applicable: %s", got)

@@ -84,13 +84,18 @@ func TestExpectationsAreWhole(t *testing.T) {
 			"title": x.Title == "", "clause": len(x.Clauses) == 0, "source": x.Source == "",
 			"level":    !slices.Contains([]harness.Level{harness.MUST, harness.SHOULD, harness.MAY}, x.Level),
 			"rule":     !strings.HasSuffix(x.Rule.Text, ".") || x.Rule.Line == 0 || !strings.HasPrefix(x.Rule.File, "suites/"),
-			"stimulus": x.Stimulus == nil, "outcome": x.Outcome == nil,
+			"stimulus": x.Stimulus == nil || !whole(x.Stimulus.Build()), "outcome": x.Outcome == nil,
 		} {
 			if missing {
 				t.Errorf("%s has no %s", x.ID, what)
 			}
 		}
 	}
+}
+
+// whole reports a stimulus that says what it does, to what effect, and can be done.
+func whole(s harness.Stimulus) bool {
+	return s.Words != "" && s.Act != nil && slices.Contains(harness.Effects, s.Effect)
 }
 
 // TestRulesStandWhereTheySay opens every rule's file at its line: what a report
@@ -154,13 +159,13 @@ func TestCoreIsWhatAnyStagingShows(t *testing.T) {
 		if x.Level != harness.MUST || x.Unless != nil {
 			t.Errorf("%s is %s, conditional %v: core is what always must hold", x.ID, x.Level, x.Unless != nil)
 		}
-		if !x.Stimulus.Effect().Within(harness.AuthFailures) {
-			t.Errorf("%s has the effect %s: core only reads", x.ID, x.Stimulus.Effect())
+		if !x.Stimulus.Build().Effect.Within(harness.AuthFailures) {
+			t.Errorf("%s has the effect %s: core only reads", x.ID, x.Stimulus.Build().Effect)
 		}
 		if !slices.ContainsFunc(x.Clauses, func(c string) bool { return strings.ContainsAny(c[:1], "23458") }) {
 			t.Errorf("%s holds %v: core is of sections 2 to 5 and 8", x.ID, x.Clauses)
 		}
-		for _, mode := range x.Stimulus.Modes() {
+		for _, mode := range x.Stimulus.Build().Modes {
 			if lacks := x.Missing(showing(mode)); len(lacks) > 0 {
 				t.Errorf("%s lacks %v at a target of mode %s that grants that mode's credentials", x.ID, lacks, mode)
 			}

@@ -45,11 +45,8 @@ func made(t *testing.T, leaf certs.Leaf) map[string][]harness.Request {
 	t.Helper()
 	target, all := called(t, leaf), map[string][]harness.Request{}
 	for _, x := range suites.All() {
-		calls, ok := x.Stimulus.(interface {
-			Requests(*harness.Target) ([]harness.Request, bool)
-		})
-		if ok && len(x.Missing(target)) == 0 {
-			all[x.ID], _ = calls.Requests(target)
+		if s := x.Stimulus.Build(); s.Requests != nil && len(x.Missing(target)) == 0 {
+			all[x.ID], _ = s.Requests(target)
 		}
 	}
 	return all

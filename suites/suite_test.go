@@ -225,10 +225,10 @@ func describe() {
 // is pending: neither green nor red.
 func spec(x harness.Expectation) {
 	decorations := []any{
-		Label(x.ID, x.Area(), string(x.Level), string(x.Stimulus.Effect())),
+		Label(x.ID, x.Area(), string(x.Level), string(x.Stimulus.Build().Effect)),
 		types.CodeLocation{FileName: suitePath(x.Rule.File), LineNumber: x.Rule.Line},
 	}
-	if x.Alone() || slices.ContainsFunc(x.Stimulus.Needs(), held) {
+	if x.Alone() || slices.ContainsFunc(x.Stimulus.Build().Needs, held) {
 		decorations = append(decorations, Serial)
 	}
 	if len(beyond(x)) > 0 {
@@ -254,7 +254,7 @@ func held(c harness.Capability) bool { return slices.Contains(harness.OfControl,
 func lost(target, told *harness.Target) []harness.Capability {
 	all := []harness.Capability{harness.RestartService}
 	for _, x := range suites.All() {
-		for _, c := range x.Stimulus.Needs() {
+		for _, c := range x.Stimulus.Build().Needs {
 			if target.Grants(c) && !told.Grants(c) {
 				all = append(all, c)
 			}
@@ -279,7 +279,7 @@ func beyond(x harness.Expectation) []harness.Capability {
 	if suite.paper != nil {
 		return x.Missing(suite.paper)
 	}
-	return slices.DeleteFunc(slices.Clone(x.Stimulus.Needs()), func(c harness.Capability) bool {
+	return slices.DeleteFunc(slices.Clone(x.Stimulus.Build().Needs), func(c harness.Capability) bool {
 		return !slices.Contains(suite.plan.Beyond, c)
 	})
 }

@@ -73,14 +73,14 @@ func Describe(x harness.Expectation) Entry {
 	if needs == nil {
 		needs = []harness.Capability{}
 	}
-	modes := x.Stimulus.Modes()
+	modes := x.Stimulus.Build().Modes
 	if modes == nil {
 		modes = []harness.Mode{}
 	}
 	return Entry{
-		ID: x.ID, Title: x.Title, Area: x.Area(), Chapter: x.Chapter(), Level: x.Level, Tier: x.Tiered(), Effect: x.Stimulus.Effect(),
+		ID: x.ID, Title: x.Title, Area: x.Area(), Chapter: x.Chapter(), Level: x.Level, Tier: x.Tiered(), Effect: x.Stimulus.Build().Effect,
 		Modes: modes, Clauses: x.Clauses, Source: x.Source, Rule: x.Rule,
-		Stimulus: x.Stimulus.Words(), Outcome: x.Outcome.Want(harness.Profile{}), Needs: needs,
+		Stimulus: x.Stimulus.Build().Words, Outcome: x.Outcome.Want(harness.Profile{}), Needs: needs,
 	}
 }
 

@@ -10,44 +10,17 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// watched is a stimulus that asks what watches the target.
-type watched struct {
-	words  string
-	needs  []harness.Capability
-	effect harness.Effect
-	act    func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error)
-}
-
-// Words says what is done.
-func (w watched) Words() string { return w.words }
-
-// Needs is the APIs, and more.
-func (w watched) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.AlertsAPI}, w.needs)
-}
-
-// Effect is what it does to the target.
-func (w watched) Effect() harness.Effect { return w.effect }
-
-// Modes are both.
-func (watched) Modes() []harness.Mode { return bothModes }
-
-// Controlled is false: quiet is the control of an alarm.
-func (watched) Controlled() bool { return false }
-
-// Act does it.
-func (w watched) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	return w.act(ctx, hands, hands.Target().Control.Alerts)
-}
-
 // Wiring reads how the counter of auth failures is watched: rules, targets and
 // whom they lead to (MET-011). A Prometheus that has just started has up to
 // firstScrapes for its first scrapes.
 func Wiring() harness.Stimulus {
-	return watched{
-		words:  "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers; where it has no series of the counter, have a call refused and ask again",
-		effect: harness.AuthFailures,
-		act: func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers; where it has no series of the counter, have a call refused and ask again",
+		Needs: []harness.Capability{harness.AlertsAPI},
+		Modes: bothModes, OwnControl: true, // quiet is the control of an alarm
+		Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			alerts := hands.Target().Control.Alerts
 			seen, err := wiring(ctx, alerts)
 			if err == nil && seen.Series == 0 { // it may come with the first refusal
 				err = refuseEach(ctx, hands)
@@ -172,10 +145,13 @@ func fired(ctx context.Context, alerts harness.Alerts, rules []string) ([]string
 // Spike has calls refused until the alert on auth failures fires, and stops until
 // it has ended (MET-012).
 func Spike() harness.Stimulus {
-	return watched{
-		words:  "wait until the alert on auth failures is quiet, call without a credential until it fires, and wait until it has ended",
-		effect: harness.Disruptive,
-		act: func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: "wait until the alert on auth failures is quiet, call without a credential until it fires, and wait until it has ended",
+		Needs: []harness.Capability{harness.AlertsAPI},
+		Modes: bothModes, OwnControl: true, // quiet is the control of an alarm
+		Effect: harness.Disruptive,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			alerts := hands.Target().Control.Alerts
 			var trace harness.Trace
 			rules, err := spikeRules(ctx, alerts)
 			if err != nil {
@@ -226,11 +202,13 @@ func refuseSome(ctx context.Context, hands harness.Hands) error {
 // Burst rehearses, by promtool, what the rules on auth failures make of a burst
 // that is over within 15 seconds, and of quiet (MET-013).
 func Burst() harness.Stimulus {
-	return watched{
-		words:  "have promtool test each rule on auth failures with 600 refusals within 15 seconds and silence after them, and with none",
-		needs:  []harness.Capability{harness.RulesTested},
-		effect: harness.ReadOnly,
-		act: func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: "have promtool test each rule on auth failures with 600 refusals within 15 seconds and silence after them, and with none",
+		Needs: []harness.Capability{harness.AlertsAPI, harness.RulesTested},
+		Modes: bothModes, OwnControl: true, // quiet is the control of an alarm
+		Effect: harness.ReadOnly,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			alerts := hands.Target().Control.Alerts
 			var trace harness.Trace
 			rules, err := spikeRules(ctx, alerts)
 			if err != nil {
@@ -281,11 +259,13 @@ tests:
 // that is not about auth failures, and for its end once that replica is gone: an
 // alert that fires with and without it tells nothing of it (MET-014).
 func MissedExit() harness.Stimulus {
-	return watched{
-		words:  "start a watched replica while aegis/runtime lacks oidc_jwks_uri, wait for its end and for an alert that is not on auth failures, and until that has ended once the replica is watched no more",
-		needs:  []harness.Capability{harness.WatchedReplica, harness.RestartService, harness.VaultWrite},
-		effect: harness.Disruptive,
-		act: func(ctx context.Context, hands harness.Hands, alerts harness.Alerts) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: "start a watched replica while aegis/runtime lacks oidc_jwks_uri, wait for its end and for an alert that is not on auth failures, and until that has ended once the replica is watched no more",
+		Needs: []harness.Capability{harness.AlertsAPI, harness.WatchedReplica, harness.RestartService, harness.VaultWrite},
+		Modes: bothModes, OwnControl: true, // quiet is the control of an alarm
+		Effect: harness.Disruptive,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			alerts := hands.Target().Control.Alerts
 			var trace harness.Trace
 			names, err := exitRules(ctx, alerts)
 			if err != nil {

@@ -97,9 +97,6 @@ func (c Calls) Everywhere() Calls {
 	return c
 }
 
-// Named are the endpoints it is narrowed to; none means all.
-func (c Calls) Named() []string { return c.endpoints }
-
 // Accepted says that the calls are the ones a target must accept: no control
 // surrounds them, and they may write what a positive call writes.
 func (c Calls) Accepted() Calls {
@@ -162,17 +159,29 @@ func (c Calls) Over(versions map[string]uint16) Calls {
 	return c
 }
 
-// Words says what is done.
-func (c Calls) Words() string {
+// Build is the stimulus of the calls.
+func (c Calls) Build() harness.Stimulus {
 	where := "every critical endpoint"
 	if len(c.endpoints) > 0 {
 		where = strings.Join(c.endpoints, ", ")
 	}
-	return fmt.Sprintf("call %s with %s", where, c.words)
+	var modes []harness.Mode
+	for _, v := range c.variants {
+		modes = union(modes, []harness.Mode{v.Mode})
+	}
+	return harness.Stimulus{
+		Words: fmt.Sprintf("call %s with %s", where, c.words),
+		Needs: c.needs(), Unsuited: c.unsuited, Effect: c.effect, Modes: modes, OwnControl: c.positive, Endpoints: c.endpoints,
+		Requests: func(t *harness.Target) ([]harness.Request, bool) {
+			requests, _, err := c.requests(t, c.pick(t))
+			return requests, err == nil && !c.follow
+		},
+		Act: c.act,
+	}
 }
 
-// Needs is what the variants need.
-func (c Calls) Needs() []harness.Capability {
+// needs is what the variants need.
+func (c Calls) needs() []harness.Capability {
 	var needs []harness.Capability
 	for _, v := range c.variants {
 		needs = union(needs, v.Needs)
@@ -180,32 +189,10 @@ func (c Calls) Needs() []harness.Capability {
 	return needs
 }
 
-// Effect is what a call does.
-func (c Calls) Effect() harness.Effect { return c.effect }
-
-// Modes are the modes of the variants.
-func (c Calls) Modes() []harness.Mode {
-	var modes []harness.Mode
-	for _, v := range c.variants {
-		modes = union(modes, []harness.Mode{v.Mode})
-	}
-	return modes
-}
-
-// Controlled says whether accepted calls must surround these.
-func (c Calls) Controlled() bool { return !c.positive }
-
-// Requests are the calls that Act sends, where that does not turn on what is
-// answered.
-func (c Calls) Requests(t *harness.Target) ([]harness.Request, bool) {
-	requests, _, err := c.requests(t, c.pick(t))
-	return requests, err == nil && !c.follow
-}
-
 // ended waits until the token has ended that stands for an expired one, where the
 // calls need one and no other is to be had.
 func (c Calls) ended(ctx context.Context, t *harness.Target) error {
-	if t.Control == nil || t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || !slices.Contains(c.Needs(), harness.ExpiredToken) {
+	if t.Control == nil || t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || !slices.Contains(c.needs(), harness.ExpiredToken) {
 		return nil
 	}
 	if wait := time.Until(t.Control.Ended.At); wait > 0 && !pause(ctx, wait) {
@@ -214,8 +201,8 @@ func (c Calls) ended(ctx context.Context, t *harness.Target) error {
 	return nil
 }
 
-// Act sends the calls.
-func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// act sends the calls.
+func (c Calls) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	trace := harness.Trace{Moot: c.moot(hands.Target())}
 	if err := c.ended(ctx, hands.Target()); err != nil {
 		return trace, err
@@ -246,8 +233,8 @@ func (c Calls) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	return trace, nil
 }
 
-// Unsuited is why a target gives it nothing to send.
-func (c Calls) Unsuited(t *harness.Target) string {
+// unsuited is why a target gives them nothing to send.
+func (c Calls) unsuited(t *harness.Target) string {
 	if len(c.variants) > len(c.moot(t)) {
 		return ""
 	}

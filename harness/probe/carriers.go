@@ -251,11 +251,7 @@ func Uncovered() Calls {
 	return Carried(inClear, valid(OverTLS, inHeader("Authorization", "Bearer %s"))).Needing(harness.PlainPort).Writing()
 }
 
-// Stored asks for one URL with a token, and then without: what was answered to
-// the first must not answer the second (BRR-015).
-type Stored struct{ Calls }
-
-// The calls of Stored.
+// The calls of Again.
 const (
 	First  = "valid token, a URL of its own"
 	Second = "the same URL without a token"
@@ -263,34 +259,35 @@ const (
 	Fourth = "the same URL without a token, the host in capitals"
 )
 
-// Again makes it.
-func Again() Stored {
+// Again asks for one URL with a token, and then without: what was answered to the first
+// must not answer the second (BRR-015).
+func Again() harness.Stimulus {
 	bare := func(name string, change func(r *harness.Request)) Carriage {
 		return Carriage{Name: name, Recipe: token.Literal("no token", ""), Carry: func(_ *harness.Target, r *harness.Request, _ string) { change(r) }}
 	}
-	return Stored{Carried(
+	calls := Carried(
 		valid(First, inHeader("Authorization", "Bearer %s")),
 		bare(Second, func(*harness.Request) {}),
 		bare(Third, func(r *harness.Request) { r.Set("Accept", "text/html, */*;q=0.1") }),
 		bare(Fourth, func(r *harness.Request) { r.Set("Host", strings.ToUpper(r.Get("Host"))) }),
-	).On("review item")}
+	).On("review item")
+	s := calls.Build()
+	s.Words += ", by GET, one after the other"
+	s.Requests = nil
+	s.Act = calls.inTurn
+	return s
 }
 
-// Words says what is done.
-func (s Stored) Words() string { return s.Calls.Words() + ", by GET, one after the other" }
-
-// Requests are more than its calls.
-func (Stored) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
-
-// Act calls, with an identifier of its own in the query.
-func (s Stored) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// inTurn makes the calls by GET one after the other, with an identifier of their own in
+// the query.
+func (c Calls) inTurn(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
-	for _, endpoint := range s.pick(hands.Target()) {
+	for _, endpoint := range c.pick(hands.Target()) {
 		if endpoint.Method != "GET" {
 			continue
 		}
 		endpoint.Path += "?conformance=" + token.Random(8)
-		requests, unfit, err := s.requests(hands.Target(), []harness.Endpoint{endpoint})
+		requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
 		if err != nil {
 			return trace, err
 		}

@@ -168,7 +168,7 @@ func unlisted(t *harness.Target) string {
 
 // ByIntermediate presents a certificate of an intermediate: the enrolled client's where
 // that was given with one, and a new intermediate's otherwise.
-func ByIntermediate() Intermediated {
+func ByIntermediate() harness.Stimulus {
 	c := ViaIntermediate()
 	branch := c.Make
 	c.Make = func(t *harness.Target) (tls.Certificate, error) {
@@ -177,26 +177,21 @@ func ByIntermediate() Intermediated {
 		}
 		return branch(t)
 	}
-	return Intermediated{Presenting(c).Accepted()}
-}
-
-// Intermediated presents a certificate of an intermediate.
-type Intermediated struct{ Calls }
-
-// NeedsOn is the authority's key, where no chain was given.
-func (i Intermediated) NeedsOn(t *harness.Target) []harness.Capability {
-	if givenChain(t) {
-		return Enrolled().Needs
+	s := Presenting(c).Accepted().Build()
+	unsuited := s.Unsuited
+	s.NeedsOn = func(t *harness.Target) []harness.Capability { // the authority's key, where no chain was given
+		if givenChain(t) {
+			return Enrolled().Needs
+		}
+		return c.Needs
 	}
-	return i.Needs()
-}
-
-// Unsuited is why a target gives it no chain that must be served.
-func (i Intermediated) Unsuited(t *harness.Target) string {
-	if givenChain(t) {
-		return i.Calls.Unsuited(t)
+	s.Unsuited = func(t *harness.Target) string {
+		if givenChain(t) {
+			return unsuited(t)
+		}
+		return cmp.Or(unsuited(t), unlisted(t))
 	}
-	return cmp.Or(i.Calls.Unsuited(t), unlisted(t))
+	return s
 }
 
 // Orphan is the same without its intermediate (CHN-017).
@@ -462,29 +457,16 @@ func NotHolder() Certificate {
 }
 
 // Lifetimes reads how long the certificates that clients were given live.
-type Lifetimes struct{}
-
-// Words says what is done.
-func (Lifetimes) Words() string {
-	return "read the lifetime of the certificates that clients were given"
+func Lifetimes() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "read the lifetime of the certificates that clients were given",
+		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: mtlsOnly,
+		OwnControl: true, // nothing is refused
+		Act:        lifetimes,
+	}
 }
 
-// Needs is to have been given some.
-func (Lifetimes) Needs() []harness.Capability {
-	return []harness.Capability{harness.GivenClientCerts}
-}
-
-// Effect is none.
-func (Lifetimes) Effect() harness.Effect { return harness.ReadOnly }
-
-// Modes is mtls.
-func (Lifetimes) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is false: nothing is refused.
-func (Lifetimes) Controlled() bool { return false }
-
-// Act reads.
-func (Lifetimes) Act(_ context.Context, hands harness.Hands) (harness.Trace, error) {
+func lifetimes(_ context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	for _, c := range []Certificate{Enrolled(), Unenrolled()} {
 		certificate, err := c.Make(hands.Target())

@@ -12,8 +12,8 @@ import (
 // AuthFailures is the counter the runbook asks for (section 5).
 const AuthFailures = "aegis_auth_failures_total"
 
-// Counting reads the counter of auth failures before and after calls.
-type Counting struct {
+// counting reads the counter of auth failures before and after calls.
+type counting struct {
 	Calls
 	times    int
 	apart    bool // variants and endpoints are counted one by one
@@ -21,54 +21,61 @@ type Counting struct {
 }
 
 // Count repeats every call some times and counts.
-func Count(calls Calls, times int) Counting { return Counting{Calls: calls, times: times} }
-
-// Apart counts every variant at every endpoint by itself.
-func (c Counting) Apart() Counting {
-	c.apart = true
-	return c
+func Count(calls Calls, times int) harness.Stimulus {
+	return counting{Calls: calls, times: times}.stimulus()
 }
 
-// Watched reads the counter some times after every round of calls.
-func (c Counting) Watched(readings int) Counting {
-	c.readings = readings
-	return c
+// CountApart counts every variant at every endpoint by itself.
+func CountApart(calls Calls, times int) harness.Stimulus {
+	return counting{Calls: calls, times: times, apart: true}.stimulus()
 }
 
-// Words says what is done.
-func (c Counting) Words() string {
-	words := fmt.Sprintf("read %s, %s, %d times each, and read it again", AuthFailures, c.Calls.Words(), c.times)
+// CountWatched reads the counter some times after every round of calls, too.
+func CountWatched(calls Calls, times, readings int) harness.Stimulus {
+	return counting{Calls: calls, times: times, readings: readings}.stimulus()
+}
+
+func (c counting) stimulus() harness.Stimulus {
+	s := c.Build()
+	s.Words = fmt.Sprintf("read %s, %s, %d times each, and read it again", AuthFailures, s.Words, c.times)
 	if c.apart {
-		words += ", for each of these at each endpoint"
+		s.Words += ", for each of these at each endpoint"
 	}
 	if c.readings > 0 {
-		words += fmt.Sprintf("; read it %d times after every round", c.readings)
+		s.Words += fmt.Sprintf("; read it %d times after every round", c.readings)
 	}
-	return words
+	s.Needs = union([]harness.Capability{harness.Metrics}, s.Needs)
+	s.Alone = true      // others' calls would be counted too
+	s.OwnControl = true // and so would a control between the readings
+	s.Requests = func(t *harness.Target) ([]harness.Request, bool) { return c.foretold(t, s.Modes) }
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		var trace harness.Trace
+		for _, mode := range s.Modes {
+			if hands.Target().Metrics[mode] == "" {
+				continue
+			}
+			for _, part := range c.parts(hands.Target(), mode) {
+				if err := part.tally(ctx, hands, mode, &trace); err != nil {
+					return trace, err
+				}
+			}
+		}
+		return trace, nil
+	}
+	return s
 }
 
-// Needs is a metrics page, and what the calls need.
-func (c Counting) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.Metrics}, c.Calls.Needs())
-}
-
-// Counts is true: others' calls would be counted too.
-func (c Counting) Counts() bool { return true }
-
-// Controlled is false: a control between the readings would be counted.
-func (c Counting) Controlled() bool { return false }
-
-// Requests are the calls, as often as they are repeated, where there is a page
-// to read before and after.
-func (c Counting) Requests(t *harness.Target) ([]harness.Request, bool) {
+// foretold are the calls, as often as they are repeated, where there is a page to read
+// before and after.
+func (c counting) foretold(t *harness.Target, modes []harness.Mode) ([]harness.Request, bool) {
 	var all []harness.Request
-	for _, mode := range c.Modes() {
+	for _, mode := range modes {
 		if t.Metrics[mode] == "" {
 			continue
 		}
 		only := c.Calls
 		only.variants = ofMode(c.variants, mode)
-		requests, ok := only.Requests(t)
+		requests, ok := only.Build().Requests(t)
 		if !ok {
 			return nil, false
 		}
@@ -77,30 +84,14 @@ func (c Counting) Requests(t *harness.Target) ([]harness.Request, bool) {
 	return all, true
 }
 
-// Act reads, calls and reads.
-func (c Counting) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	for _, mode := range c.Modes() {
-		if hands.Target().Metrics[mode] == "" {
-			continue
-		}
-		for _, part := range c.parts(hands.Target(), mode) {
-			if err := part.tally(ctx, hands, mode, &trace); err != nil {
-				return trace, err
-			}
-		}
-	}
-	return trace, nil
-}
-
 // parts are what is counted by itself.
-func (c Counting) parts(t *harness.Target, mode harness.Mode) []Counting {
+func (c counting) parts(t *harness.Target, mode harness.Mode) []counting {
 	whole := c
 	whole.variants = ofMode(c.variants, mode)
 	if !c.apart {
-		return []Counting{whole}
+		return []counting{whole}
 	}
-	var parts []Counting
+	var parts []counting
 	for _, v := range whole.variants {
 		for _, endpoint := range c.pick(t) {
 			part := c
@@ -112,7 +103,7 @@ func (c Counting) parts(t *harness.Target, mode harness.Mode) []Counting {
 }
 
 // tally counts the calls of one mode.
-func (c Counting) tally(ctx context.Context, hands harness.Hands, mode harness.Mode, trace *harness.Trace) error {
+func (c counting) tally(ctx context.Context, hands harness.Hands, mode harness.Mode, trace *harness.Trace) error {
 	url := hands.Target().Metrics[mode]
 	before, err := hands.Scrape(ctx, url)
 	if err != nil {
@@ -127,7 +118,7 @@ func (c Counting) tally(ctx context.Context, hands harness.Hands, mode harness.M
 		calls.variants, rounds = slices.Repeat(calls.variants, rounds), 1
 	}
 	for range rounds {
-		round, err := calls.Act(ctx, hands)
+		round, err := calls.act(ctx, hands)
 		if err != nil {
 			return err
 		}
@@ -158,7 +149,7 @@ const restless = 4
 
 // again reads a page some more times whose counter has not risen by the calls:
 // where it moves though nobody calls, several processes answer in turn.
-func (c Counting) again(ctx context.Context, hands harness.Hands, url string, tally harness.Tally) (readings []harness.Family, err error) {
+func (c counting) again(ctx context.Context, hands harness.Hands, url string, tally harness.Tally) (readings []harness.Family, err error) {
 	if tally.After.Sum()-tally.Before.Sum() == float64(tally.Calls) {
 		return nil, nil
 	}
@@ -185,47 +176,34 @@ func ofMode(variants []Variant, mode harness.Mode) []Variant {
 // FirstScrape reads the counter from each service, and from a replica that has
 // just started where one may be. Where it is not there it is read again after a
 // refusal: a counter with labels may have no series before (rulings 5, A9).
-type FirstScrape struct{}
-
-// Words says what is done.
-func (FirstScrape) Words() string {
-	return "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call refused and read again"
-}
-
-// Needs is a metrics page.
-func (FirstScrape) Needs() []harness.Capability { return []harness.Capability{harness.Metrics} }
-
-// Effect is a refusal, where one is needed.
-func (FirstScrape) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes are both.
-func (FirstScrape) Modes() []harness.Mode { return []harness.Mode{harness.OIDC, harness.MTLS} }
-
-// Controlled is false: what is refused only has to be counted.
-func (FirstScrape) Controlled() bool { return false }
-
-// Act reads the pages.
-func (FirstScrape) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	t := hands.Target()
-	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
-		if url := t.Metrics[mode]; url != "" {
-			read := func() (map[string]harness.Family, error) { return hands.Scrape(ctx, url) }
-			tally, err := firstOf(ctx, hands, read, harness.Tally{Mode: mode, Name: AuthFailures}, nil)
-			if err != nil {
-				return trace, err
+func FirstScrape() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call refused and read again",
+		Needs: []harness.Capability{harness.Metrics}, Effect: harness.AuthFailures, Modes: bothModes,
+		OwnControl: true, // what is refused only has to be counted
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			t := hands.Target()
+			for _, mode := range bothModes {
+				if url := t.Metrics[mode]; url != "" {
+					read := func() (map[string]harness.Family, error) { return hands.Scrape(ctx, url) }
+					tally, err := firstOf(ctx, hands, read, harness.Tally{Mode: mode, Name: AuthFailures}, nil)
+					if err != nil {
+						return trace, err
+					}
+					trace.Tallies = append(trace.Tallies, tally)
+				}
+				if t.Shows(mode) && t.Grants(harness.RestartService) {
+					tally, err := scrapeFresh(ctx, hands, mode)
+					if err != nil {
+						return trace, err
+					}
+					trace.Tallies = append(trace.Tallies, tally)
+				}
 			}
-			trace.Tallies = append(trace.Tallies, tally)
-		}
-		if t.Shows(mode) && t.Grants(harness.RestartService) {
-			tally, err := scrapeFresh(ctx, hands, mode)
-			if err != nil {
-				return trace, err
-			}
-			trace.Tallies = append(trace.Tallies, tally)
-		}
+			return trace, nil
+		},
 	}
-	return trace, nil
 }
 
 // firstOf reads a page, and where the counter is not there has a call refused at

@@ -160,7 +160,7 @@ func labelled(t *testing.T, counts bool) *harness.Target {
 // refusal, which is made for it.
 func TestAbsentUntilTheFirst(t *testing.T) {
 	for _, counts := range []bool{true, false} {
-		trace, err := FirstScrape{}.Act(within(t, 20*time.Second), hands{labelled(t, counts)})
+		trace, err := FirstScrape().Act(within(t, 20*time.Second), hands{labelled(t, counts)})
 		if err != nil || len(trace.Tallies) != 1 {
 			t.Fatalf("%+v, %v", trace.Tallies, err)
 		}

@@ -12,15 +12,6 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Enrolment changes the list of allowed clients, waits until the change shows
-// on a witness, calls, and puts the list back.
-type Enrolment struct {
-	words string
-	// list gives the new value of the field, and the clients to call with in
-	// order; the first is the witness.
-	list func(t *harness.Target) (string, []client, error)
-}
-
 // client is a client certificate with the name its exchanges carry.
 type client struct {
 	name string
@@ -32,53 +23,47 @@ type client struct {
 const ListField = "clients/allowed"
 
 // RemoveClient takes the enrolled client out of the list.
-func RemoveClient() Enrolment {
-	return Enrolment{"take the enrolled client out of the list", func(t *harness.Target) (string, []client, error) {
+func RemoveClient() harness.Stimulus {
+	return enrolment("take the enrolled client out of the list", func(t *harness.Target) (string, []client, error) {
 		list, err := json.Marshal([]string{"other-" + token.Random(4)})
 		return string(list), []client{{"removed client", t.Certs.EnrolledCN}}, err
-	}}
+	})
 }
 
 // EmptyList makes the list an explicit [].
-func EmptyList() Enrolment {
-	return Enrolment{"make the list []", func(t *harness.Target) (string, []client, error) {
+func EmptyList() harness.Stimulus {
+	return enrolment("make the list []", func(t *harness.Target) (string, []client, error) {
 		return "[]", []client{{"client enrolled before", t.Certs.EnrolledCN}, {"client never enrolled", t.Certs.UnenrolledCN}}, nil
-	}}
+	})
 }
 
 // JSONList makes the list two new clients, in JSON.
-func JSONList() Enrolment {
-	return Enrolment{"make the list a JSON list of two new clients", func(*harness.Target) (string, []client, error) {
+func JSONList() harness.Stimulus {
+	return enrolment("make the list a JSON list of two new clients", func(*harness.Target) (string, []client, error) {
 		a, b := "client-"+token.Random(4), "client-"+token.Random(4)
 		list, err := json.Marshal([]string{a, b})
 		return string(list), []client{{"first member", a}, {"second member", b}, {"client outside the list", "client-" + token.Random(4)}}, err
-	}}
+	})
 }
 
-// Words says what is done.
-func (e Enrolment) Words() string {
-	return e.words + ", wait until it shows, call every critical endpoint, and put the list back"
+// lists gives a new value of the field, and the clients to call with in order; the first
+// is the witness.
+type lists func(t *harness.Target) (value string, clients []client, err error)
+
+// enrolment changes the list of allowed clients, waits until the change shows on a
+// witness, calls, and puts the list back.
+func enrolment(words string, list lists) harness.Stimulus {
+	return harness.Stimulus{
+		Words: words + ", wait until it shows, call every critical endpoint, and put the list back",
+		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		Act: list.act,
+	}
 }
 
-// Needs is the right to write the list, and to make certificates.
-func (e Enrolment) Needs() []harness.Capability {
-	return []harness.Capability{harness.VaultWrite, harness.ClientCAKey}
-}
-
-// Effect is disruptive: the list changes for everybody.
-func (e Enrolment) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (e Enrolment) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (e Enrolment) Controlled() bool { return true }
-
-// Act changes, waits, calls and puts back.
-func (e Enrolment) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
-	list, clients, err := e.list(t)
+	list, clients, err := l(t)
 	if err != nil {
 		return trace, err
 	}

@@ -23,19 +23,19 @@ const (
 const takeover = 30 * time.Second
 
 // FailedOver stops the active node of a Vault of several, where it is one (ROT-013).
-func FailedOver() Rotation {
-	return Rotation{
-		change: "the active node of Vault is stopped",
-		words:  "where Vault is of several nodes, stop the active one under steady traffic, start a replica at once, and when the next node is active put a client on the list, and call on until he is served",
-		modes:  bothModes, effect: harness.Disruptive,
-		bound: func(p harness.Profile) time.Duration {
+func FailedOver() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "where Vault is of several nodes, stop the active one under steady traffic, start a replica at once, and when the next node is active put a client on the list, and call on until he is served",
+		Modes: bothModes, Effect: harness.Disruptive,
+		Unsuited: func(t *harness.Target) string {
+			if _, several := t.Control.Vault.(harness.Failover); !several {
+				return "Vault is of one node, as far as is known"
+			}
+			return ""
+		},
+		Act: underTraffic("the active node of Vault is stopped", func(p harness.Profile) time.Duration {
 			return bound(p.StartBound, harness.DefaultStartBound) + propagation(p)
-		},
-		can: func(t *harness.Target) bool {
-			_, several := t.Control.Vault.(harness.Failover)
-			return several
-		},
-		play: func(ctx context.Context, t *traffic) error {
+		}, func(ctx context.Context, t *traffic) error {
 			t.pace = 100 * time.Millisecond // a takeover is short, whatever its bound
 			vault := t.target.Control.Vault.(harness.Failover)
 			fields, err := t.secrets(ctx)
@@ -78,7 +78,7 @@ func FailedOver() Rotation {
 				return err
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 

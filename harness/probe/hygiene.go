@@ -18,31 +18,17 @@ import (
 // bad credentials, while a secret is rotated and after a start without one, and
 // searches what is logged of it, and what the replicas leave that are made to crash
 // (SEC-001).
-func CredentialsInLogs() harness.Stimulus { return inLogs{} }
-
-type inLogs struct{}
-
-// Words says what is done.
-func (inLogs) Words() string {
-	return "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, end the replicas by SIGABRT, and search all their logs, the ingress's and what they have left"
+func CredentialsInLogs() harness.Stimulus {
+	return harness.Stimulus{
+		Words:  "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, end the replicas by SIGABRT, and search all their logs, the ingress's and what they have left",
+		Needs:  []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite, harness.GivenClientCerts},
+		Effect: harness.Disruptive, Modes: bothModes,
+		OwnControl: true, // that each log tells of the last call
+		Act:        credentialsInLogs,
+	}
 }
 
-// Needs is sight of the logs, and the right to start replicas and to rotate.
-func (inLogs) Needs() []harness.Capability {
-	return []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite, harness.GivenClientCerts}
-}
-
-// Effect is disruptive: the secret changes for everybody.
-func (inLogs) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes are both.
-func (inLogs) Modes() []harness.Mode { return bothModes }
-
-// Controlled is false: that each log tells of the last call is the control.
-func (inLogs) Controlled() bool { return false }
-
-// Act rotates, calls and searches.
-func (inLogs) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+func credentialsInLogs(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 	t := hands.Target()
 	var s search
 	if s.sought, err = confidential(ctx, t); err != nil {
@@ -195,11 +181,12 @@ func (s *search) strange(t *harness.Target, face harness.Face) []harness.Request
 // CredentialsInURLs calls every critical endpoint with tokens in the query, and
 // searches the logs for them (SEC-009).
 func CredentialsInURLs() harness.Stimulus {
-	return asks{
-		words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services and ingress for it",
-		needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, alone: true, bare: true,
-		modes: []harness.Mode{harness.OIDC}, // which the tokens are of
-		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	return harness.Stimulus{
+		Words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services and ingress for it",
+		Needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, Alone: true, OwnControl: true,
+		Modes:  []harness.Mode{harness.OIDC}, // which the tokens are of
+		Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			s := search{sought: harness.Sought{}, urls: true}
 			var requests []harness.Request
@@ -235,45 +222,36 @@ func CredentialsInURLs() harness.Stimulus {
 
 // SecretsInAnswers makes calls, and searches what is answered for what the
 // services hold and for the credentials that were sent (SEC-002).
-func SecretsInAnswers(calls Calls) harness.Stimulus { return inAnswers{calls} }
-
-type inAnswers struct{ Calls }
-
-// Words says what is done.
-func (a inAnswers) Words() string {
-	return a.Calls.Words() + "; ask for pages of diagnostics; and search every answer for secrets"
-}
-
-// Controlled is false: what is answered is searched, whatever it is.
-func (inAnswers) Controlled() bool { return false }
-
-// Requests are more than its calls.
-func (inAnswers) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
-
-// Act calls and searches.
-func (a inAnswers) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	t := hands.Target()
-	trace, err := a.Calls.Act(ctx, hands)
-	if err != nil {
-		return trace, err
-	}
-	var pages []harness.Request
-	for _, mode := range shown(t) {
-		for _, path := range diagnostics {
-			pages = append(pages, get(t, mode, path))
+func SecretsInAnswers(calls Calls) harness.Stimulus {
+	s := calls.Build()
+	s.Words += "; ask for pages of diagnostics; and search every answer for secrets"
+	s.OwnControl = true // what is answered is searched, whatever it is
+	s.Requests = nil
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		t := hands.Target()
+		trace, err := calls.act(ctx, hands)
+		if err != nil {
+			return trace, err
 		}
+		var pages []harness.Request
+		for _, mode := range shown(t) {
+			for _, path := range diagnostics {
+				pages = append(pages, get(t, mode, path))
+			}
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, pages)...)
+		var s search
+		if s.sought, err = heldBy(ctx, t); err != nil {
+			return trace, err
+		}
+		for _, x := range trace.Exchanges {
+			s.carry(x.Request)
+		}
+		s.inAll(trace.Exchanges)
+		trace.Facts = append(trace.Facts, s.facts...)
+		return trace, nil
 	}
-	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, pages)...)
-	var s search
-	if s.sought, err = heldBy(ctx, t); err != nil {
-		return trace, err
-	}
-	for _, x := range trace.Exchanges {
-		s.carry(x.Request)
-	}
-	s.inAll(trace.Exchanges)
-	trace.Facts = append(trace.Facts, s.facts...)
-	return trace, nil
+	return s
 }
 
 // inAll searches the answers to exchanges: all at once, and one by one only where
@@ -353,10 +331,11 @@ func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harne
 // metrics pages, does so again, and looks for the callers in the names of series,
 // and for series that came with the further ones (SEC-010).
 func CallersInMetrics(several int) harness.Stimulus {
-	return asks{
-		words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with others, and look for them in the labels", several),
-		needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, alone: true, bare: true,
-		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with others, and look for them in the labels", several),
+		Needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, Alone: true, OwnControl: true,
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			s := search{sought: harness.Sought{}}
 			for _, mode := range shown(t) {
@@ -421,10 +400,11 @@ func grownBy(before, now harness.Family) (n int) {
 // calls (SEC-011). A call that is refused comes first, as one comes last: between
 // the two a log is whole.
 func Injections() harness.Stimulus {
-	return asks{
-		words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look in the logs for what they would forge, and count the records of each refusal",
-		needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, alone: true, bare: true,
-		act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	return harness.Stimulus{
+		Words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look in the logs for what they would forge, and count the records of each refusal",
+		Needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, Alone: true, OwnControl: true,
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			forged := "forged-" + token.Random(8)
 			for _, mode := range shown(t) {

@@ -14,18 +14,6 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Around calls the critical endpoints at other places than a mode's face: each
-// place in each of some ways. Calls without a credential to the face itself go
-// with them, and accepted ones around them all.
-type Around struct {
-	words  string
-	needs  []harness.Capability
-	modes  []harness.Mode
-	effect harness.Effect
-	places func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]place, error)
-	ways   []way
-}
-
 // place is where a call goes: an address, and the names it is asked for by.
 type place struct {
 	name string
@@ -42,14 +30,19 @@ type way struct {
 	make  func(t *harness.Target, mode harness.Mode) (Change, error)
 }
 
-var bothModes = []harness.Mode{harness.OIDC, harness.MTLS}
+// The modes that stimuli address.
+var (
+	bothModes = []harness.Mode{harness.OIDC, harness.MTLS}
+	oidcOnly  = bothModes[:1:1]
+	mtlsOnly  = bothModes[1:]
+)
 
 // nothing is a call without a credential.
 var nothing = way{name: "no credential", modes: bothModes,
 	make: func(*harness.Target, harness.Mode) (Change, error) { return func(*harness.Request) {}, nil }}
 
 // claimed is a call that claims the enrolled identity, and to be the ingress.
-var claimed = way{name: "identity header of the enrolled client", modes: []harness.Mode{harness.MTLS},
+var claimed = way{name: "identity header of the enrolled client", modes: mtlsOnly,
 	needs: []harness.Capability{harness.GivenClientCerts},
 	make: func(t *harness.Target, _ harness.Mode) (Change, error) {
 		return func(r *harness.Request) {
@@ -61,72 +54,71 @@ var claimed = way{name: "identity header of the enrolled client", modes: []harne
 	}}
 
 // untrusted is a call with a certificate that does not verify.
-var untrusted = way{name: Untrusted().Name, modes: []harness.Mode{harness.MTLS}, needs: Untrusted().Needs,
+var untrusted = way{name: Untrusted().Name, modes: mtlsOnly, needs: Untrusted().Needs,
 	make: func(t *harness.Target, _ harness.Mode) (Change, error) {
 		pair, err := Untrusted().Make(t)
 		return func(r *harness.Request) { present(r, Untrusted().Name, pair) }, err
 	}}
 
 // holding is a call with a token that is valid.
-var holding = way{name: token.Sound().Name, modes: []harness.Mode{harness.OIDC}, needs: token.Sound().Needs,
+var holding = way{name: token.Sound().Name, modes: oidcOnly, needs: token.Sound().Needs,
 	make: func(t *harness.Target, mode harness.Mode) (Change, error) { return Credential(t, mode) }}
 
-// Words says what is done.
-func (a Around) Words() string {
-	var names []string
-	for _, w := range a.ways {
-		names = append(names, w.name)
-	}
-	return fmt.Sprintf("call every critical endpoint at %s, with %s", a.words, strings.Join(names, "; "))
-}
+// places gives where the calls of a mode go.
+type places func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]place, error)
 
-// Needs is what the places and the ways need.
-func (a Around) Needs() []harness.Capability {
-	needs := a.needs
-	for _, w := range a.ways {
+// around calls the critical endpoints at other places than a mode's face: each place in
+// each of some ways. Calls without a credential to the face itself go with them, and
+// accepted ones around them all.
+func around(words string, needs []harness.Capability, modes []harness.Mode, at places, ways ...way) harness.Stimulus {
+	var names []string
+	for _, w := range ways {
+		names = append(names, w.name)
 		needs = union(needs, w.needs)
 	}
-	return needs
+	return harness.Stimulus{
+		Words: fmt.Sprintf("call every critical endpoint at %s, with %s", words, strings.Join(names, "; ")),
+		Needs: needs, Effect: harness.AuthFailures, Modes: modes,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var requests []harness.Request
+			for _, mode := range modes {
+				if !hands.Target().Shows(mode) {
+					continue
+				}
+				more, err := aroundOf(ctx, hands.Target(), mode, at, ways)
+				if err != nil {
+					return harness.Trace{}, err
+				}
+				requests = append(requests, more...)
+			}
+			return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
+		},
+	}
 }
 
-// Effect is what a call does.
-func (a Around) Effect() harness.Effect { return a.effect }
-
-// Modes are the modes whose endpoints are called.
-func (a Around) Modes() []harness.Mode { return a.modes }
-
-// Controlled is true.
-func (a Around) Controlled() bool { return true }
-
-// Act sends the calls.
-func (a Around) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// aroundOf are the calls of one mode.
+func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at places, ways []way) ([]harness.Request, error) {
+	there, err := at(ctx, t, mode)
+	if err != nil {
+		return nil, err
+	}
 	var requests []harness.Request
-	t := hands.Target()
-	for _, mode := range a.modes {
-		if !t.Shows(mode) {
+	for _, w := range ways {
+		if !slices.Contains(w.modes, mode) {
 			continue
 		}
-		places, err := a.places(ctx, t, mode)
+		more, err := w.requests(t, mode, there)
 		if err != nil {
-			return harness.Trace{}, err
+			return nil, fmt.Errorf("preparing %q: %w", w.name, err)
 		}
-		for _, w := range a.ways {
-			if !slices.Contains(w.modes, mode) {
-				continue
-			}
-			more, err := w.requests(t, mode, places)
-			if err != nil {
-				return harness.Trace{}, fmt.Errorf("preparing %q: %w", w.name, err)
-			}
-			requests = append(requests, more...)
-		}
-		for _, endpoint := range t.Endpoints {
-			r := plain(t, mode, endpoint)
-			r.Variant = nothing.name + " at the face itself"
-			requests = append(requests, r)
-		}
+		requests = append(requests, more...)
 	}
-	return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
+	for _, endpoint := range t.Endpoints {
+		r := plain(t, mode, endpoint)
+		r.Variant = nothing.name + " at the face itself"
+		requests = append(requests, r)
+	}
+	return requests, nil
 }
 
 func (w way) requests(t *harness.Target, mode harness.Mode, places []place) ([]harness.Request, error) {
@@ -151,19 +143,15 @@ func (w way) requests(t *harness.Target, mode harness.Mode, places []place) ([]h
 }
 
 // AroundIngress calls the services at their own addresses (ING-001).
-func AroundIngress() Around {
-	return Around{
-		words: "the service's own address, around the ingress", needs: []harness.Capability{harness.BackendPath},
-		modes: bothModes, effect: harness.AuthFailures, ways: []way{nothing, claimed}, places: backends,
-	}
+func AroundIngress() harness.Stimulus {
+	return around("the service's own address, around the ingress", []harness.Capability{harness.BackendPath}, bothModes, backends, nothing, claimed)
 }
 
 // AsPeer calls the mtls service's own address in plain HTTP, as a neighbour of
 // the ingress could (ING-010, ING-011).
-func AsPeer() Around {
-	a := AroundIngress()
-	a.words, a.modes = "the service's own address, in plain HTTP, as a neighbour of the ingress could", []harness.Mode{harness.MTLS}
-	return a
+func AsPeer() harness.Stimulus {
+	return around("the service's own address, in plain HTTP, as a neighbour of the ingress could",
+		[]harness.Capability{harness.BackendPath}, mtlsOnly, backends, nothing, claimed)
 }
 
 func backends(_ context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
@@ -175,23 +163,17 @@ func backends(_ context.Context, t *harness.Target, mode harness.Mode) ([]place,
 }
 
 // InPlainHTTP calls the plain-HTTP port (ING-003).
-func InPlainHTTP() Around {
-	return Around{
-		words: "the port of plain HTTP", needs: []harness.Capability{harness.PlainPort},
-		modes: bothModes, effect: harness.AuthFailures, ways: []way{nothing, claimed, holding},
-		places: func(_ context.Context, t *harness.Target, _ harness.Mode) ([]place, error) {
-			return []place{{name: "plain HTTP", face: harness.Face{URL: t.Plain}}}, nil
-		},
+func InPlainHTTP() harness.Stimulus {
+	port := func(_ context.Context, t *harness.Target, _ harness.Mode) ([]place, error) {
+		return []place{{name: "plain HTTP", face: harness.Face{URL: t.Plain}}}, nil
 	}
+	return around("the port of plain HTTP", []harness.Capability{harness.PlainPort}, bothModes, port, nothing, claimed, holding)
 }
 
 // EveryAddress calls every address at which a face is served: those its name
 // has, and those that are declared (ING-004).
-func EveryAddress() Around {
-	return Around{
-		words: "every address of the face", modes: bothModes, effect: harness.AuthFailures,
-		ways: []way{nothing, claimed, untrusted}, places: addresses,
-	}
+func EveryAddress() harness.Stimulus {
+	return around("every address of the face", nil, bothModes, addresses, nothing, claimed, untrusted)
 }
 
 func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
@@ -231,11 +213,8 @@ func serverName(face harness.Face, u *url.URL) string {
 }
 
 // OtherHosts calls the face's address by other names than its own (ING-005).
-func OtherHosts() Around {
-	return Around{
-		words: "the face's address by the names of other virtual hosts, by names of none and by its address",
-		modes: bothModes, effect: harness.AuthFailures, ways: []way{nothing, claimed}, places: otherHosts,
-	}
+func OtherHosts() harness.Stimulus {
+	return around("the face's address by the names of other virtual hosts, by names of none and by its address", nil, bothModes, otherHosts, nothing, claimed)
 }
 
 func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
@@ -264,10 +243,6 @@ func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]plac
 	return places, nil
 }
 
-// Beside looks at the addresses of nobody but the ingress for whatever else
-// listens there (ING-002).
-type Beside struct{}
-
 // administration are paths at which proxies tell of themselves or are told.
 var administration = []string{
 	"/config_dump", "/clusters", "/server_info", "/stats", "/listeners", // Envoy
@@ -277,44 +252,32 @@ var administration = []string{
 	"/debug/pprof/", "/actuator", "/env",
 }
 
-// Words says what is done.
-func (Beside) Words() string {
-	return "look at every further address of the ingress, and call the critical endpoints and a proxy's administration where somebody listens"
-}
-
-// Needs is to be told which addresses are the ingress's own.
-func (Beside) Needs() []harness.Capability { return []harness.Capability{harness.IngressAddresses} }
-
-// Effect is what is declared of it in the catalogue.
-func (Beside) Effect() harness.Effect { return harness.ReadOnly }
-
-// Modes are both.
-func (Beside) Modes() []harness.Mode { return bothModes }
-
-// Controlled is true.
-func (Beside) Controlled() bool { return true }
-
-// Act looks first who listens, and then calls.
-func (Beside) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	t := hands.Target()
-	var looks []harness.Request
-	for _, address := range t.Siblings {
-		for _, scheme := range []string{"http://", "https://"} {
-			looks = append(looks, look(t, harness.Face{URL: scheme + address}, "/"))
-		}
+// Beside looks at the addresses of nobody but the ingress for whatever else
+// listens there (ING-002).
+func Beside() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "look at every further address of the ingress, and call the critical endpoints and a proxy's administration where somebody listens",
+		Needs: []harness.Capability{harness.IngressAddresses}, Effect: harness.ReadOnly, Modes: bothModes,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			t := hands.Target()
+			var looks []harness.Request
+			for _, address := range t.Siblings {
+				for _, scheme := range []string{"http://", "https://"} {
+					looks = append(looks, look(t, harness.Face{URL: scheme + address}, "/"))
+				}
+			}
+			var calls []harness.Request
+			for _, seen := range hands.SendAll(ctx, looks) {
+				if answered(seen.Observation) {
+					calls = append(calls, siblingCalls(t, *seen.Request.Face)...)
+				}
+			}
+			for _, mode := range shown(t) {
+				calls = append(calls, plain(t, mode, t.Endpoints[0]))
+			}
+			return harness.Trace{Exchanges: hands.SendAll(ctx, calls)}, nil
+		},
 	}
-	var calls []harness.Request
-	for _, seen := range hands.SendAll(ctx, looks) {
-		if answered(seen.Observation) {
-			calls = append(calls, siblingCalls(t, *seen.Request.Face)...)
-		}
-	}
-	for _, mode := range bothModes {
-		if t.Shows(mode) {
-			calls = append(calls, plain(t, mode, t.Endpoints[0]))
-		}
-	}
-	return harness.Trace{Exchanges: hands.SendAll(ctx, calls)}, nil
 }
 
 // answered reports that somebody speaks the face's scheme.
@@ -364,37 +327,23 @@ func anyMode(t *harness.Target) harness.Mode {
 
 func anyFace(t *harness.Target) harness.Face { return t.Faces[anyMode(t)] }
 
-// Reloading calls without a certificate, as somebody else, while the ingress
-// takes its configuration anew (ING-009).
-type Reloading struct{ times int }
-
-// WhileReloading reloads some times.
-func WhileReloading(times int) Reloading { return Reloading{times} }
-
-// Words says what is done.
-func (r Reloading) Words() string {
-	return fmt.Sprintf("call every critical endpoint without a certificate and with the enrolled client's identity header, over and over, while the ingress is reloaded %d times", r.times)
+// WhileReloading calls without a certificate, as somebody else, while the ingress takes
+// its configuration anew some times (ING-009).
+func WhileReloading(times int) harness.Stimulus {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("call every critical endpoint without a certificate and with the enrolled client's identity header, over and over, while the ingress is reloaded %d times", times),
+		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			return reloading(ctx, hands, times)
+		},
+	}
 }
-
-// Needs is control of the ingress, and a name to claim.
-func (Reloading) Needs() []harness.Capability {
-	return []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}
-}
-
-// Effect is that of a reload.
-func (Reloading) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (Reloading) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (Reloading) Controlled() bool { return true }
 
 // maxRounds bounds the rounds of calls during one reload.
 const maxRounds = 40
 
-// Act reloads, calling all the while, and once more when each reload has ended.
-func (r Reloading) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// reloading reloads, calling all the while, and once more when each reload has ended.
+func reloading(ctx context.Context, hands harness.Hands, times int) (harness.Trace, error) {
 	t := hands.Target()
 	var trace harness.Trace
 	round := func() error {
@@ -408,10 +357,10 @@ func (r Reloading) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
 		return nil
 	}
-	for range r.times {
+	for range times {
 		ended := make(chan error, 1)
 		go func() { ended <- t.Control.Ingress.Reload(ctx) }()
-		for over := false; !over && len(trace.Exchanges) < r.times*maxRounds*len(t.Endpoints); {
+		for over := false; !over && len(trace.Exchanges) < times*maxRounds*len(t.Endpoints); {
 			select {
 			case err := <-ended:
 				if err != nil {
@@ -436,46 +385,34 @@ func (r Reloading) Act(ctx context.Context, hands harness.Hands) (harness.Trace,
 // lateRounds are the rounds of calls after a reload is said to have ended.
 const lateRounds = 5
 
-// Unauthorized calls with an enrolled certificate while the ingress's authorizer does
+// WithoutAuthorizer calls with an enrolled certificate while the ingress's authorizer does
 // not answer (ING-008).
-type Unauthorized struct{ Calls }
-
-// WithoutAuthorizer makes it.
-func WithoutAuthorizer() Unauthorized { return Unauthorized{EnrolledCertificate()} }
-
-// Words says what is done.
-func (o Unauthorized) Words() string {
-	return o.Calls.Words() + ", while the external authorizer does not answer"
+func WithoutAuthorizer() harness.Stimulus {
+	calls := EnrolledCertificate()
+	s := calls.Build()
+	s.Words += ", while the external authorizer does not answer"
+	s.Needs = union([]harness.Capability{harness.AuthorizerControlled}, s.Needs)
+	s.Effect = harness.Disruptive
+	s.OwnControl = true // once the authorizer is back
+	s.Requests = nil
+	s.Act = calls.withoutAuthorizer
+	return s
 }
 
-// Needs is control of the authorizer, and what the calls need.
-func (o Unauthorized) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.AuthorizerControlled}, o.Calls.Needs())
-}
-
-// Effect is that of an outage.
-func (Unauthorized) Effect() harness.Effect { return harness.Disruptive }
-
-// Controlled is false: it brings its own control, once the authorizer is back.
-func (Unauthorized) Controlled() bool { return false }
-
-// Requests are more than its calls.
-func (Unauthorized) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
-
-// Act takes the authorizer away, calls, brings it back, and calls once more.
-func (o Unauthorized) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+// withoutAuthorizer takes the authorizer away, calls, brings it back, and calls once more.
+func (c Calls) withoutAuthorizer(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 	authorizer := hands.Target().Control.Authorizer
 	if err := authorizer.Stop(ctx); err != nil {
 		return trace, fmt.Errorf("stopping the authorizer: %w", err)
 	}
-	trace, err = o.Calls.Act(ctx, hands)
+	trace, err = c.act(ctx, hands)
 	if back := authorizer.Start(context.WithoutCancel(ctx)); back != nil {
 		return trace, fmt.Errorf("starting the authorizer: %w", back)
 	}
 	if err != nil {
 		return trace, err
 	}
-	after, err := o.Calls.Act(ctx, hands)
+	after, err := c.act(ctx, hands)
 	for _, x := range after.Exchanges {
 		if !hands.Target().Profile.Accepts(x.Observation.Status) {
 			return trace, fmt.Errorf("calling once the authorizer is back: %w: an enrolled client was not accepted", ErrUnseen)

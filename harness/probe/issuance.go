@@ -19,27 +19,20 @@ import (
 
 // IssuedLives reads how long a certificate may live by the role that issues them,
 // and how long those live that clients were given (ROT-005).
-type IssuedLives struct{ Lifetimes }
-
-// Words says what is done.
-func (i IssuedLives) Words() string {
-	return "read the longest life that Vault's PKI role allows; " + i.Lifetimes.Words()
-}
-
-// Needs is the role, beside certificates.
-func (i IssuedLives) Needs() []harness.Capability {
-	return append(i.Lifetimes.Needs(), harness.VaultPKI)
-}
-
-// Act reads.
-func (i IssuedLives) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	trace, err := i.Lifetimes.Act(ctx, hands)
-	if err != nil {
+func IssuedLives() harness.Stimulus {
+	s := Lifetimes()
+	s.Words = "read the longest life that Vault's PKI role allows; " + s.Words
+	s.Needs = append(s.Needs, harness.VaultPKI)
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		trace, err := lifetimes(ctx, hands)
+		if err != nil {
+			return trace, err
+		}
+		most, err := hands.Target().Control.Issuer.MaxTTL(ctx)
+		trace.Facts = append(trace.Facts, harness.Fact{Name: "longest life by the PKI role", Values: []string{most.String()}})
 		return trace, err
 	}
-	most, err := hands.Target().Control.Issuer.MaxTTL(ctx)
-	trace.Facts = append(trace.Facts, harness.Fact{Name: "longest life by the PKI role", Values: []string{most.String()}})
-	return trace, err
+	return s
 }
 
 // wish is a certificate that a client asks for.
@@ -80,36 +73,22 @@ func extension(arc, number int, value any) pkix.Extension {
 
 // Wishes asks Vault's PKI role for certificates, as the enrolled client: for a
 // sound one, and for such as are not his (ROT-006).
-func Wishes() harness.Stimulus { return asking{} }
-
-type asking struct{}
-
-// Words says what is done.
-func (asking) Words() string {
+func Wishes() harness.Stimulus {
 	var all []string
 	for _, w := range wishes {
 		all = append(all, w.variant)
 	}
-	return "ask Vault's PKI role, as the enrolled client by his own identity in Vault, for certificates: " + strings.Join(all, "; ")
+	return harness.Stimulus{
+		Words: "ask Vault's PKI role, as the enrolled client by his own identity in Vault, for certificates: " + strings.Join(all, "; "),
+		Needs: []harness.Capability{harness.VaultPKIClient}, Modes: mtlsOnly,
+		Effect:     harness.AuthFailures, // the one certificate that is due is revoked after the run
+		OwnControl: true,                 // the sound request
+		Act:        asking,
+	}
 }
 
-// Needs is the role, as that client may use it.
-func (asking) Needs() []harness.Capability {
-	return []harness.Capability{harness.VaultPKIClient}
-}
-
-// Effect is that of being refused; the one certificate that is due is revoked
-// after the run.
-func (asking) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (asking) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is false: the sound request is the control.
-func (asking) Controlled() bool { return false }
-
-// Act asks. The key is thrown away: nobody can use what is issued.
-func (asking) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// asking asks. The key is thrown away: nobody can use what is issued.
+func asking(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

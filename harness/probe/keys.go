@@ -11,42 +11,27 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Keys is something done to the key set that the target trusts, and calls that
-// tell what came of it. The sound key set is put back at the end.
-type Keys struct {
-	words string
-	needs []harness.Capability
-	bare  bool // it brings its own controls
-	play  func(context.Context, *scene) error
+// keyNeeds is what changes of the key set need: control of it, keys to mint tokens with,
+// and more.
+func keyNeeds(more ...harness.Capability) []harness.Capability {
+	return append([]harness.Capability{harness.ControlJWKS, harness.MintTokens}, more...)
 }
 
-// Words says what is done.
-func (k Keys) Words() string { return k.words }
-
-// Needs is control of the key set, and keys to mint tokens with.
-func (k Keys) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.ControlJWKS, harness.MintTokens}, k.needs)
-}
-
-// Effect is disruptive: the key set changes for everybody.
-func (Keys) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is oidc.
-func (Keys) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
-
-// Controlled says whether accepted calls must surround these.
-func (k Keys) Controlled() bool { return !k.bare }
-
-// Act plays it, and puts the sound key set back.
-func (k Keys) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	s := &scene{hands: hands, t: hands.Target(), jwks: hands.Target().Control.JWKS}
-	if !k.bare {
+// onKeySet does something to the key set that the target trusts, with calls that tell
+// what comes of it, and puts the sound one back at the end.
+func onKeySet(play func(context.Context, *scene) error) func(context.Context, harness.Hands) (harness.Trace, error) {
+	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		s := sceneOf(hands)
 		if err := s.warm(ctx); err != nil {
 			return s.trace, err
 		}
+		err := play(ctx, s)
+		return s.trace, errors.Join(err, s.restore(ctx))
 	}
-	err := k.play(ctx, s)
-	return s.trace, errors.Join(err, s.restore(ctx))
+}
+
+func sceneOf(hands harness.Hands) *scene {
+	return &scene{hands: hands, t: hands.Target(), jwks: hands.Target().Control.JWKS}
 }
 
 // scene is a key set at work: what is done to it, and what is seen meanwhile.
@@ -185,7 +170,7 @@ func (s *scene) publish(ctx context.Context, last harness.SigningKey, more ...to
 
 // call presents tokens to every critical endpoint.
 func (s *scene) call(ctx context.Context, recipes ...token.Recipe) ([]harness.Exchange, error) {
-	trace, err := Bearer(recipes...).Act(ctx, s.hands)
+	trace, err := Bearer(recipes...).act(ctx, s.hands)
 	return trace.Exchanges, err
 }
 

@@ -12,14 +12,17 @@ import (
 )
 
 // KeyOutage closes every connection to the key set after it was read.
-func KeyOutage() Keys {
-	return Keys{words: "let the JWKS endpoint fall silent, and once it was asked again call every critical endpoint with a valid token",
-		play: func(ctx context.Context, s *scene) error {
+func KeyOutage() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "let the JWKS endpoint fall silent, and once it was asked again call every critical endpoint with a valid token",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			if err := s.fall(ctx); err != nil {
 				return err
 			}
 			return s.note(ctx, "", token.Sound())
-		}}
+		}),
+	}
 }
 
 // fall is an outage that the target has noticed, if it looks.
@@ -31,9 +34,11 @@ func (s *scene) fall(ctx context.Context) error {
 }
 
 // Poison presents unknown kids during an outage, and then a valid token.
-func Poison() Keys {
-	return Keys{words: "during an outage of the JWKS endpoint call every critical endpoint with an unknown kid, and then with a valid token",
-		play: func(ctx context.Context, s *scene) error {
+func Poison() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "during an outage of the JWKS endpoint call every critical endpoint with an unknown kid, and then with a valid token",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			if err := s.fall(ctx); err != nil {
 				return err
 			}
@@ -41,13 +46,16 @@ func Poison() Keys {
 				return err
 			}
 			return s.note(ctx, "", token.Sound())
-		}}
+		}),
+	}
 }
 
 // Recovery ends an outage by a new key.
-func Recovery() Keys {
-	return Keys{words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key and with a valid one until they are accepted or the declared bound has passed",
-		play: func(ctx context.Context, s *scene) error {
+func Recovery() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key and with a valid one until they are accepted or the declared bound has passed",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewKey()
 			if err != nil {
 				return err
@@ -68,7 +76,8 @@ func Recovery() Keys {
 				}
 			}
 			return nil
-		}}
+		}),
+	}
 }
 
 // hostile are answers of a JWKS endpoint that hold no key set (JWKS-008).
@@ -86,9 +95,11 @@ var hostile = []struct {
 }
 
 // HostileKeySets answers with what is no key set.
-func HostileKeySets() Keys {
-	return Keys{words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; each time, once it was asked, call every critical endpoint with a valid token and forged ones",
-		play: func(ctx context.Context, s *scene) error {
+func HostileKeySets() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; each time, once it was asked, call every critical endpoint with a valid token and forged ones",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			keys, err := s.sound()
 			if err != nil {
 				return err
@@ -109,16 +120,19 @@ func HostileKeySets() Keys {
 				}
 			}
 			return nil
-		}}
+		}),
+	}
 }
 
 // promptness is how long a call that needs no fetch may take.
 const promptness = 3 * time.Second
 
 // SlowKeySet holds the key set's answer back while it is asked for.
-func SlowKeySet() Keys {
-	return Keys{words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown kid and with a valid token",
-		play: func(ctx context.Context, s *scene) error {
+func SlowKeySet() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown kid and with a valid token",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Delay: time.Minute}); err != nil {
 				return err
 			}
@@ -133,7 +147,8 @@ func SlowKeySet() Keys {
 			<-ended
 			s.keep("", unknown)
 			return errors.Join(err, failed)
-		}}
+		}),
+	}
 }
 
 // whileHeld presents a valid token while the key set is being asked for.
@@ -191,10 +206,11 @@ func (s *scene) fetchedAgain(ctx context.Context) error {
 }
 
 // RedirectedKeySet redirects the key set to another host and to plain HTTP.
-func RedirectedKeySet() Keys {
-	return Keys{words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every critical endpoint with a token of the key that listener serves",
-		needs: []harness.Capability{harness.OutOfBand},
-		play: func(ctx context.Context, s *scene) error {
+func RedirectedKeySet() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every critical endpoint with a token of the key that listener serves",
+		Needs: keyNeeds(harness.OutOfBand), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewKey()
 			if err != nil {
 				return err
@@ -223,7 +239,8 @@ func RedirectedKeySet() Keys {
 				}
 			}
 			return s.hits(ctx, mark)
-		}}
+		}),
+	}
 }
 
 // hits keeps how often a mark of the outside was called.

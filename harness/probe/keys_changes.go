@@ -11,9 +11,11 @@ import (
 
 // NewKey publishes a key beside the others and waits until its tokens are
 // accepted.
-func NewKey() Keys {
-	return Keys{words: "publish a new key, and call every critical endpoint with its token until it is accepted or the declared bound has passed",
-		play: func(ctx context.Context, s *scene) error {
+func NewKey() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish a new key, and call every critical endpoint with its token until it is accepted or the declared bound has passed",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewKey()
 			if err != nil {
 				return err
@@ -25,14 +27,17 @@ func NewKey() Keys {
 			s.keep("", calls)
 			s.fact("a new key was accepted after", took.Round(time.Millisecond).String())
 			return err
-		}}
+		}),
+	}
 }
 
 // WithdrawnKey takes the first trusted key out and waits until its tokens are
 // refused; a new key stays.
-func WithdrawnKey() Keys {
-	return Keys{words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then with a token of another key",
-		play: func(ctx context.Context, s *scene) error {
+func WithdrawnKey() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then with a token of another key",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
 			key, err := token.NewKey()
 			if err != nil {
@@ -54,14 +59,17 @@ func WithdrawnKey() Keys {
 			calls, _, err = s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfStaying, key))
 			s.keep("", calls)
 			return err
-		}}
+		}),
+	}
 }
 
 // ReusedKid publishes a new key in the place of the first trusted one, under its kid,
 // and waits until the old key's tokens are refused and the new one's accepted.
-func ReusedKid() Keys {
-	return Keys{words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the old one's are refused and the new one's accepted, or the declared bounds have passed",
-		play: func(ctx context.Context, s *scene) error {
+func ReusedKid() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the old one's are refused and the new one's accepted, or the declared bounds have passed",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
 			key, err := token.NewKey()
 			if err != nil {
@@ -84,14 +92,17 @@ func ReusedKid() Keys {
 			calls, _, err = s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfNewKey, key))
 			s.keep("", calls)
 			return err
-		}}
+		}),
+	}
 }
 
 // Overlap presents tokens of an old and a new key in turn, while both are
 // published.
-func Overlap() Keys {
-	return Keys{words: "publish a new key beside the old ones, and once it is known call every critical endpoint with tokens of both",
-		play: func(ctx context.Context, s *scene) error {
+func Overlap() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish a new key beside the old ones, and once it is known call every critical endpoint with tokens of both",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewKey()
 			if err != nil {
 				return err
@@ -104,5 +115,6 @@ func Overlap() Keys {
 				return err
 			}
 			return s.note(ctx, "", token.Sound(), token.SignedBy(OfNewKey, key))
-		}}
+		}),
+	}
 }

@@ -10,9 +10,11 @@ import (
 )
 
 // UnusableKeys puts a good key among keys that cannot be used.
-func UnusableKeys() Keys {
-	return Keys{words: "publish keys of an unknown type, on an unknown curve and without a modulus around a good one with an unknown member, and call every critical endpoint with the good one's token until it is accepted or the declared bound has passed",
-		play: func(ctx context.Context, s *scene) error {
+func UnusableKeys() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish keys of an unknown type, on an unknown curve and without a modulus around a good one with an unknown member, and call every critical endpoint with the good one's token until it is accepted or the declared bound has passed",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewKey()
 			if err != nil {
 				return err
@@ -40,16 +42,19 @@ func UnusableKeys() Keys {
 			calls, _, err := s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfGoodKey, key))
 			s.keep("", calls)
 			return err
-		}}
+		}),
+	}
 }
 
 // tries is how often each token of a kid that two keys bear is presented.
 const tries = 20
 
 // DuplicateKid publishes two keys of one kid.
-func DuplicateKid() Keys {
-	return Keys{words: fmt.Sprintf("publish two keys of one kid, and call the critical endpoints %d times with a token of the first, of the second and of neither", tries),
-		play: func(ctx context.Context, s *scene) error {
+func DuplicateKid() harness.Stimulus {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("publish two keys of one kid, and call the critical endpoints %d times with a token of the first, of the second and of neither", tries),
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			var keys [3]harness.SigningKey
 			var published []token.JWK
 			kid := "kid-" + token.Random(8)
@@ -73,13 +78,16 @@ func DuplicateKid() Keys {
 				}
 			}
 			return nil
-		}}
+		}),
+	}
 }
 
 // SecretKeys publishes a symmetric key, and a private one.
-func SecretKeys() Keys {
-	return Keys{words: "publish a symmetric key and a private RSA key, and call every critical endpoint with HS256 tokens keyed with them",
-		play: func(ctx context.Context, s *scene) error {
+func SecretKeys() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish a symmetric key and a private RSA key, and call every critical endpoint with HS256 tokens keyed with them",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			secret, kid := []byte(token.Random(16)), "kid-"+token.Random(8)
 			key, err := token.NewRSAKey()
 			if err != nil {
@@ -100,13 +108,16 @@ func SecretKeys() Keys {
 				token.KeyedWith("HS256 token keyed with a published symmetric key", kid, secret),
 				token.KeyedWith("HS256 token keyed with a published private key as PEM", key.ID, []byte(key.PEM.Reveal())),
 			)...)
-		}}
+		}),
+	}
 }
 
 // AlglessKey publishes an RSA key that says no algorithm.
-func AlglessKey() Keys {
-	return Keys{words: "publish an RSA key without alg, and call every critical endpoint with HS256 tokens keyed with its public half in every encoding",
-		play: func(ctx context.Context, s *scene) error {
+func AlglessKey() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "publish an RSA key without alg, and call every critical endpoint with HS256 tokens keyed with its public half in every encoding",
+		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			key, err := token.NewRSAKey()
 			if err != nil {
 				return err
@@ -123,7 +134,8 @@ func AlglessKey() Keys {
 				return err
 			}
 			return s.note(ctx, "", recipes...)
-		}}
+		}),
+	}
 }
 
 // keyedWithPublic are HS256 tokens keyed with the public half of an RSA key.

@@ -20,26 +20,26 @@ const (
 )
 
 // AddClient puts a new client on the list, beside the enrolled one (ENR-002).
-func AddClient() Enrolment {
-	return Enrolment{"put a new client on the list", func(t *harness.Target) (string, []client, error) {
+func AddClient() harness.Stimulus {
+	return enrolment("put a new client on the list", func(t *harness.Target) (string, []client, error) {
 		added := "client-" + token.Random(4)
 		list, err := json.Marshal([]string{t.Certs.EnrolledCN, added})
 		return string(list), []client{{Member, added}, {Member, t.Certs.EnrolledCN}}, err
-	}}
+	})
 }
 
 // NewlineList makes the list one name a line, with each end of line there is,
 // lines that are blank, and none at the end (ENR-004).
-func NewlineList() Enrolment {
-	return Enrolment{"make the list one of lines: LF, CRLF, blank ones, no last LF", func(*harness.Target) (string, []client, error) {
+func NewlineList() harness.Stimulus {
+	return enrolment("make the list one of lines: LF, CRLF, blank ones, no last LF", func(*harness.Target) (string, []client, error) {
 		a, b, c := "client-"+token.Random(4), "client-"+token.Random(4), "client-"+token.Random(4)
 		return a + "\n" + b + "\r\n\r\n\n" + c, []client{{Member, a}, {Member, b}, {Member, c}, {Outsider, "client-" + token.Random(4)}}, nil
-	}}
+	})
 }
 
 // MixedList makes the list one with members that are no texts (ENR-008).
-func MixedList() Enrolment {
-	return Enrolment{"make the list one of a number, null, true and a name", func(*harness.Target) (string, []client, error) {
+func MixedList() harness.Stimulus {
+	return enrolment("make the list one of a number, null, true and a name", func(*harness.Target) (string, []client, error) {
 		a := "client-" + letters(token.Random(4)) // no 1 in it: a part of a name is ENR-014's
 		list := fmt.Sprintf(`[1,null,true,%q]`, a)
 		clients := []client{{Member, a}}
@@ -47,7 +47,7 @@ func MixedList() Enrolment {
 			clients = append(clients, client{Stranger, name})
 		}
 		return list, clients, nil
-	}}
+	})
 }
 
 // letters writes digits as letters.
@@ -61,135 +61,101 @@ func letters(text string) string {
 }
 
 // WildcardList makes the list one with a star on it (ENR-010).
-func WildcardList() Enrolment {
-	return Enrolment{"make the list one with * on it", func(*harness.Target) (string, []client, error) {
+func WildcardList() harness.Stimulus {
+	return enrolment("make the list one with * on it", func(*harness.Target) (string, []client, error) {
 		a := "client-" + token.Random(4)
 		return fmt.Sprintf(`["*",%q]`, a), []client{{Member, a}, {Outsider, "client-" + token.Random(4)}, {Outsider, "x"}}, nil
-	}}
+	})
 }
 
 // PartsOfMember calls with parts of a member's name, and with what is a part of
 // the list's text (ENR-014).
-func PartsOfMember() Enrolment {
-	return Enrolment{"make the list one of a single name", func(*harness.Target) (string, []client, error) {
+func PartsOfMember() harness.Stimulus {
+	return enrolment("make the list one of a single name", func(*harness.Target) (string, []client, error) {
 		a := "client-" + token.Random(4)
 		return fmt.Sprintf(`[%q]`, a), []client{{Member, a}, {Stranger, a[:3]}, {Stranger, a[len(a)-3:]}, {Stranger, a + `"`}, {Stranger, `"`}, {Stranger, "-"}}, nil
-	}}
+	})
 }
 
-// ListStart starts replicas in mtls mode while the list is something it must
-// not be, and calls each as the enrolled client, as another and as nobody
-// (ENR-006, ENR-007).
-type ListStart struct {
-	words string
-	forms []listForm
-}
-
+// listForm is something that the list must not be.
 type listForm struct {
 	name string
 	list func(enrolled string) (value string, present bool)
 }
 
-// NoList starts one while there is no list.
-func NoList() ListStart {
-	return ListStart{"without a list", []listForm{{"no list", func(string) (string, bool) { return "", false }}}}
+// NoList starts a replica while there is no list (ENR-006).
+func NoList() harness.Stimulus {
+	return startListed("without a list", listForm{"no list", func(string) (string, bool) { return "", false }})
 }
 
-// MalformedLists starts one for each malformed list that holds the enrolled
-// name.
-func MalformedLists() ListStart {
+// MalformedLists starts one for each malformed list that holds the enrolled name
+// (ENR-007).
+func MalformedLists() harness.Stimulus {
 	form := func(name, text string) listForm {
 		return listForm{name, func(enrolled string) (string, bool) { return strings.ReplaceAll(text, "{}", enrolled), true }}
 	}
-	return ListStart{"with a malformed list", []listForm{
+	return startListed("with a malformed list",
 		form("truncated JSON", `["{}","x"`), form("a JSON object", `{"allowed":"x,{},y"}`),
 		form("a list in a list", `[["{}"]]`), form("a JSON string", `"{}"`),
-	}}
+	)
 }
 
-// Words says what is done.
-func (l ListStart) Words() string {
-	return "start a replica in mode mtls " + l.words + ", and call it as the enrolled client, another and nobody until it has answered or ended"
-}
-
-// Needs is the right to start replicas and to write the list.
-func (ListStart) Needs() []harness.Capability {
-	return []harness.Capability{harness.RestartService, harness.VaultWrite, harness.GivenClientCerts}
-}
-
-// Starts is how many replicas it starts, the sound one among them.
-func (l ListStart) Starts() int { return len(l.forms) + 1 }
-
-// Effect is disruptive: the list changes for everybody.
-func (ListStart) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (ListStart) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is false: a sound start is the control.
-func (ListStart) Controlled() bool { return false }
-
-// Act starts a replica per form, then a sound one.
-func (l ListStart) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	t := hands.Target()
-	for _, form := range l.forms {
-		start := Start{mode: harness.MTLS, words: "with " + form.name, outsider: true,
-			secrets: func(fields map[string]string) map[string]string {
-				delete(fields, ListField)
-				if value, present := form.list(t.Certs.EnrolledCN); present {
-					fields[ListField] = value
+// startListed starts a replica in mtls mode for each form of the list, and then a sound
+// one, and calls each as the enrolled client, as another and as nobody.
+func startListed(words string, forms ...listForm) harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start a replica in mode mtls " + words + ", and call it as the enrolled client, another and nobody until it has answered or ended",
+		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		Starts: len(forms) + 1, OwnControl: true, // the sound start
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			for _, form := range forms {
+				seen, err := form.start(ctx, hands)
+				if err != nil {
+					return trace, err
 				}
-				return fields
-			}}
-		restore, err := start.change(ctx, t)
-		if err != nil {
+				trace.Startups = append(trace.Startups, seen)
+			}
+			settle(ctx, hands)
+			control, err := Replica(harness.MTLS).watch(ctx, hands)
+			control.Control = true
+			trace.Startups = append(trace.Startups, control)
 			return trace, err
-		}
-		seen, err := start.watch(ctx, hands)
-		if err = errors.Join(err, restore()); err != nil {
-			return trace, err
-		}
-		trace.Startups = append(trace.Startups, seen)
+		},
 	}
-	settle(ctx, hands)
-	control, err := Replica(harness.MTLS).watch(ctx, hands)
-	control.Control = true
-	trace.Startups = append(trace.Startups, control)
-	return trace, err
+}
+
+// start starts a replica while the list is of a form.
+func (f listForm) start(ctx context.Context, hands harness.Hands) (harness.Startup, error) {
+	t := hands.Target()
+	start := Start{mode: harness.MTLS, words: "with " + f.name, outsider: true,
+		secrets: func(fields map[string]string) map[string]string {
+			delete(fields, ListField)
+			if value, present := f.list(t.Certs.EnrolledCN); present {
+				fields[ListField] = value
+			}
+			return fields
+		}}
+	restore, err := start.change(ctx, t)
+	if err != nil {
+		return harness.Startup{}, err
+	}
+	seen, err := start.watch(ctx, hands)
+	return seen, errors.Join(err, restore())
 }
 
 // SelfEnrolment calls enrolment as a client who is not enrolled, for his own
 // name, and then every endpoint (ENR-012); the name is also a marker that may
 // not be found in the list afterwards (ENR-013).
-func SelfEnrolment() harness.Stimulus { return selfEnrolment{} }
-
-type selfEnrolment struct{}
-
-// Words says what is done.
-func (selfEnrolment) Words() string {
-	return "as a client who is not enrolled, and as nobody, enrol that client's own name; then call every critical endpoint, twice, and read the list"
+func SelfEnrolment() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "as a client who is not enrolled, and as nobody, enrol that client's own name; then call every critical endpoint, twice, and read the list",
+		Needs: []harness.Capability{harness.ClientCAKey, harness.VaultRead}, Effect: harness.AuthFailures, Modes: mtlsOnly,
+		Endpoints: []string{"enrollment"}, Act: selfEnrolment,
+	}
 }
 
-// Needs is a client of one's own, and sight of the list.
-func (selfEnrolment) Needs() []harness.Capability {
-	return []harness.Capability{harness.ClientCAKey, harness.VaultRead}
-}
-
-// Named is the endpoint at which clients enrol.
-func (selfEnrolment) Named() []string { return []string{"enrollment"} }
-
-// Effect raises the count of auth failures.
-func (selfEnrolment) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (selfEnrolment) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (selfEnrolment) Controlled() bool { return true }
-
-// Act does it.
-func (selfEnrolment) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func selfEnrolment(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
 	name := marker()
@@ -231,9 +197,10 @@ const MarkerFound = "the list holds a name whose enrolment was denied"
 // DeniedMarkers enrols a name of its own without a credential, and with one
 // that is refused, in every mode, and reads the list (ENR-013).
 func DeniedMarkers() harness.Stimulus {
-	return asks{words: "enrol a marker without a credential in each mode, and read the list",
-		needs: []harness.Capability{harness.VaultRead, harness.Logs}, named: []string{"enrollment"},
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{Words: "enrol a marker without a credential in each mode, and read the list",
+		Needs: []harness.Capability{harness.VaultRead, harness.Logs}, Endpoints: []string{"enrollment"},
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
 			name := marker()

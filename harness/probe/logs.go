@@ -52,10 +52,11 @@ func started(ctx context.Context, hands harness.Hands, launch harness.Launch) (h
 // EachDenial has a replica of each mode refuse a call for each of the usual
 // reasons, and reads in its log what became of them (MET-015).
 func EachDenial() harness.Stimulus {
-	return asks{
-		words: "call every critical endpoint of a replica in each mode with no credential, and with bad ones of several kinds, and read its log",
-		needs: []harness.Capability{harness.RestartService, harness.MintTokens}, bare: true,
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: "call every critical endpoint of a replica in each mode with no credential, and with bad ones of several kinds, and read its log",
+		Needs: []harness.Capability{harness.RestartService, harness.MintTokens}, OwnControl: true,
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			for _, mode := range shown(hands.Target()) {
 				if err := denials(ctx, hands, mode, &trace); err != nil {
@@ -171,32 +172,20 @@ func shows(text string, r harness.Request) bool {
 // RefusedByIngress has the ingress refuse calls without a certificate, and with
 // one that does not verify, and reads in its log what became of them (MET-010).
 func RefusedByIngress(times int) harness.Stimulus {
-	return refusedByIngress{Calls: NoCredential(harness.MTLS).And(Presenting(Untrusted())).On("inference"), times: times}
+	calls := NoCredential(harness.MTLS).And(Presenting(Untrusted())).On("inference")
+	s := calls.Build()
+	s.Words = fmt.Sprintf("%s, %d times each, the probe's ID in the query, and read the ingress's log", s.Words, times)
+	s.Needs = union([]harness.Capability{harness.ComponentLogs}, s.Needs)
+	s.Alone = true // what others are refused in TLS could not be told apart
+	s.Requests = nil
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		return refusedByIngress(ctx, hands, calls, times)
+	}
+	return s
 }
 
-type refusedByIngress struct {
-	Calls
-	times int
-}
-
-// Words says what is done.
-func (r refusedByIngress) Words() string {
-	return fmt.Sprintf("%s, %d times each, the probe's ID in the query, and read the ingress's log", r.Calls.Words(), r.times)
-}
-
-// Needs is sight of the log.
-func (r refusedByIngress) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.ComponentLogs}, r.Calls.Needs())
-}
-
-// Counts is true: what others are refused in TLS could not be told apart.
-func (refusedByIngress) Counts() bool { return true }
-
-// Requests are more than its calls.
-func (refusedByIngress) Requests(*harness.Target) ([]harness.Request, bool) { return nil, false }
-
-// Act calls and reads.
-func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// refusedByIngress calls and reads.
+func refusedByIngress(ctx context.Context, hands harness.Hands, c Calls, times int) (harness.Trace, error) {
 	var trace harness.Trace
 	read := func(ctx context.Context) (string, error) {
 		return hands.Target().Control.Logs.Read(ctx, "ingress")
@@ -205,8 +194,8 @@ func (r refusedByIngress) Act(ctx context.Context, hands harness.Hands) (harness
 	if err != nil {
 		return trace, fmt.Errorf("reading the ingress's log: %w", err)
 	}
-	for range r.times {
-		requests, _, err := r.requests(hands.Target(), r.pick(hands.Target()))
+	for range times {
+		requests, _, err := c.requests(hands.Target(), c.pick(hands.Target()))
 		if err != nil {
 			return trace, err
 		}
@@ -275,43 +264,25 @@ func handshakes(text string) (n int) {
 // Unreadable starts replicas that cannot read their secrets, and reads what they
 // log of it (MET-016).
 func Unreadable() harness.Stimulus {
-	return unreadable{[]Start{
-		Replica(harness.OIDC).With("VAULT_TOKEN", "conformance-no-token", "with a token that Vault refuses"),
-		Replica(harness.OIDC).With("VAULT_ADDR", nowhere, "with a Vault that does not answer").and("STARTUP_TIMEOUT", "1s"),
-	}}
+	refused := Replica(harness.OIDC).With("VAULT_TOKEN", "conformance-no-token", "with a token that Vault refuses")
+	silent := Replica(harness.OIDC).With("VAULT_ADDR", nowhere, "with a Vault that does not answer").and("STARTUP_TIMEOUT", "1s")
+	return harness.Stimulus{
+		Words: "start a replica in mode oidc " + refused.words + ", and one " + silent.words + ", and read its log",
+		Needs: []harness.Capability{harness.RestartService, harness.VaultRead, harness.GivenTokens}, Modes: oidcOnly,
+		Effect:     harness.AuthFailures, // the replicas are beside those that serve
+		OwnControl: true,                 // a sound start
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			return unreadable(ctx, hands, refused, silent, Replica(harness.OIDC))
+		},
+	}
 }
 
 // nowhere is an address at which nobody answers: the discard port of the
 // replica's own host.
 const nowhere = "https://127.0.0.1:9"
 
-type unreadable struct{ starts []Start }
-
-// Words says what is done.
-func (u unreadable) Words() string {
-	var words []string
-	for _, s := range u.starts {
-		words = append(words, s.words)
-	}
-	return "start a replica in mode oidc " + strings.Join(words, ", and one ") + ", and read its log"
-}
-
-// Needs is the right to start replicas, and the secrets, to look for them.
-func (unreadable) Needs() []harness.Capability {
-	return []harness.Capability{harness.RestartService, harness.VaultRead, harness.GivenTokens}
-}
-
-// Effect is none: the replicas are beside those that serve.
-func (unreadable) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is oidc.
-func (unreadable) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
-
-// Controlled is false: a sound start is the control.
-func (unreadable) Controlled() bool { return false }
-
-// Act starts and reads.
-func (u unreadable) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// unreadable starts and reads.
+func unreadable(ctx context.Context, hands harness.Hands, starts ...Start) (harness.Trace, error) {
 	var trace harness.Trace
 	fields, err := hands.Target().Control.Secrets.Read(ctx)
 	if err != nil {
@@ -321,7 +292,7 @@ func (u unreadable) Act(ctx context.Context, hands harness.Hands) (harness.Trace
 	for name, value := range fields {
 		sought[name] = harness.Secret(value)
 	}
-	for _, s := range append(slices.Clone(u.starts), Replica(harness.OIDC)) {
+	for _, s := range starts {
 		s.sought = sought
 		seen, err := s.watch(ctx, hands)
 		if err != nil {
@@ -341,10 +312,11 @@ func (u unreadable) Act(ctx context.Context, hands harness.Hands) (harness.Trace
 // Workers starts a replica of several workers, calls it without a credential many
 // times, on a connection each, and reads its counter many times (MET-009).
 func Workers(workers, calls, readings int) harness.Stimulus {
-	return asks{
-		words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s %d times", workers, calls, AuthFailures, readings),
-		needs: []harness.Capability{harness.RestartService, harness.Metrics}, bare: true,
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s %d times", workers, calls, AuthFailures, readings),
+		Needs: []harness.Capability{harness.RestartService, harness.Metrics}, OwnControl: true,
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			mode := shown(hands.Target())[0]
 			replica, err := started(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"WEB_CONCURRENCY": fmt.Sprint(workers)}})

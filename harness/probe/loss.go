@@ -25,31 +25,16 @@ const inVain = 3
 
 // VaultLoss starts a replica in mtls mode, takes Vault from it, and calls it at
 // once and after it has asked for Vault in vain (ENR-009).
-func VaultLoss() harness.Stimulus { return vaultLoss{} }
-
-type vaultLoss struct{}
-
-// Words says what is done.
-func (vaultLoss) Words() string {
-	return "start a replica in mode mtls and take its Vault away; call it as the enrolled client, as another and as nobody: before, at once, and after it has asked for Vault in vain"
+func VaultLoss() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start a replica in mode mtls and take its Vault away; call it as the enrolled client, as another and as nobody: before, at once, and after it has asked for Vault in vain",
+		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		OwnControl: true, // the calls before
+		Act:        vaultLoss,
+	}
 }
 
-// Needs is the right to start replicas, and the enrolled client.
-func (vaultLoss) Needs() []harness.Capability {
-	return []harness.Capability{harness.RestartService, harness.GivenClientCerts}
-}
-
-// Effect is disruptive: it starts a replica.
-func (vaultLoss) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (vaultLoss) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is false: the calls before are the controls.
-func (vaultLoss) Controlled() bool { return false }
-
-// Act does it.
-func (vaultLoss) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func vaultLoss(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	profile := hands.Target().Profile
 	starting, cancel := context.WithTimeout(ctx, bound(profile.StartBound, harness.DefaultStartBound))

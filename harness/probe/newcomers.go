@@ -110,10 +110,11 @@ const (
 )
 
 // ColdOutage starts a replica while the key set is out of reach.
-func ColdOutage() Keys {
-	return Keys{words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged ones; then let it answer",
-		needs: []harness.Capability{harness.RestartService},
-		play: func(ctx context.Context, s *scene) error {
+func ColdOutage() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged ones; then let it answer",
+		Needs: keyNeeds(harness.RestartService), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
 				return err
 			}
@@ -131,7 +132,8 @@ func ColdOutage() Keys {
 				_, err := s.untilAt(ctx, face, OnceWarm, token.Sound())
 				return err
 			})
-		}}
+		}),
+	}
 }
 
 // naming does something while aegis/runtime names another key set, and puts
@@ -155,10 +157,11 @@ func (s *scene) naming(ctx context.Context, url string, do func() error) error {
 
 // UnauthenticatedKeySet starts a replica whose key set is behind a certificate
 // that nobody should believe: for each such.
-func UnauthenticatedKeySet() Keys {
-	return Keys{words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
-		needs: []harness.Capability{harness.RestartService, harness.VaultWrite},
-		play: func(ctx context.Context, s *scene) error {
+func UnauthenticatedKeySet() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
+		Needs: keyNeeds(harness.RestartService, harness.VaultWrite), Effect: harness.Disruptive, Modes: oidcOnly,
+		Act: onKeySet(func(ctx context.Context, s *scene) error {
 			there := s.jwks.Elsewhere()
 			for _, sham := range []struct{ situation, url string }{
 				{BehindSelfSigned, there.SelfSigned}, {BehindWrongName, there.WrongName}, {BehindExpired, there.Expired},
@@ -177,7 +180,8 @@ func UnauthenticatedKeySet() Keys {
 				_, err := s.untilAt(ctx, face, OnceWarm, token.Sound())
 				return err
 			})
-		}}
+		}),
+	}
 }
 
 // unbelieving watches a replica that is pointed at a certificate nobody should
@@ -212,36 +216,45 @@ func (s *scene) attempted(ctx context.Context, url string) error {
 
 // NamedKeySet starts replicas with two key sets to choose from: one that Vault
 // names, and one that the environment does.
-func NamedKeySet() Keys {
-	return Keys{words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and call the critical endpoints of each with tokens of both",
-		needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.OutOfBand},
-		bare:  true,
-		play: func(ctx context.Context, s *scene) error {
-			key, err := token.NewKey()
-			if err != nil {
-				return err
-			}
-			public, err := token.Public(key)
-			if err != nil {
-				return err
-			}
-			spot, err := s.t.Control.Outside.Listen(ctx, "decoy-"+token.Random(8), token.KeySet(public))
-			if err != nil {
-				return fmt.Errorf("listening out of band: %w", err)
-			}
-			fields, err := s.t.Control.Secrets.Read(ctx)
-			if err != nil {
-				return fmt.Errorf("reading aegis/runtime: %w", err)
-			}
-			decoy := token.SignedBy(OfDecoy, key)
-			err = s.naming(ctx, spot.URL+"/jwks", func() error {
-				return s.choose(ctx, fields[jwksURI], VaultNames, decoy, token.Sound())
-			})
-			if err != nil {
-				return err
-			}
-			return s.choose(ctx, spot.URL+"/jwks", VaultSound, token.Sound(), decoy)
-		}}
+func NamedKeySet() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and call the critical endpoints of each with tokens of both",
+		Needs: keyNeeds(harness.RestartService, harness.VaultWrite, harness.OutOfBand), Effect: harness.Disruptive, Modes: oidcOnly,
+		OwnControl: true, // each replica's token of the key set that it must take
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			s := sceneOf(hands)
+			err := s.named(ctx)
+			return s.trace, errors.Join(err, s.restore(ctx))
+		},
+	}
+}
+
+// named starts a replica of each kind.
+func (s *scene) named(ctx context.Context) error {
+	key, err := token.NewKey()
+	if err != nil {
+		return err
+	}
+	public, err := token.Public(key)
+	if err != nil {
+		return err
+	}
+	spot, err := s.t.Control.Outside.Listen(ctx, "decoy-"+token.Random(8), token.KeySet(public))
+	if err != nil {
+		return fmt.Errorf("listening out of band: %w", err)
+	}
+	fields, err := s.t.Control.Secrets.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("reading aegis/runtime: %w", err)
+	}
+	decoy := token.SignedBy(OfDecoy, key)
+	err = s.naming(ctx, spot.URL+"/jwks", func() error {
+		return s.choose(ctx, fields[jwksURI], VaultNames, decoy, token.Sound())
+	})
+	if err != nil {
+		return err
+	}
+	return s.choose(ctx, spot.URL+"/jwks", VaultSound, token.Sound(), decoy)
 }
 
 // choose starts a replica with a key set's URI in its environment, waits until

@@ -12,52 +12,36 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Pointers are tokens whose header says where their key is to be had: at a
-// listener of ours.
-type Pointers struct{ member string }
-
-// PointingTo presents tokens that point out of band by a header member: jku or
-// x5u.
-func PointingTo(member string) Pointers { return Pointers{member} }
-
-// Words says what is done.
-func (p Pointers) Words() string {
-	return "call every critical endpoint with tokens of a key nobody trusts, whose " + p.member +
-		" is a listener of ours: as it is, by an open redirect of the trusted host, behind the trusted host as user information, before it in the fragment and in the query"
+// PointingTo presents tokens whose header says, by a member, jku or x5u, where their key
+// is to be had: at a listener of ours.
+func PointingTo(member string) harness.Stimulus {
+	return harness.Stimulus{
+		Words: "call every critical endpoint with tokens of a key nobody trusts, whose " + member +
+			" is a listener of ours: as it is, by an open redirect of the trusted host, behind the trusted host as user information, before it in the fragment and in the query",
+		Needs: []harness.Capability{harness.OutOfBand, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: oidcOnly,
+		Alone: true, // only this process knows the listener
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			s := sceneOf(hands)
+			err := s.point(ctx, member)
+			return s.trace, err
+		},
+	}
 }
 
-// Needs is the listener, and a token to forge from.
-func (Pointers) Needs() []harness.Capability {
-	return []harness.Capability{harness.OutOfBand, harness.GivenTokens}
-}
-
-// Effect raises the count of auth failures.
-func (Pointers) Effect() harness.Effect { return harness.AuthFailures }
-
-// Counts is true: only this process knows the listener.
-func (Pointers) Counts() bool { return true }
-
-// Modes is oidc.
-func (Pointers) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
-
-// Controlled says that accepted calls surround these.
-func (Pointers) Controlled() bool { return true }
-
-// Act listens, calls and counts.
-func (p Pointers) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	s := &scene{hands: hands, t: hands.Target()}
+// point listens, calls and counts.
+func (s *scene) point(ctx context.Context, member string) error {
 	key, err := token.NewKey()
 	if err != nil {
-		return s.trace, err
+		return err
 	}
-	body, err := p.body(key)
+	body, err := pointedTo(member, key)
 	if err != nil {
-		return s.trace, err
+		return err
 	}
-	mark := p.member + "-" + token.Random(8)
+	mark := member + "-" + token.Random(8)
 	spot, err := s.t.Control.Outside.Listen(ctx, mark, body)
 	if err != nil {
-		return s.trace, fmt.Errorf("listening out of band: %w", err)
+		return fmt.Errorf("listening out of band: %w", err)
 	}
 	known := key
 	if len(s.t.Tokens.Signing) > 0 {
@@ -65,20 +49,20 @@ func (p Pointers) Act(ctx context.Context, hands harness.Hands) (harness.Trace, 
 	}
 	for _, form := range forms(spot, s.t.Profile.Issuer) {
 		err := s.note(ctx, "",
-			token.Pointing(fmt.Sprintf("token with %s %s", p.member, form.name), p.member, form.url, key),
-			token.Pointing(fmt.Sprintf("token with %s %s, known kid", p.member, form.name), p.member, form.url, known))
+			token.Pointing(fmt.Sprintf("token with %s %s", member, form.name), member, form.url, key),
+			token.Pointing(fmt.Sprintf("token with %s %s, known kid", member, form.name), member, form.url, known))
 		if err != nil {
-			return s.trace, err
+			return err
 		}
 	}
-	return s.trace, s.hits(ctx, mark)
+	return s.hits(ctx, mark)
 }
 
-// body is what the listener answers: the key set, or the chain, that a service
+// pointedTo is what the listener answers: the key set, or the chain, that a service
 // led there would believe.
-func (p Pointers) body(key harness.SigningKey) ([]byte, error) {
+func pointedTo(member string, key harness.SigningKey) ([]byte, error) {
 	public, err := token.Public(key)
-	if err != nil || p.member == "jku" {
+	if err != nil || member == "jku" {
 		return token.KeySet(public), err
 	}
 	return token.Chain(key)
@@ -105,37 +89,21 @@ func forms(spot harness.Spot, issuer string) []form {
 	)
 }
 
-// Flood sends unknown kids, each another one, and counts what the key set's
-// endpoint has of them.
-type Flood struct{ kids int }
-
 // floodLanes are few: of unknown kids that come at once, a service may fetch for all.
 const floodLanes = 4
 
-// KidFlood sends so many unknown kids.
-func KidFlood(kids int) Flood { return Flood{kids} }
-
-// Words says what is done.
-func (f Flood) Words() string {
-	return fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches of the JWKS meanwhile", f.kids, floodLanes)
+// KidFlood sends so many unknown kids, each another one, and counts what the key set's
+// endpoint has of them.
+func KidFlood(kids int) harness.Stimulus {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches of the JWKS meanwhile", kids, floodLanes),
+		Needs: []harness.Capability{harness.ControlJWKS, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: oidcOnly,
+		Alone: true, // others' fetches would be counted too
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			return flooding(ctx, hands, kids)
+		},
+	}
 }
-
-// Needs is the count of fetches, and a token to forge from.
-func (Flood) Needs() []harness.Capability {
-	return []harness.Capability{harness.ControlJWKS, harness.GivenTokens}
-}
-
-// Effect raises the count of auth failures.
-func (Flood) Effect() harness.Effect { return harness.AuthFailures }
-
-// Counts is true: others' fetches would be counted too.
-func (Flood) Counts() bool { return true }
-
-// Modes is oidc.
-func (Flood) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
-
-// Controlled says that accepted calls surround these.
-func (Flood) Controlled() bool { return true }
 
 // Facts of a flood.
 const (
@@ -143,13 +111,13 @@ const (
 	FloodLasted  = "the flood lasted"
 )
 
-// Act floods.
-func (f Flood) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	s := &scene{hands: hands, t: hands.Target(), jwks: hands.Target().Control.JWKS}
+// flooding sends them, and counts.
+func flooding(ctx context.Context, hands harness.Hands, kids int) (harness.Trace, error) {
+	s := sceneOf(hands)
 	if err := s.warm(ctx); err != nil { // also the controls: their fetches are none of the flood's
 		return s.trace, err
 	}
-	requests, err := f.requests(s.t)
+	requests, err := unknownKids(s.t, kids)
 	if err != nil {
 		return s.trace, err
 	}
@@ -165,9 +133,9 @@ func (f Flood) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	return s.trace, err
 }
 
-func (f Flood) requests(t *harness.Target) ([]harness.Request, error) {
+func unknownKids(t *harness.Target, kids int) ([]harness.Request, error) {
 	name := token.UnknownKey().Name
-	values, err := token.UnknownKeys(token.From(t), f.kids)
+	values, err := token.UnknownKeys(token.From(t), kids)
 	if err != nil {
 		return nil, fmt.Errorf("preparing %q: %w", name, err)
 	}

@@ -10,60 +10,42 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Policy reads what the service's own Vault token may do on some paths.
-type Policy struct{ paths []string }
-
-// ServicePolicy reads it for paths.
-func ServicePolicy(paths ...string) Policy { return Policy{paths} }
-
-// Words says what is done.
-func (p Policy) Words() string {
-	return "ask Vault what the service's own token may do on " + strings.Join(p.paths, ", ")
-}
-
-// Needs is a real Vault: a stand-in's policy is none.
-func (Policy) Needs() []harness.Capability {
-	return []harness.Capability{harness.VaultRead, harness.RealVault}
-}
-
-// Effect is none.
-func (Policy) Effect() harness.Effect { return harness.ReadOnly }
-
-// Modes are any.
-func (Policy) Modes() []harness.Mode { return nil }
-
-// Controlled is false: nothing is refused.
-func (Policy) Controlled() bool { return false }
-
-// Act asks.
-func (p Policy) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	allowed, err := hands.Target().Control.Secrets.ServiceCan(ctx, p.paths)
-	if err != nil {
-		return trace, fmt.Errorf("reading the service's policy: %w", err)
-	}
-	for _, path := range p.paths {
-		capabilities := slices.Sorted(slices.Values(allowed[path]))
-		trace.Facts = append(trace.Facts, harness.Fact{Name: path, Values: capabilities})
-	}
-	return trace, nil
+// ServicePolicy reads what the service's own Vault token may do on some paths (SEC-003).
+func ServicePolicy(paths ...string) harness.Stimulus {
+	return ofServiceToken("ask Vault what the service's own token may do on "+strings.Join(paths, ", "), func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
+		var trace harness.Trace
+		allowed, err := store.ServiceCan(ctx, paths)
+		if err != nil {
+			return trace, fmt.Errorf("reading the service's policy: %w", err)
+		}
+		for _, path := range paths {
+			capabilities := slices.Sorted(slices.Values(allowed[path]))
+			trace.Facts = append(trace.Facts, harness.Fact{Name: path, Values: capabilities})
+		}
+		return trace, nil
+	})
 }
 
 // ServiceToken looks up what the service's own token of Vault is (SEC-005).
-func ServiceToken() harness.Stimulus { return lookup{} }
+func ServiceToken() harness.Stimulus {
+	return ofServiceToken("look up the service's own token in Vault", func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
+		found, err := store.ServiceToken(ctx)
+		if err != nil {
+			return harness.Trace{}, err
+		}
+		return harness.Trace{Tokens: []harness.VaultToken{found}}, nil
+	})
+}
 
-type lookup struct{ Policy }
-
-// Words says what is done.
-func (lookup) Words() string { return "look up the service's own token in Vault" }
-
-// Act asks.
-func (lookup) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	found, err := hands.Target().Control.Secrets.ServiceToken(ctx)
-	if err != nil {
-		return harness.Trace{}, err
+// ofServiceToken asks a real Vault of the service's own token: a stand-in's policy is none.
+func ofServiceToken(words string, ask func(context.Context, harness.SecretStore) (harness.Trace, error)) harness.Stimulus {
+	return harness.Stimulus{
+		Words: words, Needs: []harness.Capability{harness.VaultRead, harness.RealVault}, Effect: harness.ReadOnly,
+		OwnControl: true, // nothing is refused
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			return ask(ctx, hands.Target().Control.Secrets)
+		},
 	}
-	return harness.Trace{Tokens: []harness.VaultToken{found}}, nil
 }
 
 // Needing adds a capability to what the calls need.

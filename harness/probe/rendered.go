@@ -27,31 +27,17 @@ const rotationBound = 20 * time.Second
 // files, rotates the list of clients, and looks at the files before and after
 // (SEC-008). A driver that mounts secrets (runbook section 1, option B) is held by
 // the same: files, their permissions, and that they are replaced whole.
-func RenderedSecrets() harness.Stimulus { return rendered{} }
-
-type rendered struct{}
-
-// Words says what is done.
-func (rendered) Words() string {
-	return "start a replica whose secrets Vault Agent renders to files, call it, add a client to the list, wait until it is served, and look at the files before and after"
+func RenderedSecrets() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "start a replica whose secrets Vault Agent renders to files, call it, add a client to the list, wait until it is served, and look at the files before and after",
+		Needs: []harness.Capability{harness.VaultAgent, harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		OwnControl: true, // the replica's own sound call
+		Act:        rendered,
+	}
 }
 
-// Needs is an agent, and the right to rotate.
-func (rendered) Needs() []harness.Capability {
-	return []harness.Capability{harness.VaultAgent, harness.VaultWrite, harness.GivenClientCerts}
-}
-
-// Effect is disruptive: the secret changes for everybody.
-func (rendered) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (rendered) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is false: the replica's own sound call is the control.
-func (rendered) Controlled() bool { return false }
-
-// Act starts, calls, rotates and looks.
-func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+// rendered starts, calls, rotates and looks.
+func rendered(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 	t := hands.Target()
 	limited, cancel := context.WithTimeout(ctx, bound(t.Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
@@ -103,39 +89,24 @@ func (rendered) Act(ctx context.Context, hands harness.Hands) (trace harness.Tra
 // DeployedSecrets searches what the services were deployed as for values of
 // aegis/runtime that are nobody's but Vault's, for their token of Vault, and for what
 // the ingress proves itself with (SEC-007).
-func DeployedSecrets() harness.Stimulus { return inDeployment{} }
-
-type inDeployment struct{ rendered }
-
-// Words says what is done.
-func (inDeployment) Words() string {
-	return "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their token of Vault and the ingress's secret"
-}
-
-// Needs is sight of the deployment, and of the secrets.
-func (inDeployment) Needs() []harness.Capability {
-	return []harness.Capability{harness.DeploymentRead, harness.VaultRead}
-}
-
-// Effect is none.
-func (inDeployment) Effect() harness.Effect { return harness.ReadOnly }
-
-// Modes are any.
-func (inDeployment) Modes() []harness.Mode { return nil }
-
-// Act searches.
-func (inDeployment) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-	t := hands.Target()
-	var s search
-	if s.sought, err = confidential(ctx, t); err != nil {
-		return trace, err
+func DeployedSecrets() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their token of Vault and the ingress's secret",
+		Needs: []harness.Capability{harness.DeploymentRead, harness.VaultRead}, Effect: harness.ReadOnly, OwnControl: true,
+		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+			t := hands.Target()
+			var s search
+			if s.sought, err = confidential(ctx, t); err != nil {
+				return trace, err
+			}
+			err = t.Control.Deployment.Each(ctx, func(part string, content io.Reader) error {
+				what, err := s.sought.Scan(content)
+				s.facts = append(s.facts, harness.Fact{Name: Searched, Values: []string{part}})
+				s.found(part, what)
+				return err
+			})
+			trace.Facts = s.facts
+			return trace, err
+		},
 	}
-	err = t.Control.Deployment.Each(ctx, func(part string, content io.Reader) error {
-		what, err := s.sought.Scan(content)
-		s.facts = append(s.facts, harness.Fact{Name: Searched, Values: []string{part}})
-		s.found(part, what)
-		return err
-	})
-	trace.Facts = s.facts
-	return trace, err
 }

@@ -61,9 +61,9 @@ func TestIntermediatesWhereRevocationIsChecked(t *testing.T) {
 		if needs := s.NeedsOn(target); (needs[0] == harness.GivenClientCerts) != given {
 			t.Errorf("%s: needs %v", name, needs)
 		}
-		for _, r := range []Rotation{Overlapping(), Dropping()} {
+		for _, r := range []harness.Stimulus{Overlapping(), Dropping()} {
 			if got := r.Unsuited(target) == ""; got == row.revokes {
-				t.Errorf("%s: %s: %q", name, r.Words(), r.Unsuited(target))
+				t.Errorf("%s: %s: %q", name, r.Words, r.Unsuited(target))
 			}
 		}
 	}

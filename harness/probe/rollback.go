@@ -52,44 +52,18 @@ func enough(replicas int) int {
 	return max(int(n), freshConnections)
 }
 
-// rollback is a stimulus of section 7: it may deploy, and puts back what it did.
-type rollback struct {
-	words string
-	needs []harness.Capability
-	modes []harness.Mode // nil is both
-	act   func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error
-}
-
-// Words says what is done.
-func (r rollback) Words() string { return r.words }
-
-// Needs is what the target must grant.
-func (r rollback) Needs() []harness.Capability { return r.needs }
-
-// Effect is disruptive.
-func (rollback) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes are both, or the one that it is about.
-func (r rollback) Modes() []harness.Mode {
-	if r.modes != nil {
-		return r.modes
-	}
-	return bothModes
-}
-
-// Controlled is true: what serves must serve before and after.
-func (rollback) Controlled() bool { return true }
-
-// Act does it, and puts back what was deployed.
-func (r rollback) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	err := r.act(ctx, hands, &trace)
-	if deployed := hands.Target().Control.Rollout; deployed != nil {
-		if restoreErr := deployed.Restore(context.WithoutCancel(ctx)); restoreErr != nil {
-			err = errors.Join(err, fmt.Errorf("putting the services in their places again: %w", restoreErr))
+// deploying does something that may deploy, and puts back what was deployed.
+func deploying(act func(context.Context, harness.Hands, *harness.Trace) error) func(context.Context, harness.Hands) (harness.Trace, error) {
+	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		var trace harness.Trace
+		err := act(ctx, hands, &trace)
+		if deployed := hands.Target().Control.Rollout; deployed != nil {
+			if restoreErr := deployed.Restore(context.WithoutCancel(ctx)); restoreErr != nil {
+				err = errors.Join(err, fmt.Errorf("putting the services in their places again: %w", restoreErr))
+			}
 		}
+		return trace, err
 	}
-	return trace, err
 }
 
 // debugged starts a debug replica of AUTH_MODE=none beside the services, sees
@@ -116,14 +90,15 @@ func debugged(ctx context.Context, hands harness.Hands, trace *harness.Trace, do
 // DebugBeside calls without a credential on new connections while a debug replica
 // stands beside the services (RBK-001).
 func DebugBeside() harness.Stimulus {
-	return rollback{
-		words: fmt.Sprintf("start a replica with AUTH_MODE=none beside the services, and meanwhile call each face without a credential, and as a client who is not enrolled, on so many new connections that one replica in a declared number is missed once in a million runs (%d, where three are behind one address)", enough(defaultReplicas)),
-		needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("start a replica with AUTH_MODE=none beside the services, and meanwhile call each face without a credential, and as a client who is not enrolled, on so many new connections that one replica in a declared number is missed once in a million runs (%d, where three are behind one address)", enough(defaultReplicas)),
+		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts},
+		Modes: bothModes, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return debugged(ctx, hands, trace, func(harness.Replica) error {
 				return fresh(ctx, hands, trace, refusedSmoke)
 			})
-		},
+		}),
 	}
 }
 
@@ -224,26 +199,28 @@ func smokeCredential(t *harness.Target, mode harness.Mode, name string) (Change,
 // Drill goes through the last resort and back: a debug replica, and then sound
 // services in the place of those that stood, each of which is called (RBK-002).
 func Drill() harness.Stimulus {
-	return rollback{
-		words: fmt.Sprintf("start a replica with AUTH_MODE=none and stop it again; deploy the services anew, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", freshConnections),
-		needs: []harness.Capability{harness.RestartService, harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("start a replica with AUTH_MODE=none and stop it again; deploy the services anew, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", freshConnections),
+		Needs: []harness.Capability{harness.RestartService, harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
+		Modes: bothModes, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			if err := debugged(ctx, hands, trace, func(harness.Replica) error { return nil }); err != nil {
 				return err
 			}
 			return deployed(ctx, hands, trace, harness.Launch{}, smoke)
-		},
+		}),
 	}
 }
 
 // BackToPrevious deploys the release before, and calls (RBK-006).
 func BackToPrevious() harness.Stimulus {
-	return rollback{
-		words: fmt.Sprintf("deploy the release before in the place of the services, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", freshConnections),
-		needs: []harness.Capability{harness.RollOut, harness.PreviousRelease, harness.MintTokens, harness.GivenClientCerts},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("deploy the release before in the place of the services, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", freshConnections),
+		Needs: []harness.Capability{harness.RollOut, harness.PreviousRelease, harness.MintTokens, harness.GivenClientCerts},
+		Modes: bothModes, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return deployed(ctx, hands, trace, harness.Launch{Previous: true}, smoke)
-		},
+		}),
 	}
 }
 
@@ -294,10 +271,11 @@ func readiness(ready bool) string {
 // BrokenDeploy rolls out a replica that cannot read its secrets, and then a sound
 // one, and calls all the while (RBK-004).
 func BrokenDeploy() harness.Stimulus {
-	return rollback{
-		words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each face with a valid credential, with none, and with bad ones",
-		needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each face with a valid credential, with none, and with bad ones",
+		Needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
+		Modes: bothModes, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 				for _, step := range []struct {
 					what   string
@@ -312,7 +290,7 @@ func BrokenDeploy() harness.Stimulus {
 				}
 				return nil
 			})
-		},
+		}),
 	}
 }
 
@@ -350,10 +328,11 @@ func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, m
 // ModesShown reads in which mode each service runs, and a debug replica; and
 // whether clients are told (RBK-003).
 func ModesShown() harness.Stimulus {
-	return rollback{
-		words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered",
-		needs: []harness.Capability{harness.Metrics, harness.RestartService},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered",
+		Needs: []harness.Capability{harness.Metrics, harness.RestartService},
+		Modes: bothModes, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
 			for _, mode := range shown(t) {
 				page, err := hands.Scrape(ctx, t.Metrics[mode])
@@ -380,7 +359,7 @@ func ModesShown() harness.Stimulus {
 				trace.Facts = append(trace.Facts, harness.Fact{Name: DebugMode, Values: seen})
 				return err
 			})
-		},
+		}),
 	}
 }
 
@@ -420,10 +399,11 @@ const (
 // in force, and makes its former version the newest again, as `vault kv rollback`
 // does (RBK-005).
 func SecretBack() harness.Stimulus {
-	return rollback{
-		words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call as both that client and one of the new list until the former is in force",
-		needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		act: func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
+	return harness.Stimulus{
+		Words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call as both that client and one of the new list until the former is in force",
+		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts},
+		Modes: mtlsOnly, Effect: harness.Disruptive,
+		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
 			other := "client-" + token.Random(4)
 			list, err := json.Marshal([]string{other})
@@ -464,7 +444,7 @@ func SecretBack() harness.Stimulus {
 				return err
 			}
 			return calls(WithFormer, 0)
-		},
+		}),
 	}
 }
 

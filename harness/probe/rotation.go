@@ -55,13 +55,12 @@ func propagation(p harness.Profile) time.Duration {
 }
 
 // KeyRotation replaces a signing key, with an overlap (ROT-001).
-func KeyRotation() Rotation {
-	return Rotation{
-		change: "a signing key is replaced, with an overlap",
-		words:  "under steady traffic publish a new signing key beside the old ones, call with tokens of both, and once the new key's are accepted withdraw the old one",
-		needs:  []harness.Capability{harness.ControlJWKS, harness.MintTokens}, modes: []harness.Mode{harness.OIDC},
-		effect: harness.Disruptive, bound: newKeyBound,
-		play: func(ctx context.Context, t *traffic) error {
+func KeyRotation() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "under steady traffic publish a new signing key beside the old ones, call with tokens of both, and once the new key's are accepted withdraw the old one",
+		Needs: []harness.Capability{harness.ControlJWKS, harness.MintTokens}, Modes: oidcOnly,
+		Effect: harness.Disruptive,
+		Act: underTraffic("a signing key is replaced, with an overlap", newKeyBound, func(ctx context.Context, t *traffic) error {
 			s := t.scene()
 			key, err := token.NewKey()
 			if err != nil {
@@ -93,7 +92,7 @@ func KeyRotation() Rotation {
 				return err
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 
@@ -108,13 +107,12 @@ func (s *scene) withdraw(ctx context.Context, key harness.SigningKey) error {
 
 // KeyRemoval withdraws a signing key at once, and deploys the service anew, which
 // is how an operator forces it (ROT-002).
-func KeyRemoval() Rotation {
-	return Rotation{
-		change: "a signing key is withdrawn at once",
-		words:  "under steady traffic put a new signing key in the place of the old one, and wait until tokens of the old are refused; then, where that is granted, deploy the service anew",
-		needs:  []harness.Capability{harness.ControlJWKS, harness.MintTokens}, modes: []harness.Mode{harness.OIDC},
-		effect: harness.Disruptive, bound: removedKeyBound,
-		play: func(ctx context.Context, t *traffic) error {
+func KeyRemoval() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "under steady traffic put a new signing key in the place of the old one, and wait until tokens of the old are refused; then, where that is granted, deploy the service anew",
+		Needs: []harness.Capability{harness.ControlJWKS, harness.MintTokens}, Modes: oidcOnly,
+		Effect: harness.Disruptive,
+		Act: underTraffic("a signing key is withdrawn at once", removedKeyBound, func(ctx context.Context, t *traffic) error {
 			s := t.scene()
 			key, err := token.NewKey()
 			if err != nil {
@@ -141,7 +139,7 @@ func KeyRemoval() Rotation {
 				}
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 
@@ -160,13 +158,12 @@ func (t *traffic) deploy(ctx context.Context, mode harness.Mode) error {
 
 // Reissue issues the enrolled client's certificate anew, with another key and
 // serial number (ROT-003).
-func Reissue() Rotation {
-	return Rotation{
-		change: "a client's certificate is issued anew",
-		words:  "under steady traffic issue the enrolled client another certificate, and where intermediates are declared, and no revocation, one of an intermediate, and call with these and the former one",
-		needs:  []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		effect: harness.AuthFailures,
-		play: func(ctx context.Context, t *traffic) error {
+func Reissue() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "under steady traffic issue the enrolled client another certificate, and where intermediates are declared, and no revocation, one of an intermediate, and call with these and the former one",
+		Needs: []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Effect: harness.AuthFailures,
+		Act: underTraffic("a client's certificate is issued anew", nil, func(ctx context.Context, t *traffic) error {
 			t.begin(harness.MTLS, ClassValid, t.with(Enrolled()))
 			t.mix(harness.MTLS)
 			if err := t.rounds(ctx); err != nil {
@@ -178,7 +175,7 @@ func Reissue() Rotation {
 				t.begin(harness.MTLS, ClassIntermediate, t.with(ViaIntermediate()))
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 
@@ -205,14 +202,13 @@ func of(authority *certs.Authority, name string, change func(*harness.Target, *c
 
 // Overlapping makes the ingress trust a second authority beside the first, and
 // renews its own certificate (ROT-007).
-func Overlapping() Rotation {
-	return Rotation{
-		change: "a second client authority is trusted",
-		words:  "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where that can be done, give the ingress a new certificate of its own",
-		needs:  []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		unsuited: unlisted,
-		effect:   harness.Disruptive, bound: propagation,
-		play: func(ctx context.Context, t *traffic) error {
+func Overlapping() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where that can be done, give the ingress a new certificate of its own",
+		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Unsuited: unlisted,
+		Effect:   harness.Disruptive,
+		Act: underTraffic("a second client authority is trusted", propagation, func(ctx context.Context, t *traffic) error {
 			ingress := t.target.Control.Ingress
 			t.finally(ingress.Restore)
 			second, both, err := t.authorities()
@@ -237,6 +233,6 @@ func Overlapping() Rotation {
 				}
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }

@@ -16,14 +16,13 @@ import (
 
 // Dropping makes the ingress trust a second authority in the place of the first,
 // whose client holds sessions (ROT-008).
-func Dropping() Rotation {
-	return Rotation{
-		change: "a client authority is dropped",
-		words:  "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the first, and call with clients of both, in full handshakes and by those tickets",
-		needs:  []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		unsuited: unlisted,
-		effect:   harness.Disruptive, bound: propagation,
-		play: func(ctx context.Context, t *traffic) error {
+func Dropping() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the first, and call with clients of both, in full handshakes and by those tickets",
+		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Unsuited: unlisted,
+		Effect:   harness.Disruptive,
+		Act: underTraffic("a client authority is dropped", propagation, func(ctx context.Context, t *traffic) error {
 			t.finally(t.target.Control.Ingress.Restore)
 			second, both, err := t.authorities()
 			if err != nil {
@@ -58,7 +57,7 @@ func Dropping() Rotation {
 				return err
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 
@@ -142,14 +141,14 @@ func named(cn string) Certificate {
 
 // VersionBump writes a new version of aegis/runtime, with another list and another
 // key set's address (ROT-010).
-func VersionBump() Rotation {
-	return Rotation{
-		change: "a new version of aegis/runtime is written",
-		words:  "under steady traffic write a new version, in which a second client is on the list beside the enrolled one, and, where a key set of ours can be named, the key set is that one; call with all until the new version is in force",
-		needs:  []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, modes: bothModes,
-		oidc:   []harness.Capability{harness.OutOfBand, harness.MintTokens},
-		effect: harness.Disruptive, bound: propagation,
-		play: func(ctx context.Context, t *traffic) error {
+func VersionBump() harness.Stimulus {
+	needs := []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}
+	return harness.Stimulus{
+		Words: "under steady traffic write a new version, in which a second client is on the list beside the enrolled one, and, where a key set of ours can be named, the key set is that one; call with all until the new version is in force",
+		Needs: needs, Modes: bothModes,
+		Effect:  harness.Disruptive,
+		NeedsOn: whereNoMTLS(needs, harness.OutOfBand, harness.MintTokens),
+		Act: underTraffic("a new version of aegis/runtime is written", propagation, func(ctx context.Context, t *traffic) error {
 			fields, err := t.secrets(ctx)
 			if err != nil {
 				return err
@@ -181,7 +180,7 @@ func VersionBump() Rotation {
 				err = errors.Join(err, t.settle(ctx, true, ClassAdded))
 			}
 			return errors.Join(err, t.rounds(ctx))
-		},
+		}),
 	}
 }
 
@@ -203,13 +202,12 @@ func (t *traffic) keySet(ctx context.Context) (key harness.SigningKey, uri strin
 
 // HeldOpen takes the enrolled client off the list while he keeps connections open
 // (ROT-012).
-func HeldOpen() Rotation {
-	return Rotation{
-		change: "a client with open connections is taken off the list",
-		words:  "call as the enrolled client over connections that stay open, of HTTP/1.1 and HTTP/2; under steady traffic put another on the list in his place, and go on calling over these and new ones",
-		needs:  []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		effect: harness.Disruptive, bound: propagation,
-		play: func(ctx context.Context, t *traffic) error {
+func HeldOpen() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "call as the enrolled client over connections that stay open, of HTTP/1.1 and HTTP/2; under steady traffic put another on the list in his place, and go on calling over these and new ones",
+		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Effect: harness.Disruptive,
+		Act: underTraffic("a client with open connections is taken off the list", propagation, func(ctx context.Context, t *traffic) error {
 			fields, err := t.secrets(ctx)
 			if err != nil {
 				return err
@@ -229,6 +227,6 @@ func HeldOpen() Rotation {
 			}
 			err = t.settle(ctx, false, ClassRemoved, ClassHeld1, ClassHeld2)
 			return errors.Join(err, t.settle(ctx, true, ClassAdded), t.rounds(ctx))
-		},
+		}),
 	}
 }

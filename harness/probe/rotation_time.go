@@ -41,20 +41,20 @@ func (t *traffic) shortLife(ctx context.Context) (life, early, late time.Duratio
 
 // Expiring holds a certificate and a token until they have expired, and after
 // (ROT-004).
-func Expiring() Rotation {
-	return Rotation{
-		change: "a certificate and a token expire",
-		words:  "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
-		needs:  []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, modes: bothModes,
-		oidc: []harness.Capability{harness.MintTokens},
-		unsuited: func(t *harness.Target) string {
+func Expiring() harness.Stimulus {
+	needs := []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}
+	return harness.Stimulus{
+		Words: "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
+		Needs: needs, Modes: bothModes,
+		Unsuited: func(t *harness.Target) string {
 			if t.Shows(harness.MTLS) || t.Profile.Leeway > 0 {
 				return ""
 			}
 			return "no certificates are in use, and profile.leeway declares no bound for the end of tokens: OIDC-005 is about those"
 		},
-		effect: harness.AuthFailures,
-		play: func(ctx context.Context, t *traffic) error {
+		Effect:  harness.AuthFailures,
+		NeedsOn: whereNoMTLS(needs, harness.MintTokens),
+		Act: underTraffic("a certificate and a token expire", nil, func(ctx context.Context, t *traffic) error {
 			life, early, late, err := t.shortLife(ctx)
 			if err != nil {
 				return err
@@ -87,7 +87,7 @@ func Expiring() Rotation {
 				}
 			}
 			return t.rounds(ctx)
-		},
+		}),
 	}
 }
 
@@ -123,13 +123,12 @@ func (t *traffic) shortLived(end time.Time) error {
 
 // Outlasting runs a replica for longer than its token of Vault lives, and then
 // changes the list (ROT-013).
-func Outlasting() Rotation {
-	return Rotation{
-		change: "a replica outlasts the lease of its Vault token",
-		words:  fmt.Sprintf("start a replica in mode mtls whose token of Vault lives %s and can be renewed, and call it until it has run for longer; then put a client on the list, and call on until he is served", harness.VaultLease),
-		needs:  []harness.Capability{harness.RestartService, harness.VaultWrite, harness.VaultControlled, harness.GivenClientCerts}, modes: []harness.Mode{harness.MTLS},
-		effect: harness.Disruptive, bound: propagation,
-		play: func(ctx context.Context, t *traffic) error {
+func Outlasting() harness.Stimulus {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("start a replica in mode mtls whose token of Vault lives %s and can be renewed, and call it until it has run for longer; then put a client on the list, and call on until he is served", harness.VaultLease),
+		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.VaultControlled, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Effect: harness.Disruptive,
+		Act: underTraffic("a replica outlasts the lease of its Vault token", propagation, func(ctx context.Context, t *traffic) error {
 			fields, err := t.secrets(ctx)
 			if err != nil {
 				return err
@@ -165,7 +164,7 @@ func Outlasting() Rotation {
 			}
 			t.markAt(LeaseOver, ends) // the first mark is the change's
 			return errors.Join(t.settle(ctx, true, ClassAdded), t.rounds(ctx))
-		},
+		}),
 	}
 }
 

@@ -109,21 +109,23 @@ func (s Start) Serving() Start {
 	return s
 }
 
-// Words says what is done.
-func (s Start) Words() string {
+// Build is the stimulus of the starts.
+func (s Start) Build() harness.Stimulus {
 	var ways []string
 	for _, one := range s.each() {
 		ways = append(ways, fmt.Sprintf("in mode %s %s", one.mode, one.words))
 	}
-	return "start a replica " + strings.Join(ways, "; ") + ", and call it until it has answered or ended"
+	return harness.Stimulus{
+		Words: "start a replica " + strings.Join(ways, "; ") + ", and call it until it has answered or ended",
+		Needs: needsOf(s.each()), NeedsOn: func(t *harness.Target) []harness.Capability { return needsOf(s.on(t)) },
+		Effect: harness.Disruptive, Modes: s.modes(), // secrets change for everybody
+		Apart:  !s.changed(),
+		Starts: len(s.each()) + len(s.modes()), OwnControl: true, // a sound start of each mode
+		Act: s.act,
+	}
 }
 
-// Needs is the right to start replicas, and to write secrets where they change.
-func (s Start) Needs() []harness.Capability { return needsOf(s.each()) }
-
-// NeedsOn is what the starts in the modes of a target need.
-func (s Start) NeedsOn(t *harness.Target) []harness.Capability { return needsOf(s.on(t)) }
-
+// needsOf is the right to start replicas, and to write secrets where they change.
 func needsOf(starts []Start) []harness.Capability {
 	needs := []harness.Capability{harness.RestartService}
 	for _, one := range starts {
@@ -152,14 +154,8 @@ func (s Start) on(t *harness.Target) []Start {
 	return slices.DeleteFunc(s.each(), func(one Start) bool { return !t.Shows(one.mode) })
 }
 
-// Starts is how many replicas it starts, the sound ones among them.
-func (s Start) Starts() int { return len(s.each()) + len(s.Modes()) }
-
-// Effect is disruptive: secrets change for everybody.
-func (s Start) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes are the modes of the replicas.
-func (s Start) Modes() []harness.Mode {
+// modes are the modes of the replicas.
+func (s Start) modes() []harness.Mode {
 	var modes []harness.Mode
 	for _, one := range s.each() {
 		modes = union(modes, []harness.Mode{one.mode})
@@ -167,14 +163,8 @@ func (s Start) Modes() []harness.Mode {
 	return modes
 }
 
-// Controlled is false: a sound start is the control.
-func (s Start) Controlled() bool { return false }
-
-// Apart reports whether the starts change nothing for anybody else, on a target
-// where replicas are started side by side: a stack of our own.
-func (s Start) Apart(t *harness.Target) bool {
-	return t.Kind != harness.Live && !slices.ContainsFunc(s.each(), func(one Start) bool { return one.changes() })
-}
+// changed reports whether one of the starts changes something for everybody.
+func (s Start) changed() bool { return slices.ContainsFunc(s.each(), Start.changes) }
 
 // changes reports whether a start's conditions are everybody's.
 func (s Start) changes() bool { return s.secrets != nil || s.prepare != nil && !s.lends }
@@ -182,12 +172,12 @@ func (s Start) changes() bool { return s.secrets != nil || s.prepare != nil && !
 // atOnce is how many replicas that change nothing for others are started at once.
 const atOnce = 2
 
-// Act starts the replicas, and a sound one of each mode as the control: one after the
+// act starts the replicas, and a sound one of each mode as the control: one after the
 // other, and the control last, where they change what others are given.
-func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func (s Start) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	starts := s.on(hands.Target())
 	if !s.hold || s.never { // else it is released: its own control
-		for _, mode := range s.Modes() {
+		for _, mode := range s.modes() {
 			if hands.Target().Shows(mode) {
 				starts = append(starts, control(mode))
 			}
@@ -202,7 +192,7 @@ func (s Start) Act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		stopping.Go(stop)
 		return err
 	}
-	if s.Apart(hands.Target()) {
+	if s.Build().ApartOn(hands.Target()) {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(atOnce)
 		for i := range starts {

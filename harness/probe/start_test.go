@@ -24,7 +24,7 @@ func TestStartsThatChangeNothingAreApart(t *testing.T) {
 		"a deleted version":    {replica.Deleted(), false},
 	} {
 		for kind, here := range map[harness.Kind]bool{harness.Rehearsal: true, harness.SelfTest: true, harness.Live: false} {
-			if got := c.start.Apart(&harness.Target{Kind: kind}); got != (c.want && here) {
+			if got := c.start.Build().ApartOn(&harness.Target{Kind: kind}); got != (c.want && here) {
 				t.Errorf("%s, %s: apart %v", name, kind, got)
 			}
 		}

@@ -11,27 +11,15 @@ import (
 // Steady calls several times on one connection, of each TLS version, as the
 // unenrolled client, who claims to be the enrolled one after his first call; on
 // another, of TLS 1.2, he asks for a second handshake.
-type Steady struct{}
-
-// Words says what is done.
-func (Steady) Words() string {
-	return "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, on one connection of each TLS version; ask for a second handshake on one of TLS 1.2"
+func Steady() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, on one connection of each TLS version; ask for a second handshake on one of TLS 1.2",
+		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.AuthFailures, Modes: mtlsOnly,
+		Act: steady,
+	}
 }
 
-// Needs is both clients.
-func (Steady) Needs() []harness.Capability { return []harness.Capability{harness.GivenClientCerts} }
-
-// Effect is that of refused calls.
-func (Steady) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (Steady) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (Steady) Controlled() bool { return true }
-
-// Act calls.
-func (Steady) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
 	certificate, err := Unenrolled().Make(t)
@@ -63,26 +51,12 @@ func (Steady) Act(ctx context.Context, hands harness.Hands) (harness.Trace, erro
 
 // ZeroRTT would send a call as early data. crypto/tls sends none over TCP, so
 // that no target can grant what it needs.
-type ZeroRTT struct{}
-
-// Words says what is done.
-func (ZeroRTT) Words() string {
-	return "resume the enrolled client's session and send a call as early data"
-}
-
-// Needs is a client that can do that.
-func (ZeroRTT) Needs() []harness.Capability { return []harness.Capability{harness.EarlyData} }
-
-// Effect is that of a refused call.
-func (ZeroRTT) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (ZeroRTT) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (ZeroRTT) Controlled() bool { return true }
-
-// Act is never asked for.
-func (ZeroRTT) Act(context.Context, harness.Hands) (harness.Trace, error) {
-	return harness.Trace{}, errors.New("sending early data: crypto/tls sends none over TCP")
+func ZeroRTT() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "resume the enrolled client's session and send a call as early data",
+		Needs: []harness.Capability{harness.EarlyData}, Effect: harness.AuthFailures, Modes: mtlsOnly,
+		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+			return harness.Trace{}, errors.New("sending early data: crypto/tls sends none over TCP")
+		},
+	}
 }

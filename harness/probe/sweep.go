@@ -14,49 +14,6 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// asks is a stimulus of calls without a credential that its own look at the
-// target decides.
-type asks struct {
-	words string
-	needs []harness.Capability
-	named []string       // endpoints that it is about; none means all
-	modes []harness.Mode // of which a target must show one; nil is both
-	alone bool
-	bare  bool // no control around it
-	act   func(ctx context.Context, hands harness.Hands) (harness.Trace, error)
-}
-
-// Named are the endpoints it is about.
-func (a asks) Named() []string { return a.named }
-
-// Words says what is done.
-func (a asks) Words() string { return a.words }
-
-// Needs is what the target must grant.
-func (a asks) Needs() []harness.Capability { return a.needs }
-
-// Effect raises the count of auth failures.
-func (asks) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes are both, or the one that a target must show.
-func (a asks) Modes() []harness.Mode {
-	if a.modes != nil {
-		return a.modes
-	}
-	return bothModes
-}
-
-// Controlled says whether accepted calls surround it.
-func (a asks) Controlled() bool { return !a.bare }
-
-// Counts says whether others' calls would disturb it.
-func (a asks) Counts() bool { return a.alone }
-
-// Act does it.
-func (a asks) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	return a.act(ctx, hands)
-}
-
 // shown are the modes a target shows.
 func shown(t *harness.Target) []harness.Mode {
 	var modes []harness.Mode
@@ -92,8 +49,9 @@ const maxOperations = 200
 // SchemaSweep asks for a schema of the operations, and calls each operation
 // without a credential that is not one of the open paths (EPT-012).
 func SchemaSweep() harness.Stimulus {
-	return asks{words: "ask for an OpenAPI schema, and call every operation it names without a credential",
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{Words: "ask for an OpenAPI schema, and call every operation it names without a credential",
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
 			for _, mode := range shown(t) {
@@ -161,8 +119,9 @@ var diagnostics = []string{"/", "/docs", "/redoc", "/metrics", "/debug", "/debug
 // Diagnostics asks for them without a credential, and tells, as a fact by path,
 // which secrets of the stack's an answer holds: kinds, never values (EPT-013).
 func Diagnostics() harness.Stimulus {
-	return asks{words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{Words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
 			var requests []harness.Request
@@ -216,8 +175,9 @@ const (
 // nothing a caller may be served for, between two readings of the counters of
 // work that was done. A sound call before it shows that they count (EPT-016).
 func DeniedWork() harness.Stimulus {
-	return asks{words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times unauthorised, and read them again", deniedPredicts, deniedEnrolments),
-		needs: []harness.Capability{harness.Metrics}, alone: true, bare: true, act: deniedWork}
+	return harness.Stimulus{Words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times unauthorised, and read them again", deniedPredicts, deniedEnrolments),
+		Needs: []harness.Capability{harness.Metrics}, Alone: true, OwnControl: true, Modes: bothModes, Effect: harness.AuthFailures,
+		Act: deniedWork}
 }
 
 func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
@@ -294,8 +254,9 @@ const freshConnections = 40
 // EveryReplica calls without a credential on new connections, one call each
 // (EPT-022).
 func EveryReplica() harness.Stimulus {
-	return asks{words: fmt.Sprintf("call without a credential on %d new connections in each mode", freshConnections),
-		act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	return harness.Stimulus{Words: fmt.Sprintf("call without a credential on %d new connections in each mode", freshConnections),
+		Modes: bothModes, Effect: harness.AuthFailures,
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			t := hands.Target()
 			var requests []harness.Request
 			for _, mode := range shown(t) {

@@ -10,68 +10,56 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Tampering presents each token that is made of one the target has just accepted: a
-// verification that was remembered by header and payload would accept it too.
-type Tampering struct {
-	Calls
-	recipes []token.Recipe
+// Tampered presents each token that is made of one the target has just accepted, behind
+// that one: a verification that was remembered by header and payload would accept it too.
+func Tampered(recipes ...token.Recipe) harness.Stimulus {
+	return tampering(Bearer(recipes...), recipes)
 }
 
-// Tampered presents such tokens, each behind the one that it is made of; on one
-// connection per endpoint where they go together.
-func Tampered(recipes ...token.Recipe) Tampering {
-	calls := Bearer(recipes...)
+// TamperedTogether sends them on one connection per endpoint.
+func TamperedTogether(recipes ...token.Recipe) harness.Stimulus {
+	return tampering(Bearer(recipes...).Together(), recipes)
+}
+
+func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 	calls.words = "tokens made of the one that was accepted just before: " + calls.words
-	return Tampering{Calls: calls, recipes: recipes}
-}
-
-// Together sends them on one connection per endpoint.
-func (t Tampering) Together() Tampering {
-	t.Calls = t.Calls.Together()
-	return t
-}
-
-// Needs is a valid token, and what is made of it.
-func (t Tampering) Needs() []harness.Capability {
-	return union(token.Sound().Needs, t.Calls.Needs())
-}
-
-// Requests are the calls that Act sends.
-func (t Tampering) Requests(target *harness.Target) ([]harness.Request, bool) {
-	var all []harness.Request
-	for _, endpoint := range t.pick(target) {
-		requests, _, err := t.pairs(target, endpoint)
-		if err != nil {
-			return nil, false
+	s := calls.Build()
+	s.Needs = union(token.Sound().Needs, s.Needs)
+	s.Requests = func(t *harness.Target) ([]harness.Request, bool) {
+		var all []harness.Request
+		for _, endpoint := range calls.pick(t) {
+			requests, _, err := pairs(t, endpoint, recipes)
+			if err != nil {
+				return nil, false
+			}
+			all = append(all, requests...)
 		}
-		all = append(all, requests...)
+		return all, true
 	}
-	return all, true
-}
-
-// Act sends the calls, at one endpoint after the other.
-func (t Tampering) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	for _, endpoint := range t.pick(hands.Target()) {
-		requests, unfit, err := t.pairs(hands.Target(), endpoint)
-		if err != nil {
-			return trace, err
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		var trace harness.Trace
+		for _, endpoint := range calls.pick(hands.Target()) {
+			requests, unfit, err := pairs(hands.Target(), endpoint, recipes)
+			if err != nil {
+				return trace, err
+			}
+			trace.Notes = union(trace.Notes, unfit)
+			if calls.together {
+				trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
+				continue
+			}
+			for _, r := range requests {
+				trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
+			}
 		}
-		trace.Notes = union(trace.Notes, unfit)
-		if t.together {
-			trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
-			continue
-		}
-		for _, r := range requests {
-			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
-		}
+		return trace, nil
 	}
-	return trace, nil
+	return s
 }
 
 // pairs are a valid token and what is made of it, for each recipe.
-func (t Tampering) pairs(target *harness.Target, endpoint harness.Endpoint) (requests []harness.Request, unfit []string, err error) {
-	for _, recipe := range t.recipes {
+func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Recipe) (requests []harness.Request, unfit []string, err error) {
+	for _, recipe := range recipes {
 		from := token.From(target)
 		if from.Accepted, err = token.Sound().Make(from); err != nil {
 			return nil, nil, fmt.Errorf("preparing %q: %w", token.Sound().Name, err)

@@ -22,97 +22,54 @@ const (
 	ClassForged     = "forged"     // token, signed by a stranger
 )
 
-// Rotation is a change of what a target trusts callers by, made while a steady
-// mix of calls goes on.
-type Rotation struct {
-	change string // what is changed, as a timeline says it
-	words  string // what is done
-	needs  []harness.Capability
-	modes  []harness.Mode
-	// oidc is what it needs besides on a target that shows no mode mtls, unsuited why
-	// a target gives it nothing to do; nil where each does.
-	oidc     []harness.Capability
-	unsuited func(*harness.Target) string
-	effect   harness.Effect
-	bound    func(harness.Profile) time.Duration // how long it may take to bite; nil is at once
-	play     func(context.Context, *traffic) error
-	// next is made after it, with traffic of its own, where it can be; nil for none.
-	next *Rotation
-	// can reports whether a target can be changed so; nil where what it grants says
-	// it.
-	can func(*harness.Target) bool
-}
-
-// Then makes a further change after it, where that can be made.
-func (r Rotation) Then(next Rotation) Rotation {
-	r.next = &next
-	return r
-}
-
-// Words says what is done.
-func (r Rotation) Words() string {
-	if r.next != nil {
-		return r.words + "; " + r.next.words
-	}
-	return r.words
-}
-
-// Needs is what the target must grant.
-func (r Rotation) Needs() []harness.Capability { return r.needs }
-
-// NeedsOn is what it needs of a target that may show one mode only.
-func (r Rotation) NeedsOn(t *harness.Target) []harness.Capability {
-	if t.Shows(harness.MTLS) {
-		return r.needs
-	}
-	return union(r.needs, r.oidc)
-}
-
-// Unsuited is why a target gives it nothing to do.
-func (r Rotation) Unsuited(t *harness.Target) string {
-	if r.unsuited == nil {
-		return ""
-	}
-	return r.unsuited(t)
-}
-
-// Effect is that of the change.
-func (r Rotation) Effect() harness.Effect { return r.effect }
-
-// Modes are those of the callers.
-func (r Rotation) Modes() []harness.Mode { return r.modes }
-
-// Controlled is true.
-func (Rotation) Controlled() bool { return true }
-
-// Act makes the change under traffic, ends that, and puts back what was changed; and
-// so with the next.
-func (r Rotation) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	trace, err := r.once(ctx, hands)
-	if err != nil || r.next == nil || !r.next.can(hands.Target()) {
+// underTraffic makes a change of what a target trusts callers by while a steady mix of
+// calls goes on, ends that, and puts back what was changed. What is the change as a
+// timeline says it, bound how long it may take to bite; nil is at once.
+func underTraffic(what string, bound func(harness.Profile) time.Duration, play func(context.Context, *traffic) error) func(context.Context, harness.Hands) (harness.Trace, error) {
+	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), classes: map[string]*series{}}
+		t.within(0)
+		if bound != nil {
+			t.within(bound(t.target.Profile))
+		}
+		calling, stop := context.WithCancel(ctx)
+		t.ctx = calling
+		err := play(ctx, t)
+		stop()
+		t.calling.Wait()
+		trace := t.trace(what)
+		for _, undo := range slices.Backward(t.undo) {
+			err = errors.Join(err, undo(context.WithoutCancel(ctx)))
+		}
 		return trace, err
 	}
-	then, err := r.next.once(ctx, hands)
-	trace.Exchanges, trace.Then = slices.Concat(trace.Exchanges, then.Exchanges), &then
-	return trace, err
 }
 
-func (r Rotation) once(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), classes: map[string]*series{}}
-	t.within(0)
-	if r.bound != nil {
-		t.within(r.bound(t.target.Profile))
+// Then makes a further change after a first, with traffic of its own, on a target where
+// that can be made.
+func Then(first, next harness.Stimulus) harness.Stimulus {
+	both := first
+	both.Words += "; " + next.Words
+	both.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		trace, err := first.Act(ctx, hands)
+		if err != nil || next.Unsuited(hands.Target()) != "" {
+			return trace, err
+		}
+		then, err := next.Act(ctx, hands)
+		trace.Exchanges, trace.Then = slices.Concat(trace.Exchanges, then.Exchanges), &then
+		return trace, err
 	}
-	calling, stop := context.WithCancel(ctx)
-	t.ctx = calling
-	err := r.play(ctx, t)
-	stop()
-	t.calling.Wait()
-	trace := t.trace(r.change)
-	for _, undo := range slices.Backward(t.undo) {
-		err = errors.Join(err, undo(context.WithoutCancel(ctx)))
+	return both
+}
+
+// whereNoMTLS is what is needed, and more on a target that shows no mode mtls.
+func whereNoMTLS(needs []harness.Capability, more ...harness.Capability) func(*harness.Target) []harness.Capability {
+	return func(t *harness.Target) []harness.Capability {
+		if t.Shows(harness.MTLS) {
+			return needs
+		}
+		return union(needs, more)
 	}
-	return trace, err
 }
 
 // traffic is a steady mix of calls: each class calls over and over, one call at

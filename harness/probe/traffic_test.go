@@ -26,9 +26,8 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 	})
 	target.Profile.Replicas = 1
 	target.Endpoints = []harness.Endpoint{{Name: "writes", Method: "POST", Path: "/w", Effect: harness.Writes}, {Name: "reads", Method: "GET", Path: "/r", Effect: harness.ReadOnly}}
-	trace, err := Rotation{
-		change: "it opens", bound: func(harness.Profile) time.Duration { return time.Minute },
-		play: func(ctx context.Context, tr *traffic) error {
+	trace, err := underTraffic("it opens", func(harness.Profile) time.Duration { return time.Minute },
+		func(ctx context.Context, tr *traffic) error {
 			tr.within(time.Second)
 			tr.finally(func(context.Context) error { open.Store(false); return nil })
 			tr.begin(harness.OIDC, "caller", nobody)
@@ -38,8 +37,7 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 			}
 			_ = tr.change("opened", func() error { time.Sleep(20 * time.Millisecond); open.Store(true); return nil })
 			return tr.settle(ctx, true, "caller", "held")
-		},
-	}.Act(t.Context(), hands{target})
+		})(t.Context(), hands{target})
 	if err != nil || open.Load() {
 		t.Fatalf("%v, open %v: want no error, and closed again", err, open.Load())
 	}
@@ -66,10 +64,10 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 
 // TestTrafficOfNoCredential ends with the reason.
 func TestTrafficOfNoCredential(t *testing.T) {
-	_, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+	_, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "caller", func() (Change, error) { return nil, errors.New("no such key") })
 		return tr.rounds(ctx)
-	}}.Act(t.Context(), hands{face("https://127.0.0.1:1", nil)})
+	})(t.Context(), hands{face("https://127.0.0.1:1", nil)})
 	if err == nil || !strings.Contains(err.Error(), `"caller": no such key`) {
 		t.Errorf("got %v", err)
 	}
@@ -79,10 +77,10 @@ func TestTrafficOfNoCredential(t *testing.T) {
 func TestTrafficThatNeverSettles(t *testing.T) {
 	target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
-	trace, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+	trace, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "caller", nobody)
 		return tr.settleIn(ctx, 50*time.Millisecond, true, "caller")
-	}}.Act(t.Context(), hands{target})
+	})(t.Context(), hands{target})
 	if err != nil || len(trace.Exchanges) < few {
 		t.Errorf("%v, %d calls", err, len(trace.Exchanges))
 	}
@@ -105,7 +103,7 @@ func TestAClassEndsWithItsLastCall(t *testing.T) {
 		}
 	})
 	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
-	trace, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+	trace, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "old", nobody)
 		<-underWay
 		if err := tr.end(ctx, "old"); err != nil {
@@ -114,7 +112,7 @@ func TestAClassEndsWithItsLastCall(t *testing.T) {
 		close(changed)
 		tr.begin(harness.OIDC, "new", nobody)
 		return tr.rounds(ctx)
-	}}.Act(t.Context(), hands{target})
+	})(t.Context(), hands{target})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,13 +138,13 @@ func TestAnEndThatDoesNotCome(t *testing.T) {
 		<-r.Context().Done()
 	})
 	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
-	_, err := Rotation{play: func(ctx context.Context, tr *traffic) error {
+	_, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "old", nobody)
 		<-underWay
 		limited, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
 		return tr.end(limited, "old")
-	}}.Act(t.Context(), hands{target})
+	})(t.Context(), hands{target})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

@@ -11,29 +11,17 @@ import (
 // WithoutAuthority takes the authorities of clients from the ingress: no file at
 // all, then one that is no certificate. Clients whom it must never believe call
 // meanwhile; the enrolled one does, too, where the ingress took that.
-type WithoutAuthority struct{}
-
-// Words says what is done.
-func (WithoutAuthority) Words() string {
-	return "take the client authority's file from the ingress, then garble it, call every critical endpoint each time, and put it back"
+func WithoutAuthority() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "take the client authority's file from the ingress, then garble it, call every critical endpoint each time, and put it back",
+		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Modes: mtlsOnly,
+		Effect: harness.Disruptive, // nobody is served meanwhile, or so it must be
+		Act:    withoutAuthority,
+	}
 }
 
-// Needs is the ingress, in the harness's hands.
-func (WithoutAuthority) Needs() []harness.Capability {
-	return []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}
-}
-
-// Effect is disruptive: nobody is served meanwhile, or so it must be.
-func (WithoutAuthority) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (WithoutAuthority) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (WithoutAuthority) Controlled() bool { return true }
-
-// Act takes, calls and puts back.
-func (WithoutAuthority) Act(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+// withoutAuthority takes, calls and puts back.
+func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 	ingress := hands.Target().Control.Ingress
 	defer func() {
 		if restoreErr := ingress.Restore(context.WithoutCancel(ctx)); restoreErr != nil && err == nil {

@@ -15,8 +15,8 @@ const connection = 32
 // Vectors publishes keys and presents vectors to the first critical endpoint
 // alone: they are about the verifier. The tokens are made by of, once the keys
 // are published; the controls are the variants of their own names.
-func Vectors(words string, of func() (keys []token.JWK, controls, hostile []token.Recipe, err error)) Keys {
-	return Keys{words: words, play: func(ctx context.Context, s *scene) error {
+func Vectors(words string, of func() (keys []token.JWK, controls, hostile []token.Recipe, err error)) harness.Stimulus {
+	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly, Act: onKeySet(func(ctx context.Context, s *scene) error {
 		keys, controls, hostile, err := of()
 		if err != nil {
 			return err
@@ -25,7 +25,7 @@ func Vectors(words string, of func() (keys []token.JWK, controls, hostile []toke
 			return err
 		}
 		return s.replay(ctx, slices.Concat(controls, hostile))
-	}}
+	})}
 }
 
 // replay presents tokens to the first endpoint over a few connections at once.
@@ -35,7 +35,7 @@ func (s *scene) replay(ctx context.Context, recipes []token.Recipe) error {
 	var wait sync.WaitGroup
 	for i, chunk := range chunks {
 		wait.Go(func() {
-			traces[i], failed[i] = Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().Act(ctx, s.hands)
+			traces[i], failed[i] = Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().act(ctx, s.hands)
 		})
 	}
 	wait.Wait()
@@ -49,8 +49,8 @@ func (s *scene) replay(ctx context.Context, recipes []token.Recipe) error {
 }
 
 // Everywhere publishes keys and presents tokens of theirs to every endpoint.
-func Everywhere(words string, of func() (keys []token.JWK, recipes []token.Recipe, err error)) Keys {
-	return Keys{words: words, play: func(ctx context.Context, s *scene) error {
+func Everywhere(words string, of func() (keys []token.JWK, recipes []token.Recipe, err error)) harness.Stimulus {
+	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: oidcOnly, Act: onKeySet(func(ctx context.Context, s *scene) error {
 		keys, recipes, err := of()
 		if err != nil {
 			return err
@@ -59,5 +59,5 @@ func Everywhere(words string, of func() (keys []token.JWK, recipes []token.Recip
 			return err
 		}
 		return s.note(ctx, "", recipes...)
-	}}
+	})}
 }

@@ -33,11 +33,12 @@ func TestInterleavedTokensAreInTurnAndTheirOwn(t *testing.T) {
 		}
 		seen[r.Get("Authorization")] = true
 	}
-	if words := calls.Words(); strings.Count(words, token.Subject().Name) != 1 {
+	built := calls.Build()
+	if words := built.Words; strings.Count(words, token.Subject().Name) != 1 {
 		t.Errorf("words %q say it more than once", words)
 	}
-	if !calls.Controlled() || calls.Effect() != harness.AuthFailures {
-		t.Errorf("controlled %v, effect %s", calls.Controlled(), calls.Effect())
+	if built.OwnControl || built.Effect != harness.AuthFailures {
+		t.Errorf("controls of its own %v, effect %s", built.OwnControl, built.Effect)
 	}
 }
 

@@ -189,52 +189,40 @@ func OIDCWith() Calls {
 	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, header, both)
 }
 
-// Behind are calls that are also made to the service itself: a sound ingress
-// hides what the service would do.
-type Behind struct{ Calls }
-
-// AlsoBehind makes the calls behind the ingress, too.
-func (c Calls) AlsoBehind() Behind { return Behind{c} }
-
 // BehindName is the name of a variant behind the ingress.
 func BehindName(variant string) string { return variant + " behind the ingress" }
 
-// Words says what is done.
-func (b Behind) Words() string {
-	return b.Calls.Words() + ", also behind the ingress"
-}
-
-// Needs is a way to the service, and what the calls need.
-func (b Behind) Needs() []harness.Capability {
-	return union([]harness.Capability{harness.BackendPath}, b.Calls.Needs())
-}
-
-// Requests are the calls, each twice.
-func (b Behind) Requests(t *harness.Target) ([]harness.Request, bool) {
-	requests, ok := b.Calls.Requests(t)
-	for _, r := range requests {
-		if face, granted := t.Backends[r.Mode]; granted {
-			requests = append(requests, behind(t, r, face))
+// AlsoBehind makes the calls to the service itself, too: a sound ingress hides what the
+// service would do.
+func (c Calls) AlsoBehind() harness.Stimulus {
+	s := c.Build()
+	s.Words += ", also behind the ingress"
+	s.Needs = union([]harness.Capability{harness.BackendPath}, s.Needs)
+	s.Requests = func(t *harness.Target) ([]harness.Request, bool) {
+		requests, ok := c.Build().Requests(t)
+		for _, r := range requests {
+			if face, granted := t.Backends[r.Mode]; granted {
+				requests = append(requests, behind(t, r, face))
+			}
 		}
+		return requests, ok
 	}
-	return requests, ok
-}
-
-// Act sends the calls.
-func (b Behind) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	trace, err := b.Calls.Act(ctx, hands)
-	if err != nil {
-		return trace, err
-	}
-	t := hands.Target()
-	var direct []harness.Request
-	for _, x := range trace.Exchanges {
-		if face, ok := t.Backends[x.Request.Mode]; ok {
-			direct = append(direct, behind(t, x.Request, face))
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		trace, err := c.act(ctx, hands)
+		if err != nil {
+			return trace, err
 		}
+		t := hands.Target()
+		var direct []harness.Request
+		for _, x := range trace.Exchanges {
+			if face, ok := t.Backends[x.Request.Mode]; ok {
+				direct = append(direct, behind(t, x.Request, face))
+			}
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, direct)...)
+		return trace, nil
 	}
-	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, direct)...)
-	return trace, nil
+	return s
 }
 
 // behind is a request as the ingress would hand it on, to the service itself.
@@ -250,63 +238,54 @@ func behind(t *harness.Target, r harness.Request, face harness.Face) harness.Req
 	return r
 }
 
-// Resumption takes a session ticket from a virtual host beside the protected
-// one, and offers it to that.
-type Resumption struct {
-	from  string
-	needs []harness.Capability
-	face  func(t *harness.Target) *harness.Face
-	holds func(t *harness.Target) (*tls.Certificate, error) // what is presented at both
-}
-
-// TicketOfOpenHost takes it where no client certificate is asked for.
-func TicketOfOpenHost() Resumption {
-	return Resumption{"a host that asks for no certificate", []harness.Capability{harness.SecondHost},
+// TicketOfOpenHost takes a session ticket where no client certificate is asked for, and
+// offers it to the protected host.
+func TicketOfOpenHost() harness.Stimulus {
+	return otherHost{"a host that asks for no certificate",
 		func(t *harness.Target) *harness.Face { return t.Open },
-		func(*harness.Target) (*tls.Certificate, error) { return nil, nil }}
+		func(*harness.Target) (*tls.Certificate, error) { return nil, nil }}.resumed(harness.SecondHost)
 }
 
 // TicketOfForeignHost takes it where another authority's clients are let in, as
 // one of them.
-func TicketOfForeignHost() Resumption {
-	return Resumption{"a host that trusts another authority", []harness.Capability{harness.ForeignHost},
+func TicketOfForeignHost() harness.Stimulus {
+	return otherHost{"a host that trusts another authority",
 		func(t *harness.Target) *harness.Face { return t.Foreign },
 		func(t *harness.Target) (*tls.Certificate, error) {
 			certificate, err := given("", func(g harness.CertGrant) harness.CertPair { return g.Foreign }).Make(t)
 			return &certificate, err
-		}}
+		}}.resumed(harness.ForeignHost)
 }
 
-// Words says what is done.
-func (r Resumption) Words() string {
-	return "take a session ticket from " + r.from + ", and call every critical endpoint with it, with and without the enrolled client's identity header"
+// otherHost is a virtual host beside the protected one.
+type otherHost struct {
+	name  string
+	face  func(t *harness.Target) *harness.Face
+	holds func(t *harness.Target) (*tls.Certificate, error) // what is presented at both
 }
 
-// Needs is that virtual host.
-func (r Resumption) Needs() []harness.Capability { return r.needs }
+// resumed offers a ticket of that host, which must be granted, to the protected one.
+func (h otherHost) resumed(granted harness.Capability) harness.Stimulus {
+	return harness.Stimulus{
+		Words: "take a session ticket from " + h.name + ", and call every critical endpoint with it, with and without the enrolled client's identity header",
+		Needs: []harness.Capability{granted}, Effect: harness.AuthFailures, Modes: mtlsOnly,
+		Act: h.act,
+	}
+}
 
-// Effect is that of a refused call.
-func (Resumption) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (Resumption) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (Resumption) Controlled() bool { return true }
-
-// Act takes a ticket of each TLS version, and offers it.
-func (r Resumption) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// act takes a ticket of each TLS version, and offers it.
+func (h otherHost) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
-	certificate, err := r.holds(t)
+	certificate, err := h.holds(t)
 	if err != nil {
-		return trace, fmt.Errorf("taking the certificate of %s: %w", r.from, err)
+		return trace, fmt.Errorf("taking the certificate of %s: %w", h.name, err)
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		tickets := &Tickets{}
-		first := hands.Send(ctx, r.visit(t, certificate, version, tickets))
+		first := hands.Send(ctx, h.visit(t, certificate, version, tickets))
 		if o := first.Observation; o.Status != 200 {
-			return trace, fmt.Errorf("taking a ticket from %s: %w: its answer was %d %s", r.from, ErrUnseen, o.Status, o.Transport)
+			return trace, fmt.Errorf("taking a ticket from %s: %w: its answer was %d %s", h.name, ErrUnseen, o.Status, o.Transport)
 		}
 		var calls []harness.Request
 		for _, endpoint := range t.Endpoints {
@@ -320,8 +299,8 @@ func (r Resumption) Act(ctx context.Context, hands harness.Hands) (harness.Trace
 }
 
 // visit is the call that takes the ticket.
-func (r Resumption) visit(t *harness.Target, certificate *tls.Certificate, version uint16, tickets *Tickets) harness.Request {
-	face := r.face(t)
+func (h otherHost) visit(t *harness.Target, certificate *tls.Certificate, version uint16, tickets *Tickets) harness.Request {
+	face := h.face(t)
 	visit := plain(t, harness.MTLS, harness.Endpoint{Name: "root", Method: "GET", Path: "/"})
 	visit.Set("Host", Authority(*face))
 	visit.Face, visit.Certificate, visit.Sessions = face, certificate, tickets
@@ -343,29 +322,16 @@ func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Cert
 }
 
 // Outlived resumes the enrolled client's sessions once he is out of the list.
-type Outlived struct{}
-
-// Words says what is done.
-func (Outlived) Words() string {
-	return "take the enrolled client out of the list while he holds session tickets, wait until it shows, resume, call every critical endpoint, and put the list back"
+func Outlived() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "take the enrolled client out of the list while he holds session tickets, wait until it shows, resume, call every critical endpoint, and put the list back",
+		Needs: []harness.Capability{harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: mtlsOnly,
+		Act: outlived,
+	}
 }
 
-// Needs is the right to write the list.
-func (Outlived) Needs() []harness.Capability {
-	return []harness.Capability{harness.VaultWrite, harness.GivenClientCerts}
-}
-
-// Effect is disruptive: the list changes for everybody.
-func (Outlived) Effect() harness.Effect { return harness.Disruptive }
-
-// Modes is mtls.
-func (Outlived) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (Outlived) Controlled() bool { return true }
-
-// Act takes tickets, changes, waits, resumes and puts back.
-func (Outlived) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+// outlived takes tickets, changes, waits, resumes and puts back.
+func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
 	certificate, err := Enrolled().Make(t)
@@ -415,50 +381,30 @@ func (Outlived) Act(ctx context.Context, hands harness.Hands) (harness.Trace, er
 	return trace, nil
 }
 
-// Crowd calls as the enrolled and as the unenrolled client at once, many times
-// over, on connections that are kept: a pair of HTTP/1.1, and a pair of HTTP/2.
-type Crowd struct{ each int }
-
-// Interleaving makes each client call so many times by each protocol.
-func Interleaving(each int) Crowd { return Crowd{each} }
-
-// Words says what is done.
-func (c Crowd) Words() string {
-	return fmt.Sprintf("call as the enrolled and as the unenrolled client at once, %d times each by HTTP/1.1 and by HTTP/2, on connections that are kept", c.each)
-}
-
-// Needs is both certificates.
-func (Crowd) Needs() []harness.Capability { return []harness.Capability{harness.GivenClientCerts} }
-
-// Effect is that of refused calls; the enrolled client's are of the kind that
-// writes nothing.
-func (Crowd) Effect() harness.Effect { return harness.AuthFailures }
-
-// Modes is mtls.
-func (Crowd) Modes() []harness.Mode { return []harness.Mode{harness.MTLS} }
-
-// Controlled is true.
-func (Crowd) Controlled() bool { return true }
-
-// Counts is true: others' calls would stand between these.
-func (Crowd) Counts() bool { return true }
-
-// Act calls.
-func (c Crowd) Act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	t := hands.Target()
-	var lots [][]harness.Request
-	for _, protocol := range []string{"", h2} {
-		for _, who := range []Certificate{Enrolled(), Unenrolled()} {
-			certificate, err := who.Make(t)
-			if err != nil {
-				return trace, err
+// Interleaving calls as the enrolled and as the unenrolled client at once, so many times
+// each, on connections that are kept: a pair of HTTP/1.1, and a pair of HTTP/2.
+func Interleaving(each int) harness.Stimulus {
+	return harness.Stimulus{
+		Words: fmt.Sprintf("call as the enrolled and as the unenrolled client at once, %d times each by HTTP/1.1 and by HTTP/2, on connections that are kept", each),
+		Needs: []harness.Capability{harness.GivenClientCerts}, Modes: mtlsOnly,
+		Effect: harness.AuthFailures, // the enrolled client's calls are of the kind that writes nothing
+		Alone:  true,                 // others' calls would stand between these
+		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+			var trace harness.Trace
+			var lots [][]harness.Request
+			for _, protocol := range []string{"", h2} {
+				for _, who := range []Certificate{Enrolled(), Unenrolled()} {
+					certificate, err := who.Make(hands.Target())
+					if err != nil {
+						return trace, err
+					}
+					lots = append(lots, lot(hands.Target(), each, who.Name, certificate, protocol))
+				}
 			}
-			lots = append(lots, c.lot(t, who.Name, certificate, protocol))
-		}
+			trace.Exchanges = sendLots(ctx, hands, lots)
+			return trace, nil
+		},
 	}
-	trace.Exchanges = sendLots(ctx, hands, lots)
-	return trace, nil
 }
 
 // sendLots sends some lots at once, each on a connection of its own; exchanges come
@@ -474,9 +420,9 @@ func sendLots(ctx context.Context, hands harness.Hands, lots [][]harness.Request
 }
 
 // lot is what one client sends on one connection: to every endpoint in turn.
-func (c Crowd) lot(t *harness.Target, name string, certificate tls.Certificate, protocol string) []harness.Request {
+func lot(t *harness.Target, each int, name string, certificate tls.Certificate, protocol string) []harness.Request {
 	var lot []harness.Request
-	for i := range c.each {
+	for i := range each {
 		r := plain(t, harness.MTLS, t.Endpoints[i%len(t.Endpoints)])
 		r.Variant, r.Protocol = name, protocol
 		present(&r, name, certificate)

@@ -56,7 +56,7 @@ var enrolling = []harness.Endpoint{{Name: "enrollment", Method: "POST", Path: "/
 func TestNothingIsLeft(t *testing.T) {
 	interrupt := func() {}
 	for what, row := range map[string]struct {
-		stimulus harness.Stimulus
+		stimulus harness.Builder
 		refuse   func(http.ResponseWriter, *http.Request) bool
 	}{
 		"two calls in one write": {probe.Odd(), func(w http.ResponseWriter, r *http.Request) bool {

@@ -193,11 +193,11 @@ func (r *ring) exchanges() []harness.Exchange {
 // openRing puts a control before a stimulus that changes the target, at every
 // endpoint: once it has acted it is too late for one.
 func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
-	if !h.controlled || s.Effect() != harness.Disruptive {
+	if !h.controlled || s.Effect != harness.Disruptive {
 		return
 	}
 	var wait sync.WaitGroup
-	for _, mode := range s.Modes() {
+	for _, mode := range s.Modes {
 		for _, endpoint := range h.target.Endpoints {
 			if h.target.Shows(mode) {
 				wait.Go(func() { h.stand(ctx, lane{mode, endpoint.Name, endpoint.Path}) })
@@ -250,7 +250,7 @@ func (h *hands) stand(ctx context.Context, at lane) control {
 // are accepted, for as long as a change may take to bite.
 func (h *hands) closeRing(ctx context.Context, s harness.Stimulus) {
 	var patience time.Duration
-	if s.Effect() == harness.Disruptive {
+	if s.Effect == harness.Disruptive {
 		patience = cmp.Or(h.target.Profile.Propagation, harness.DefaultPropagation)
 	}
 	deadline := time.Now().Add(patience)

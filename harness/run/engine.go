@@ -121,7 +121,7 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 		var shared, apart, alone []int
 		for i, x := range expectations {
 			switch {
-			case e.apart(x):
+			case x.Stimulus.Build().ApartOn(e.target):
 				apart = append(apart, i)
 			case x.Alone():
 				alone = append(alone, i)
@@ -161,13 +161,6 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, ea
 // They mostly wait; a container engine that is asked to start sixteen at once does
 // nothing else for most of a minute.
 const apartAtOnce = 3
-
-// apart reports whether an expectation that would be alone starts replicas of its own
-// and changes nothing for others.
-func (e *Engine) apart(x harness.Expectation) bool {
-	apart, ok := x.Stimulus.(interface{ Apart(*harness.Target) bool })
-	return ok && apart.Apart(e.target)
-}
 
 // sending is how requests are put on the wire: anew, on a connection of their own.
 type sending struct {

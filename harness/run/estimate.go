@@ -41,13 +41,13 @@ func Estimated(t *harness.Target, rows []Planned, rate float64) Estimate {
 
 // waits are the replicas that an expectation starts, and how long its waits last at most.
 func waits(t *harness.Target, x harness.Expectation) (starts int, most time.Duration) {
-	p, needs := t.Profile, x.Stimulus.Needs()
-	if counted, ok := x.Stimulus.(interface{ Starts() int }); ok {
-		starts = counted.Starts()
-	} else if slices.Contains(needs, harness.RestartService) || slices.Contains(needs, harness.RollOut) {
+	s := x.Stimulus.Build()
+	p, needs := t.Profile, s.Needs
+	starts = s.Starts
+	if starts == 0 && (slices.Contains(needs, harness.RestartService) || slices.Contains(needs, harness.RollOut)) {
 		starts = 1
 	}
-	if x.Stimulus.Effect() != harness.Disruptive {
+	if s.Effect != harness.Disruptive {
 		return starts, 0
 	}
 	most = time.Duration(starts) * or(p.StartBound, harness.DefaultStartBound)

@@ -35,7 +35,7 @@ func TestEstimated(t *testing.T) {
 func TestWhatIsWaitedFor(t *testing.T) {
 	target := &harness.Target{Profile: harness.Profile{StartBound: time.Minute, NewKeyBound: 10 * time.Second}}
 	for name, row := range map[string]struct {
-		stimulus harness.Stimulus
+		stimulus harness.Builder
 		starts   int
 		most     time.Duration
 	}{

@@ -93,14 +93,14 @@ func TestAKeyThatComesLate(t *testing.T) {
 		e := New(s.Target, Options{})
 		t.Cleanup(e.Close)
 		e.heart.stop() // it beats as is told here only
-		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: act{do: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
 			over := h.Patience(50 * time.Millisecond)
 			if now := time.Now(); late {
 				e.heart.beat(now, now.Add(10*time.Second))
 			}
 			trace := harness.Trace{}
 			for !over() {
-				calls, err := probe.Bearer(token.Literal("token of the new key", "new")).Act(ctx, h)
+				calls, err := probe.Bearer(token.Literal("token of the new key", "new")).Build().Act(ctx, h)
 				if err != nil {
 					return trace, err
 				}

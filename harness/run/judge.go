@@ -39,16 +39,17 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 		f.Verdict, f.Reason = harness.NotExercised, "the run stopped: "+why
 		return f
 	}
-	h := &hands{Engine: e, controlled: x.Stimulus.Controlled() && !bare}
-	h.openRing(ctx, x.Stimulus)
+	stimulus := x.Stimulus.Build()
+	h := &hands{Engine: e, controlled: !stimulus.OwnControl && !bare}
+	h.openRing(ctx, stimulus)
 	if refusal := h.ring.broken(); refusal != "" {
 		f.Verdict, f.Reason = harness.Inconclusive, refusal
 		f.Evidence, f.Echo = evidence(harness.Trace{}, nil, &h.ring), echo(h.ring.exchanges())
 		return f
 	}
-	trace, err := x.Stimulus.Act(ctx, h)
+	trace, err := stimulus.Act(ctx, h)
 	trace.Late, trace.Overdue = e.heart.since(began), h.overdue
-	h.closeRing(ctx, x.Stimulus)
+	h.closeRing(ctx, stimulus)
 	f.Requests = int(h.sent.Load())
 	f.Control = h.ring.words()
 	conclude(ctx, &f, x, e.target, h, trace, err)
@@ -79,7 +80,7 @@ func unflanked(seen, before harness.Finding) harness.Finding {
 
 // withheld tells which endpoints an expectation about every one left out.
 func withheld(t *harness.Target, x harness.Expectation) []string {
-	if named, ok := x.Stimulus.(interface{ Named() []string }); ok && len(named.Named()) > 0 {
+	if len(x.Stimulus.Build().Endpoints) > 0 {
 		return nil
 	}
 	var notes []string

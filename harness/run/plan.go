@@ -37,11 +37,6 @@ func (p Planned) Amount(effect harness.Effect) string {
 	}
 }
 
-// counted is a stimulus that can tell what it sends.
-type counted interface {
-	Requests(t *harness.Target) ([]harness.Request, bool)
-}
-
 // Plan says what a run would do about an expectation. It sends nothing.
 func Plan(t *harness.Target, x harness.Expectation) Planned {
 	p := Planned{ID: x.ID, Missing: []harness.Capability{}}
@@ -62,7 +57,7 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 	}
 	p.Requests = len(requests)
 	for _, r := range requests {
-		if x.Stimulus.Effect() == harness.Writes && r.Endpoint.Effect == harness.Writes {
+		if x.Stimulus.Build().Effect == harness.Writes && r.Endpoint.Effect == harness.Writes {
 			p.Writes++
 		}
 	}
@@ -71,8 +66,8 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 
 // foretold are the requests of a stimulus, where that can be told.
 func foretold(t *harness.Target, x harness.Expectation) ([]harness.Request, bool) {
-	stimulus, ok := x.Stimulus.(counted)
-	if !ok {
+	stimulus := x.Stimulus.Build()
+	if stimulus.Requests == nil {
 		return nil, false
 	}
 	return stimulus.Requests(t)

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"io"
@@ -110,23 +109,6 @@ func refusals(n int) []harness.Expectation {
 	}
 	return all
 }
-
-// act is a stimulus of one function.
-type act struct {
-	needs      []harness.Capability
-	effect     harness.Effect
-	counts     bool
-	controlled bool
-	do         func(context.Context, harness.Hands) (harness.Trace, error)
-}
-
-func (a act) Words() string                                                   { return "act" }
-func (a act) Needs() []harness.Capability                                     { return a.needs }
-func (a act) Effect() harness.Effect                                          { return a.effect }
-func (a act) Modes() []harness.Mode                                           { return nil }
-func (a act) Controlled() bool                                                { return a.controlled }
-func (a act) Counts() bool                                                    { return a.counts }
-func (a act) Act(ctx context.Context, h harness.Hands) (harness.Trace, error) { return a.do(ctx, h) }
 
 // fixed is an outcome that says what it is told.
 type fixed []harness.Problem

@@ -115,11 +115,6 @@ func TestControlRefusedHidesNothing(t *testing.T) {
 	}
 }
 
-// inOIDC is an act at the face of mode oidc.
-type inOIDC struct{ act }
-
-func (inOIDC) Modes() []harness.Mode { return []harness.Mode{harness.OIDC} }
-
 // TestHookThatReturnsEarly: what a stimulus put back is waited for, as long as a change
 // may take.
 func TestHookThatReturnsEarly(t *testing.T) {
@@ -136,10 +131,10 @@ func TestHookThatReturnsEarly(t *testing.T) {
 				}
 			})
 			s.Profile.Propagation = 2 * time.Second
-			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: inOIDC{act{controlled: true, effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{Modes: []harness.Mode{harness.OIDC}, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 				back.Store(time.Now().Add(row.takes).UnixNano())
 				return harness.Trace{}, nil
-			}}}})
+			}}})
 			if f.Verdict != row.want {
 				t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, row.want)
 			}
@@ -332,8 +327,8 @@ func TestConcurrencyBoundsRequests(t *testing.T) {
 func TestAlone(t *testing.T) {
 	s := serve(t, nil)
 	var now atomic.Int64
-	watch := func(alone bool, x act) harness.Expectation {
-		x.do = func(context.Context, harness.Hands) (harness.Trace, error) {
+	watch := func(alone bool, x harness.Stimulus) harness.Expectation {
+		x.Act = func(context.Context, harness.Hands) (harness.Trace, error) {
 			defer now.Add(-1)
 			if n := now.Add(1); alone && n != 1 {
 				t.Errorf("%d act at once with one that must be alone", n)
@@ -348,8 +343,8 @@ func TestAlone(t *testing.T) {
 	}
 	var all []harness.Expectation
 	for range 8 {
-		all = append(all, watch(true, act{effect: harness.Disruptive}), watch(false, act{effect: harness.ReadOnly}),
-			watch(true, act{effect: harness.AuthFailures, counts: true}), watch(false, act{effect: harness.Writes}))
+		all = append(all, watch(true, harness.Stimulus{OwnControl: true, Effect: harness.Disruptive}), watch(false, harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly}),
+			watch(true, harness.Stimulus{OwnControl: true, Effect: harness.AuthFailures, Alone: true}), watch(false, harness.Stimulus{OwnControl: true, Effect: harness.Writes}))
 	}
 	for i := range all {
 		all[i].ID = fmt.Sprintf("X-%d", i)
@@ -374,11 +369,6 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// lone is an act that would be alone, and changes nothing for others.
-type lone struct{ act }
-
-func (lone) Apart(*harness.Target) bool { return true }
-
 // TestWhatStartsItsOwnGoesOnBesideTheRest: one by one, beside what shares the target,
 // and before what must be alone.
 func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
@@ -387,7 +377,7 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 	t.Cleanup(e.Close)
 	var apart, ended atomic.Int32
 	beside := make(chan struct{})
-	start := lone{act{effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 		if apart.Add(1) > 1 {
 			t.Error("two of them at once")
 		}
@@ -395,12 +385,12 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 		apart.Add(-1)
 		ended.Add(1)
 		return harness.Trace{}, nil
-	}}}
-	share := act{effect: harness.ReadOnly, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+	}}
+	share := harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 		close(beside)
 		return harness.Trace{}, nil
 	}}
-	disrupt := act{effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 		if ended.Load() != 2 {
 			t.Error("what must be alone began before the others ended")
 		}
@@ -424,7 +414,7 @@ func TestInterrupted(t *testing.T) {
 		t.Cleanup(e.Close)
 		ctx, interrupt := context.WithCancel(t.Context())
 		interrupt()
-		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: act{effect: harness.Disruptive, do: func(context.Context, harness.Hands) (harness.Trace, error) {
+		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 			t.Error("a run that was interrupted still acts")
 			return harness.Trace{}, nil
 		}}}
@@ -484,7 +474,7 @@ func TestConclusions(t *testing.T) {
 		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", probe.ErrMissing), harness.Fail, harness.Contract},
 	} {
 		f := judge(t, serve(t, nil).Target, Options{}, harness.Expectation{ID: "X-1", Outcome: row.problems,
-			Stimulus: act{do: func(context.Context, harness.Hands) (harness.Trace, error) { return harness.Trace{}, row.err }}})
+			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Hands) (harness.Trace, error) { return harness.Trace{}, row.err }}})
 		if f.Verdict != row.want || f.Bucket != row.bucket || (f.Reason == "") != (row.want == harness.Pass) {
 			t.Errorf("%s: %s %q (%s), want %s %q", name, f.Verdict, f.Bucket, f.Reason, row.want, row.bucket)
 		}
@@ -494,8 +484,8 @@ func TestConclusions(t *testing.T) {
 // TestNotActed: what a target does not grant, or its profile rules out, is not
 // done. A credential of a mode that it does not show is not asked of it.
 func TestNotActed(t *testing.T) {
-	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: act{needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
-		do: func(context.Context, harness.Hands) (harness.Trace, error) {
+	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
+		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
 			t.Error("acted")
 			return harness.Trace{}, nil
 		}}}

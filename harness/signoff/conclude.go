@@ -204,12 +204,12 @@ func (in Input) startFailure() string {
 func (in Input) row(e harness.Expectation, f harness.Finding, p harness.Profile) Finding {
 	row := Finding{
 		ID: e.ID, Title: e.Title, Chapter: e.Chapter(), Level: e.Level, Tier: e.Tiered(),
-		Effect:   e.Stimulus.Effect(),
+		Effect:   e.Stimulus.Build().Effect,
 		Rule:     e.Rule.Text,
 		At:       fmt.Sprintf("%s:%d", e.Rule.File, e.Rule.Line),
 		Clauses:  list(e.Clauses),
 		Source:   e.Source,
-		Stimulus: e.Stimulus.Words(),
+		Stimulus: e.Stimulus.Build().Words,
 		Outcome:  e.Outcome.Want(p),
 		Needs:    list(e.Needs()),
 		Verdict:  f.Verdict, Bucket: f.Bucket, Reason: f.Reason,

@@ -1,7 +1,6 @@
 package signoff
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,21 +10,14 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// deed is a stimulus and an outcome in words only.
-type deed struct {
-	needs []harness.Capability
-}
+// posting is a stimulus that nothing asks to act.
+var posting = harness.Stimulus{Words: "POST /predict", Needs: []harness.Capability{harness.URL}, Effect: harness.ReadOnly}
 
-func (deed) Words() string                 { return "POST /predict" }
-func (d deed) Needs() []harness.Capability { return d.needs }
-func (deed) Effect() harness.Effect        { return harness.ReadOnly }
-func (deed) Modes() []harness.Mode         { return nil }
-func (deed) Controlled() bool              { return true }
-func (deed) Act(context.Context, harness.Hands) (harness.Trace, error) {
-	return harness.Trace{}, nil
-}
-func (deed) Want(harness.Profile) string { return "401" }
-func (deed) Judge(harness.Profile, harness.Trace) harness.Judgement {
+// denied is an outcome in words only.
+type denied struct{}
+
+func (denied) Want(harness.Profile) string { return "401" }
+func (denied) Judge(harness.Profile, harness.Trace) harness.Judgement {
 	return harness.Judgement{}
 }
 
@@ -35,7 +27,7 @@ func catalogue(ids ...string) []harness.Expectation {
 		all = append(all, harness.Expectation{
 			ID: id, Title: "Title of " + id, Clauses: []string{"4.2", "8.2"}, Source: "RFC 6750 §3", Level: harness.MUST,
 			Rule:     harness.Rule{Text: "An expired token is refused.", File: "suites/oidc/expectations.go", Line: 10 + i},
-			Stimulus: deed{needs: []harness.Capability{harness.URL}}, Outcome: deed{},
+			Stimulus: posting, Outcome: denied{},
 		})
 	}
 	return all

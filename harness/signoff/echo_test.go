@@ -8,7 +8,7 @@ import (
 )
 
 // answers is an outcome that is about all answers.
-type answers struct{ deed }
+type answers struct{ denied }
 
 func (answers) Echoes() bool { return true }
 

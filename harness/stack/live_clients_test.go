@@ -104,25 +104,15 @@ func scraped(t *testing.T, url string) error {
 	engine := run.New(&harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {}}, Control: &harness.Control{}}, run.Options{})
 	defer engine.Close()
 	x, _ := suites.Find("OIDC-001")
-	x.Stimulus = scraping{url, &err}
+	x.Stimulus = harness.Stimulus{
+		Words: "read a page", Effect: harness.ReadOnly, Modes: []harness.Mode{harness.OIDC}, OwnControl: true,
+		Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+			_, err = h.Scrape(ctx, url)
+			return harness.Trace{}, probe.ErrUnseen
+		},
+	}
 	engine.Judge(t.Context(), x)
 	return err
-}
-
-// scraping is a stimulus that reads a page.
-type scraping struct {
-	url string
-	err *error
-}
-
-func (s scraping) Words() string               { return "read a page" }
-func (s scraping) Needs() []harness.Capability { return nil }
-func (s scraping) Effect() harness.Effect      { return harness.ReadOnly }
-func (s scraping) Modes() []harness.Mode       { return []harness.Mode{harness.OIDC} }
-func (s scraping) Controlled() bool            { return false }
-func (s scraping) Act(c context.Context, h harness.Hands) (harness.Trace, error) {
-	_, *s.err = h.Scrape(c, s.url)
-	return harness.Trace{}, probe.ErrUnseen
 }
 
 // TestNoCredentialGoesElsewhere: whoever answers with a redirect to an address that the

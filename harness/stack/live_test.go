@@ -86,7 +86,7 @@ func TestPaperGrantsWhatLiveGrants(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, x := range suites.All() {
-			for _, c := range x.Stimulus.Needs() {
+			for _, c := range x.Stimulus.Build().Needs {
 				if want := slices.Contains(row.want, c); paper.Grants(c) != want && c != harness.URL || live.Target.Grants(c) != paper.Grants(c) {
 					t.Errorf("%s: %s: paper grants %v, live %v, want %v", name, c, paper.Grants(c), live.Target.Grants(c), want)
 				}

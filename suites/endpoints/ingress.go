@@ -19,7 +19,7 @@ var Ingress = []Expectation{
 		ID: "ING-002", Title: "Sibling ports", Clauses: []string{"G.2", "3.5"},
 		Source: "OWASP API8:2023; Envoy, administration interface", Level: MUST,
 		Rule:     Says("No further address of the ingress serves a critical endpoint, or the ingress's administration, to a caller without a credential."),
-		Stimulus: probe.Beside{}, Outcome: outcome.Elsewhere{},
+		Stimulus: probe.Beside(), Outcome: outcome.Elsewhere{},
 	},
 	{
 		ID: "ING-003", Title: "Plain HTTP", Clauses: []string{"3.2"},

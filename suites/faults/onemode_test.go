@@ -53,7 +53,8 @@ func ofBoth(all []harness.Expectation) []harness.Expectation {
 	tokens := []harness.Capability{harness.GivenTokens, harness.MintTokens}
 	certificates := []harness.Capability{harness.GivenClientCerts, harness.ClientCAKey}
 	for _, x := range all {
-		needs, modes := x.Stimulus.Needs(), x.Stimulus.Modes()
+		s := x.Stimulus.Build()
+		needs, modes := s.Needs, s.Modes
 		crosses := func(mode harness.Mode, credentials []harness.Capability) bool {
 			return (slices.Contains(modes, mode) || len(modes) == 0) &&
 				slices.ContainsFunc(needs, func(c harness.Capability) bool { return slices.Contains(credentials, c) })

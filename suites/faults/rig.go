@@ -50,9 +50,9 @@ func beyondService(id string) bool {
 	if !ok {
 		return true
 	}
-	modes := x.Stimulus.Modes()
+	modes := x.Stimulus.Build().Modes
 	return len(modes) > 0 && !slices.Contains(modes, harness.OIDC) ||
-		slices.ContainsFunc(x.Stimulus.Needs(), func(c harness.Capability) bool { return slices.Contains(beforeService, c) })
+		slices.ContainsFunc(x.Stimulus.Build().Needs, func(c harness.Capability) bool { return slices.Contains(beforeService, c) })
 }
 
 // placed is a fault as its rig has it: that of the service starts one service.

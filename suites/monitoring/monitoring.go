@@ -17,13 +17,13 @@ var Expectations = []Expectation{
 		ID: "MET-001", Title: "The counter exists at zero", Clauses: []string{"5.3", "8.5"},
 		Source: "runbook section 5; Prometheus, instrumentation: avoid missing metrics", Level: MUST,
 		Rule:     Says("aegis_auth_failures_total is on the metrics page, and stands at zero after a start; or it is there once a call was refused."),
-		Stimulus: probe.FirstScrape{}, Outcome: outcome.PresentAtZero(),
+		Stimulus: probe.FirstScrape(), Outcome: outcome.PresentAtZero(),
 	},
 	{
 		ID: "MET-002", Title: "Counter semantics", Clauses: []string{"5.3"},
 		Source: "OpenMetrics 1.0, counter; Prometheus, writing client libraries", Level: MUST,
 		Rule:     Says("aegis_auth_failures_total is declared a counter and explained, and no series of it ever falls, whoever reads it."),
-		Stimulus: probe.Count(probe.NoCredential(OIDC), 3).Watched(2), Outcome: outcome.IsCounter(outcome.Unauthenticated()),
+		Stimulus: probe.CountWatched(probe.NoCredential(OIDC), 3, 2), Outcome: outcome.IsCounter(outcome.Unauthenticated()),
 	},
 	{
 		ID: "MET-003", Title: "Missing credentials are counted", Clauses: []string{"5.3"},
@@ -35,7 +35,7 @@ var Expectations = []Expectation{
 		ID: "MET-004", Title: "Invalid and expired tokens are counted", Clauses: []string{"5.3"},
 		Source: "runbook section 5", Level: MUST,
 		Rule:     Says("Calls with a bad token raise aegis_auth_failures_total by exactly their number, of whatever kind the token is."),
-		Stimulus: probe.Count(probe.Bearer(token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(), token.Literal("a token of one part", "conformance")), 3).Apart(),
+		Stimulus: probe.CountApart(probe.Bearer(token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(), token.Literal("a token of one part", "conformance")), 3),
 		Outcome:  outcome.CountsEach(outcome.Unauthenticated()),
 	},
 	{
@@ -55,13 +55,13 @@ var Expectations = []Expectation{
 		ID: "MET-007", Title: "Other failures are not counted", Clauses: []string{"5.3"},
 		Source: "runbook section 5: auth failures", Level: SHOULD,
 		Rule:     Says("Calls of a known caller that fail for another reason leave aegis_auth_failures_total where it stands."),
-		Stimulus: probe.Count(probe.Mistakes(), 2).Apart(), Outcome: outcome.CountsNone(outcome.Mistaken()),
+		Stimulus: probe.CountApart(probe.Mistakes(), 2), Outcome: outcome.CountsNone(outcome.Mistaken()),
 	},
 	{
 		ID: "MET-008", Title: "No endpoint is silent", Clauses: []string{"5.3"},
 		Source: "runbook section 5", Level: MUST,
 		Rule:     Says("Denials raise aegis_auth_failures_total by exactly their number at each critical endpoint, in each mode."),
-		Stimulus: probe.Count(probe.NoCredential(OIDC).And(probe.Presenting(probe.Unenrolled())).Everywhere(), 2).Apart(),
+		Stimulus: probe.CountApart(probe.NoCredential(OIDC).And(probe.Presenting(probe.Unenrolled())).Everywhere(), 2),
 		Outcome:  outcome.CountsEach(outcome.Unauthenticated().Or(403)),
 	},
 	{

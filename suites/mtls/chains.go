@@ -104,7 +104,7 @@ var Shapes = []Expectation{
 		ID: "CHN-021", Title: "Revocation, or short lives", Clauses: []string{"6.2", "6.6"},
 		Source: "RFC 5280 section 6.3; ASVS 12.1.4; rulings A-37", Level: SHOULD,
 		Rule:     Says("Where revocation is not declared, no client's certificate lives longer than the declared bound, by default 72 hours."),
-		Stimulus: probe.Lifetimes{}, Outcome: outcome.ShortLived{},
+		Stimulus: probe.Lifetimes(), Outcome: outcome.ShortLived{},
 		Unless: revoking,
 	},
 	{
@@ -153,7 +153,7 @@ var Shapes = []Expectation{
 		ID: "CHN-028", Title: "Ingress without its authority", Clauses: []string{"3.3", "3.5"},
 		Source: "CVE-2026-27586; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("An ingress whose file of authorities is gone or garbled refuses the configuration, or every client: it believes nobody instead of everybody."),
-		Stimulus: probe.WithoutAuthority{}, Outcome: outcome.Rejected(),
+		Stimulus: probe.WithoutAuthority(), Outcome: outcome.Rejected(),
 	},
 }
 

@@ -65,7 +65,7 @@ var Connections = []Expectation{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
 		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST, Tier: Core,
 		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over each version of TLS that is offered, and he gets no second handshake."),
-		Stimulus: probe.Steady{}, Outcome: outcome.OneHandshake{Calls: outcome.WhereOffered{Outcome: outcome.Forbidden()}},
+		Stimulus: probe.Steady(), Outcome: outcome.OneHandshake{Calls: outcome.WhereOffered{Outcome: outcome.Forbidden()}},
 	},
 	{
 		ID: "MTLS-009", Title: "Ticket of an open host", Clauses: []string{"3.2", "3.5"},
@@ -83,7 +83,7 @@ var Connections = []Expectation{
 		ID: "MTLS-011", Title: "Resumed session authorises anew", Clauses: []string{"3.4", "6.5"},
 		Source: "RFC 9440 section 3.3", Level: MUST,
 		Rule:     Says("A client taken out of the list is answered 403 on the sessions he resumes, too."),
-		Stimulus: probe.Outlived{}, Outcome: outcome.Forbidden(),
+		Stimulus: probe.Outlived(), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "MTLS-012", Title: "SNI of another host", Clauses: []string{"3.2", "3.5"},
@@ -112,7 +112,7 @@ var Connections = []Expectation{
 		ID: "MTLS-015", Title: "No early data", Clauses: []string{"3.2", "3.5"},
 		Source: "RFC 8446 section 8; RFC 8470 section 5", Level: MUST,
 		Rule:     Says("A call sent as early data of a resumed session is refused, or answered 425: no handler runs before the caller is known."),
-		Stimulus: probe.ZeroRTT{}, Outcome: outcome.Unauthenticated().Or(425).OrInTLS(),
+		Stimulus: probe.ZeroRTT(), Outcome: outcome.Unauthenticated().Or(425).OrInTLS(),
 	},
 	{
 		ID: "MTLS-016", Title: "Identities kept apart", Clauses: []string{"3.4"},

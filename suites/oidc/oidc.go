@@ -107,7 +107,7 @@ var Expectations = []Expectation{
 		ID: "OIDC-021", Title: "Verdict independence", Clauses: []string{"4.3", "4.4"},
 		Source: "ASVS 16.5.3", Level: MUST, Tier: Core,
 		Rule:     Says("On one connection, valid tokens and what is made of each by tampering, in turn, are answered 200, 401, 200, 401."),
-		Stimulus: probe.Tampered(token.OtherPayload(), token.FlippedBit()).Together(),
+		Stimulus: probe.TamperedTogether(token.OtherPayload(), token.FlippedBit()),
 		Outcome:  tampered(token.OtherPayload(), token.FlippedBit()),
 	},
 	{

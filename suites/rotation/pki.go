@@ -12,7 +12,7 @@ var Issuance = []Expectation{
 		ID: "ROT-005", Title: "Certificates are issued for short", Clauses: []string{"6.2", "6.6"},
 		Source: "runbook section 6, \"short-lived\"; Vault PKI, max_ttl", Level: SHOULD,
 		Rule:     Says("Vault's PKI role issues no client certificate for longer than the declared bound, by default 72 hours, and none that clients were given lives longer."),
-		Stimulus: probe.IssuedLives{}, Outcome: outcome.ShortIssued{},
+		Stimulus: probe.IssuedLives(), Outcome: outcome.ShortIssued{},
 	},
 	{
 		ID: "ROT-006", Title: "Nobody is issued another's name", Clauses: []string{"6.2"},

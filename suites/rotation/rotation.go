@@ -104,7 +104,7 @@ var Expectations = []Expectation{
 		ID: "ROT-009", Title: "An API key is rotated", Clauses: []string{"6.5"},
 		Source: "runbook section 6; OWASP API2:2023", Level: MUST,
 		Rule:     Says("Where callers hold API keys, a new one in Vault is accepted, the old one is refused once the overlap has passed, and no log shows either."),
-		Stimulus: probe.Absent{What: "write a new API key to Vault, and call with it and with the old one", Lacks: KeyedCaller}, Outcome: outcome.Accepted(),
+		Stimulus: probe.Absent("write a new API key to Vault, and call with it and with the old one", KeyedCaller), Outcome: outcome.Accepted(),
 		Unless: func(p Profile) string {
 			if !p.APIKeys {
 				return "no API keys are declared: callers present tokens and certificates"
@@ -130,7 +130,7 @@ var Expectations = []Expectation{
 		ID: "ROT-011", Title: "The models' signing key is rotated", Clauses: []string{"1.4", "2.4"},
 		Source: "runbook sections 1 and 2", Level: SHOULD,
 		Rule:     Says("Where models are loaded whose signature model_signing_pubkey verifies, after it was rotated one signed by the old key is refused and one signed by the new key is loaded; who may call stays as it was."),
-		Stimulus: probe.Absent{What: "write a new model_signing_pubkey to Vault, and have models loaded that the old key and the new one have signed", Lacks: SignedModel}, Outcome: outcome.Accepted(),
+		Stimulus: probe.Absent("write a new model_signing_pubkey to Vault, and have models loaded that the old key and the new one have signed", SignedModel), Outcome: outcome.Accepted(),
 		Unless: func(p Profile) string {
 			if !p.SignedModels {
 				return "no signed models are declared: what model_signing_pubkey verifies is not to be seen"
@@ -152,7 +152,7 @@ var Expectations = []Expectation{
 		ID: "ROT-013", Title: "The service outlives its Vault lease", Clauses: []string{"1.2", "7.2"},
 		Source: "Vault, token renewal; runbook section 1", Level: SHOULD,
 		Rule:     Says("A service that has run for longer than its token of Vault lives is as it was: it serves whom it must and nobody else, and a change of the list is in force within the declared bound; so it is when the active node of Vault is lost, and one that starts then waits, or exits and names the cause."),
-		Stimulus: probe.Outlasting().Then(probe.FailedOver()),
+		Stimulus: probe.Then(probe.Outlasting(), probe.FailedOver()),
 		Outcome: outcome.Gapless{Classes: map[string][]outcome.Duty{
 			probe.ClassValid: served, probe.ClassUnenrolled: outcome.Always(outcome.Forbidden()), probe.ClassNobody: outcome.Always(outcome.Unauthorized()),
 			probe.ClassAdded: outcome.Until(probe.VersionBumped, outcome.Forbidden(), outcome.Accepted()),

@@ -11,7 +11,7 @@ import (
 // labels are what an expectation can be chosen by: the labels its Ginkgo spec
 // carries.
 func labels(x harness.Expectation) []string {
-	return []string{x.ID, x.Area(), x.Chapter(), string(x.Level), string(x.Stimulus.Effect())}
+	return []string{x.ID, x.Area(), x.Chapter(), string(x.Level), string(x.Stimulus.Build().Effect)}
 }
 
 // choose picks the expectations that carry any of the labels; none means all. A

@@ -33,7 +33,7 @@ func listCommand() *cobra.Command {
 				return tellJSON(c, map[string]any{"expectations": entries(selected), "digest": suites.CatalogueDigest()})
 			}
 			for _, x := range selected {
-				if err := tell(c, fmt.Sprintf("%-9s %-6s %-8s %-13s %s", x.ID, x.Level, x.Tiered(), x.Stimulus.Effect(), x.Rule.Text)); err != nil {
+				if err := tell(c, fmt.Sprintf("%-9s %-6s %-8s %-13s %s", x.ID, x.Level, x.Tiered(), x.Stimulus.Build().Effect, x.Rule.Text)); err != nil {
 					return err
 				}
 			}

@@ -160,7 +160,7 @@ func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
 		default:
 			runs++
 			writes += r.Writes
-			fmt.Fprintf(&b, "%-9s run             %s\n", r.ID, r.Amount(selected[i].Stimulus.Effect()))
+			fmt.Fprintf(&b, "%-9s run             %s\n", r.ID, r.Amount(selected[i].Stimulus.Build().Effect))
 			if r.Requests < 0 {
 				unknown++
 				continue
