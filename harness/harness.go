@@ -150,6 +150,14 @@ var credentials = map[Capability]Mode{
 	GivenClientCerts: MTLS, ClientCAKey: MTLS, SiblingClient: MTLS, PublicClient: MTLS, VaultPKI: MTLS, VaultPKIClient: MTLS,
 }
 
+// ErrUnseen marks what a target did not show: no verdict on it, and no defect
+// of the harness.
+var ErrUnseen = errors.New("not seen")
+
+// ErrMissing marks what was granted and is not there, which is the target's to
+// answer for.
+var ErrMissing = errors.New("granted, and not there")
+
 // ErrNotOffered marks what was asked of a granted server that does not offer it: what
 // needs it was not exercised.
 var ErrNotOffered = errors.New("not offered")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -110,6 +112,19 @@ type Face struct {
 	RootCAs []byte // PEM; empty means the system's
 	Connect string // host:port to connect to; empty means the URL's own
 	Proxy   string // URL of an HTTP proxy to connect through; empty means none
+}
+
+// Authority is the Host field of a request to it: its declared host, with its port
+// where that is not the scheme's own.
+func (f Face) Authority() string {
+	u, err := url.Parse(f.URL)
+	if err != nil || f.Host == "" {
+		return strings.TrimPrefix(strings.TrimPrefix(f.URL, "https://"), "http://")
+	}
+	if u.Port() == "" {
+		return f.Host
+	}
+	return net.JoinHostPort(f.Host, u.Port())
 }
 
 // Trust is the authorities that sign a server: PEM, and the system's beside them

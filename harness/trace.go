@@ -72,6 +72,12 @@ func (r *Request) Set(name, value string) {
 	r.Fields = append(r.Fields, Field{name, value})
 }
 
+// To sends it to another face than its mode's own.
+func (r *Request) To(f Face) {
+	r.Face = &f
+	r.Set("Host", f.Authority())
+}
+
 // Add appends a field line.
 func (r *Request) Add(name, value string) {
 	r.Fields = append(r.Fields, Field{name, value})

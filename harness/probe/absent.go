@@ -13,7 +13,7 @@ func Absent(words string, lacks harness.Capability) harness.Stimulus {
 	return harness.Stimulus{
 		Words: words, Needs: []harness.Capability{harness.VaultWrite, lacks}, Effect: harness.Disruptive, Modes: bothModes,
 		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
-			return harness.Trace{}, fmt.Errorf("%s: %w: nobody here can do that", words, ErrUnseen)
+			return harness.Trace{}, fmt.Errorf("%s: %w: nobody here can do that", words, harness.ErrUnseen)
 		},
 	}
 }

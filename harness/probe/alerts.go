@@ -80,7 +80,7 @@ func unseenIf(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrUnseen, err)
+	return fmt.Errorf("%w: %w", harness.ErrUnseen, err)
 }
 
 // spikeRules are the rules on the counter of auth failures.
@@ -193,7 +193,7 @@ func refuseSome(ctx context.Context, hands harness.Hands) error {
 	}
 	for _, x := range hands.SendAll(ctx, requests) {
 		if x.Observation.Status != 401 && x.Observation.Status != 403 {
-			return fmt.Errorf("having calls refused: %w: one was answered otherwise", ErrUnseen)
+			return fmt.Errorf("having calls refused: %w: one was answered otherwise", harness.ErrUnseen)
 		}
 	}
 	return nil
@@ -227,7 +227,7 @@ func Burst() harness.Stimulus {
 					case pass:
 						seen.Fired = append(seen.Fired, name)
 					case !strings.Contains(said, "got:"): // no result that was another
-						return trace, fmt.Errorf("rehearsing rule %q: %w: promtool says %q", name, ErrUnseen, tail(said, 500))
+						return trace, fmt.Errorf("rehearsing rule %q: %w: promtool says %q", name, harness.ErrUnseen, tail(said, 500))
 					}
 				}
 				trace.Alarms = append(trace.Alarms, seen)
@@ -289,7 +289,7 @@ func MissedExit() harness.Stimulus {
 				return trace, err
 			}
 			if err := replica.Stop(ctx); err != nil {
-				return trace, fmt.Errorf("having nobody watch the replica: %w: %w", ErrUnseen, err)
+				return trace, fmt.Errorf("having nobody watch the replica: %w: %w", harness.ErrUnseen, err)
 			}
 			gone, err := alarm(ctx, hands, AfterGone, names, false, nil)
 			trace.Alarms = append(trace.Alarms, gone)
@@ -308,7 +308,7 @@ func exitRules(ctx context.Context, alerts harness.Alerts) ([]string, error) {
 // its end. What is returned is to be stopped, whatever the error.
 func endedReplica(ctx context.Context, hands harness.Hands) (harness.Replica, error) {
 	t := hands.Target()
-	restore, err := Replica(shown(t)[0]).WithoutField("oidc_jwks_uri").change(ctx, t)
+	restore, err := rewrite(ctx, t, lacking(jwksURI))
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +319,7 @@ func endedReplica(ctx context.Context, hands harness.Hands) (harness.Replica, er
 		_, err = replica.Wait(limited)
 	}
 	if err != nil {
-		err = fmt.Errorf("having a replica end: %w: %w", ErrUnseen, err)
+		err = fmt.Errorf("having a replica end: %w: %w", harness.ErrUnseen, err)
 	}
 	if restoreErr := restore(); restoreErr != nil {
 		return replica, restoreErr

@@ -12,8 +12,7 @@ func PastIngress(forms ...Form) Calls {
 		Needs: []harness.Capability{harness.BackendPath, harness.GivenClientCerts},
 		Prepare: shaped(func(t *harness.Target, r *harness.Request) {
 			if face, ok := t.Backends[harness.MTLS]; ok {
-				r.Face = &face
-				r.Set("Host", Authority(face))
+				r.To(face)
 			}
 		})}
 	return Call("no certificate, past the ingress at the service's own address", past).Adding(forms...)

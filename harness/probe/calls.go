@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -145,7 +146,7 @@ func (c Calls) Once() Calls {
 // Over repeats every variant for each of some TLS versions, and no other.
 func (c Calls) Over(versions map[string]uint16) Calls {
 	var all []Variant
-	for _, name := range sortedKeys(versions) {
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
 		for _, v := range c.variants {
 			over := v.then(func(_ *harness.Target, r *harness.Request) {
 				r.MinTLS, r.MaxTLS = versions[name], versions[name]
@@ -155,8 +156,43 @@ func (c Calls) Over(versions map[string]uint16) Calls {
 		}
 	}
 	c.variants = all
-	c.words += ", over " + strings.Join(sortedKeys(versions), " and ")
+	c.words += ", over " + strings.Join(slices.Sorted(maps.Keys(versions)), " and ")
 	return c
+}
+
+// Made are the requests to a target.
+func (c Calls) Made(t *harness.Target) ([]harness.Request, error) {
+	requests, _, err := c.requests(t, c.pick(t))
+	return requests, err
+}
+
+// In narrows them to the variants of a mode.
+func (c Calls) In(mode harness.Mode) Calls {
+	c.variants = slices.DeleteFunc(slices.Clone(c.variants), func(v Variant) bool { return v.Mode != mode })
+	return c
+}
+
+// Single are the calls of a target one by one: each variant at each endpoint, by the
+// name of both.
+func (c Calls) Single(t *harness.Target) (names []string, calls []Calls) {
+	for _, v := range c.variants {
+		for _, endpoint := range c.pick(t) {
+			one := c
+			one.variants, one.endpoints, one.everywhere = []Variant{v}, []string{endpoint.Name}, false
+			names, calls = append(names, v.Name+" at "+endpoint.Name), append(calls, one)
+		}
+	}
+	return names, calls
+}
+
+// Rounds are as many stimuli as make the calls some times: one that makes all of them,
+// where none goes before another on a connection.
+func (c Calls) Rounds(times int) []harness.Stimulus {
+	if c.together {
+		return slices.Repeat([]harness.Stimulus{c.Build()}, times)
+	}
+	c.variants = slices.Repeat(c.variants, times)
+	return []harness.Stimulus{c.Build()}
 }
 
 // Build is the stimulus of the calls.
@@ -173,7 +209,7 @@ func (c Calls) Build() harness.Stimulus {
 		Words: fmt.Sprintf("call %s with %s", where, c.words),
 		Needs: c.needs(), Unsuited: c.unsuited, Effect: c.effect, Modes: modes, OwnControl: c.positive, Endpoints: c.endpoints,
 		Requests: func(t *harness.Target) ([]harness.Request, bool) {
-			requests, _, err := c.requests(t, c.pick(t))
+			requests, err := c.Made(t)
 			return requests, err == nil && !c.follow
 		},
 		Act: c.act,
@@ -196,7 +232,7 @@ func (c Calls) ended(ctx context.Context, t *harness.Target) error {
 		return nil
 	}
 	if wait := time.Until(t.Control.Ended.At); wait > 0 && !pause(ctx, wait) {
-		return fmt.Errorf("waiting for the end of a token: %w: %w", ErrUnseen, ctx.Err())
+		return fmt.Errorf("waiting for the end of a token: %w: %w", harness.ErrUnseen, ctx.Err())
 	}
 	return nil
 }
@@ -287,7 +323,7 @@ func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) (reques
 		requests = append(requests, v.to(t, endpoints, change)...)
 	}
 	if len(requests) == 0 && len(unfit) > 0 {
-		return nil, nil, fmt.Errorf("%w: %s", ErrUnseen, strings.Join(unfit, "; "))
+		return nil, nil, fmt.Errorf("%w: %s", harness.ErrUnseen, strings.Join(unfit, "; "))
 	}
 	return requests, unfit, nil
 }
@@ -383,7 +419,7 @@ func ValidToken() Calls { return Bearer(token.Sound()).Accepted() }
 // Authorization presents a valid token in another way than as a bearer.
 func Authorization(forms map[string]func(token string) string) Calls {
 	var variants []Variant
-	for _, name := range sortedKeys(forms) {
+	for _, name := range slices.Sorted(maps.Keys(forms)) {
 		variants = append(variants, Variant{Name: name, Mode: harness.OIDC, Needs: token.Sound().Needs,
 			Prepare: func(t *harness.Target) (Change, error) {
 				value, err := token.Sound().Make(token.From(t))
@@ -393,7 +429,7 @@ func Authorization(forms map[string]func(token string) string) Calls {
 				}, err
 			}})
 	}
-	return Call(strings.Join(sortedKeys(forms), "; "), variants...)
+	return Call(strings.Join(slices.Sorted(maps.Keys(forms)), "; "), variants...)
 }
 
 // NoCredential presents none, in the modes given.
@@ -439,11 +475,11 @@ func Methods(mode harness.Mode, methods ...string) Calls {
 // Paths calls without a credential at another path than the endpoint's.
 func Paths(mode harness.Mode, forms map[string]func(path string) string) Calls {
 	var variants []Variant
-	for _, name := range sortedKeys(forms) {
+	for _, name := range slices.Sorted(maps.Keys(forms)) {
 		variants = append(variants, Variant{Name: name, Mode: mode,
 			Prepare: shaped(func(_ *harness.Target, r *harness.Request) { r.Path = forms[name](r.Path) })})
 	}
-	return Call("no credential at "+strings.Join(sortedKeys(forms), ", "), variants...)
+	return Call("no credential at "+strings.Join(slices.Sorted(maps.Keys(forms)), ", "), variants...)
 }
 
 func recipeNames(recipes []token.Recipe) string {
@@ -452,15 +488,6 @@ func recipeNames(recipes []token.Recipe) string {
 		names = append(names, r.Name)
 	}
 	return strings.Join(names, "; ")
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func union[T comparable](a, b []T) []T {

@@ -317,7 +317,7 @@ func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
 	if err != nil || len(trace.Exchanges) != 1 || len(trace.Notes) != 1 || !strings.Contains(trace.Notes[0], `"unfit" was not sent`) {
 		t.Errorf("%d exchanges, notes %q, %v", len(trace.Exchanges), trace.Notes, err)
 	}
-	if _, err := Bearer(unfit).Build().Act(t.Context(), hands{target}); !errors.Is(err, ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
+	if _, err := Bearer(unfit).Build().Act(t.Context(), hands{target}); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
@@ -335,7 +335,7 @@ func TestCallsWaitForTheEnd(t *testing.T) {
 		t.Errorf("%d exchanges, %v, shown %q: want one call with the token, after its end", len(trace.Exchanges), err, shown)
 	}
 	target.Control.Ended.At = time.Now().Add(time.Hour)
-	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 100*time.Millisecond), hands{target}); !errors.Is(err, ErrUnseen) {
+	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 100*time.Millisecond), hands{target}); !errors.Is(err, harness.ErrUnseen) {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }

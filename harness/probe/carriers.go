@@ -243,9 +243,7 @@ const InClear = "valid token over plain HTTP"
 // Uncovered presents a valid token at the plain-HTTP port (BRR-014).
 func Uncovered() Calls {
 	inClear := valid(InClear, func(t *harness.Target, r *harness.Request, token string) {
-		face := harness.Face{URL: t.Plain, Host: t.Faces[harness.OIDC].Host}
-		r.Face = &face
-		r.Set("Host", Authority(face))
+		r.To(harness.Face{URL: t.Plain, Host: t.Faces[harness.OIDC].Host})
 		inHeader("Authorization", "Bearer %s")(t, r, token)
 	})
 	return Carried(inClear, valid(OverTLS, inHeader("Authorization", "Bearer %s"))).Needing(harness.PlainPort).Writing()

@@ -116,12 +116,7 @@ func (s Start) Logging(names ...string) Start {
 // WithoutFields starts it while the secret lacks several fields.
 func (s Start) WithoutFields(names ...string) Start {
 	s.words, s.names = "while aegis/runtime lacks "+strings.Join(names, " and "), names
-	s.secrets = func(fields map[string]string) map[string]string {
-		for _, name := range names {
-			delete(fields, name)
-		}
-		return fields
-	}
+	s.secrets = lacking(names...)
 	return s
 }
 

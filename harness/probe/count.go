@@ -54,8 +54,13 @@ func (c counting) stimulus() harness.Stimulus {
 			if hands.Target().Metrics[mode] == "" {
 				continue
 			}
-			for _, part := range c.parts(hands.Target(), mode) {
-				if err := part.tally(ctx, hands, mode, &trace); err != nil {
+			names, parts := []string{""}, []Calls{c.Calls.In(mode)}
+			if c.apart {
+				names, parts = parts[0].Single(hands.Target())
+			}
+			for i, part := range parts {
+				tally := harness.Tally{Mode: mode, Name: AuthFailures, Of: names[i]}
+				if err := c.tally(ctx, hands, part, tally, &trace); err != nil {
 					return trace, err
 				}
 			}
@@ -73,9 +78,7 @@ func (c counting) foretold(t *harness.Target, modes []harness.Mode) ([]harness.R
 		if t.Metrics[mode] == "" {
 			continue
 		}
-		only := c.Calls
-		only.variants = ofMode(c.variants, mode)
-		requests, ok := only.Build().Requests(t)
+		requests, ok := c.In(mode).Build().Requests(t)
 		if !ok {
 			return nil, false
 		}
@@ -84,41 +87,20 @@ func (c counting) foretold(t *harness.Target, modes []harness.Mode) ([]harness.R
 	return all, true
 }
 
-// parts are what is counted by itself.
-func (c counting) parts(t *harness.Target, mode harness.Mode) []counting {
-	whole := c
-	whole.variants = ofMode(c.variants, mode)
-	if !c.apart {
-		return []counting{whole}
-	}
-	var parts []counting
-	for _, v := range whole.variants {
-		for _, endpoint := range c.pick(t) {
-			part := c
-			part.variants, part.endpoints, part.everywhere = []Variant{v}, []string{endpoint.Name}, false
-			parts = append(parts, part)
-		}
-	}
-	return parts
-}
-
-// tally counts the calls of one mode.
-func (c counting) tally(ctx context.Context, hands harness.Hands, mode harness.Mode, trace *harness.Trace) error {
-	url := hands.Target().Metrics[mode]
+// tally makes calls between two readings of the counter.
+func (c counting) tally(ctx context.Context, hands harness.Hands, calls Calls, tally harness.Tally, trace *harness.Trace) error {
+	url := hands.Target().Metrics[tally.Mode]
 	before, err := hands.Scrape(ctx, url)
 	if err != nil {
 		return err
 	}
-	tally := harness.Tally{Mode: mode, Name: AuthFailures, Before: before[AuthFailures]}
-	if c.apart {
-		tally.Of = c.variants[0].Name + " at " + c.endpoints[0]
+	tally.Before = before[AuthFailures]
+	rounds := calls.Rounds(c.times)
+	if c.readings > 0 { // there is something to read between them
+		rounds = slices.Repeat([]harness.Stimulus{calls.Build()}, c.times)
 	}
-	calls, rounds := c.Calls, c.times
-	if c.readings == 0 && !calls.together { // nothing is read between the rounds
-		calls.variants, rounds = slices.Repeat(calls.variants, rounds), 1
-	}
-	for range rounds {
-		round, err := calls.act(ctx, hands)
+	for _, one := range rounds {
+		round, err := one.Act(ctx, hands)
 		if err != nil {
 			return err
 		}
@@ -161,16 +143,6 @@ func (c counting) again(ctx context.Context, hands harness.Hands, url string, ta
 		readings = append(readings, page[AuthFailures])
 	}
 	return readings, nil
-}
-
-func ofMode(variants []Variant, mode harness.Mode) []Variant {
-	var kept []Variant
-	for _, v := range variants {
-		if v.Mode == mode {
-			kept = append(kept, v)
-		}
-	}
-	return kept
 }
 
 // FirstScrape reads the counter from each service, and from a replica that has
@@ -242,8 +214,7 @@ func refuse(ctx context.Context, hands harness.Hands, mode harness.Mode, face *h
 	r.Variant = "a call that is refused, to be counted"
 	switch {
 	case face != nil:
-		r.Face = face
-		r.Set("Host", Authority(*face))
+		r.To(*face)
 	case mode == harness.MTLS && !t.Grants(harness.GivenClientCerts):
 		return false, nil
 	case mode == harness.MTLS:

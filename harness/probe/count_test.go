@@ -97,7 +97,7 @@ func TestHostilePages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			families, err := Scrape(within(t, 20*time.Second), http.DefaultClient, page(t, serve))
-			if families != nil || errors.Is(err, ErrUnseen) == missing[name] || errors.Is(err, ErrMissing) != missing[name] {
+			if families != nil || errors.Is(err, harness.ErrUnseen) == missing[name] || errors.Is(err, harness.ErrMissing) != missing[name] {
 				t.Errorf("%d families, error %v; want none, and one that says that the page is missing: %v, or else that nothing was seen", len(families), err, missing[name])
 			}
 		})

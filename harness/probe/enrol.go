@@ -3,9 +3,7 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -18,15 +16,10 @@ type client struct {
 	cn   string
 }
 
-// ListField is the field of aegis/runtime that holds the list (runbook
-// section 1, rulings A-18).
-const ListField = "clients/allowed"
-
 // RemoveClient takes the enrolled client out of the list.
 func RemoveClient() harness.Stimulus {
 	return enrolment("take the enrolled client out of the list", func(t *harness.Target) (string, []client, error) {
-		list, err := json.Marshal([]string{"other-" + token.Random(4)})
-		return string(list), []client{{"removed client", t.Certs.EnrolledCN}}, err
+		return listed("other-" + token.Random(4)), []client{{"removed client", t.Certs.EnrolledCN}}, nil
 	})
 }
 
@@ -41,8 +34,7 @@ func EmptyList() harness.Stimulus {
 func JSONList() harness.Stimulus {
 	return enrolment("make the list a JSON list of two new clients", func(*harness.Target) (string, []client, error) {
 		a, b := "client-"+token.Random(4), "client-"+token.Random(4)
-		list, err := json.Marshal([]string{a, b})
-		return string(list), []client{{"first member", a}, {"second member", b}, {"client outside the list", "client-" + token.Random(4)}}, err
+		return listed(a, b), []client{{"first member", a}, {"second member", b}, {"client outside the list", "client-" + token.Random(4)}}, nil
 	})
 }
 
@@ -85,11 +77,7 @@ func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		return trace, err
 	}
 	before := earlier[0]
-	restore, err := Start{secrets: func(fields map[string]string) map[string]string {
-		fields = maps.Clone(fields)
-		fields[ListField] = list
-		return fields
-	}}.change(ctx, t)
+	restore, err := rewrite(ctx, t, setting(ListField, list))
 	if err != nil {
 		return trace, err
 	}

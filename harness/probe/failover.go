@@ -88,7 +88,7 @@ func (t *traffic) takenOver(ctx context.Context, vault harness.Failover) error {
 	defer cancel()
 	if err := vault.TakenOver(limited); err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
-			err = ErrUnseen
+			err = harness.ErrUnseen
 		}
 		return fmt.Errorf("waiting for the next node of Vault within %s: %w", takeover, err)
 	}

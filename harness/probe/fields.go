@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -175,14 +176,14 @@ var siblings = map[string]string{
 func Siblings() []Form {
 	all := Form{"every sibling of the identity header", func(t *harness.Target) []harness.Field {
 		var fields []harness.Field
-		for _, name := range sortedKeys(siblings) {
+		for _, name := range slices.Sorted(maps.Keys(siblings)) {
 			fields = append(fields, sibling(t, name))
 		}
 		return fields
 	}}
 	named := Form{"every sibling of the identity header, with the name alone", func(t *harness.Target) []harness.Field {
 		var fields []harness.Field
-		for _, name := range sortedKeys(siblings) {
+		for _, name := range slices.Sorted(maps.Keys(siblings)) {
 			if strings.Contains(siblings[name], "{cn}") {
 				fields = append(fields, harness.Field{Name: name, Value: t.Certs.EnrolledCN})
 			}

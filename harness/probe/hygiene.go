@@ -3,9 +3,9 @@ package probe
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,13 +86,10 @@ func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harnes
 	t := hands.Target()
 	client, canary := "client-"+token.Random(4), token.Random(16)
 	s.sought["the canary of aegis/runtime after its rotation"] = harness.Secret(canary)
-	changed := enrolling(t, client)
-	list := changed.secrets
-	changed.secrets = func(fields map[string]string) map[string]string {
+	restore, err = rewrite(ctx, t, func(fields map[string]string) map[string]string {
 		fields["canary"] = canary
-		return list(fields)
-	}
-	restore, err = changed.change(ctx, t)
+		return enrolling(t.Certs.EnrolledCN, client)(fields)
+	})
 	if err != nil {
 		return restore, err
 	}
@@ -103,22 +100,11 @@ func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harnes
 	}
 	face := witness.URL()
 	until(ctx, hands, limit, func() bool {
-		r := plain(t, harness.MTLS, t.Endpoints[0])
-		r.Face = &face
-		r.Set("Host", Authority(face))
+		r := at(t, harness.MTLS, face, t.Endpoints[0])
 		forwarded(t, &r, client)
 		return t.Profile.Accepts(hands.Send(ctx, r).Observation.Status)
 	})
 	return restore, nil
-}
-
-// enrolling adds a client to the list of allowed ones.
-func enrolling(t *harness.Target, client string) Start {
-	return Start{secrets: func(fields map[string]string) map[string]string {
-		list, _ := json.Marshal([]string{t.Certs.EnrolledCN, client}) // strings
-		fields[ListField] = string(list)
-		return fields
-	}}
 }
 
 // credentials calls a mode's face and its replica with good and bad credentials,
@@ -139,7 +125,7 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 		others = append(others, s.strange(t, face)...)
 		for _, r := range slices.Concat(refused, others) { // at the service itself, by way of the ingress
 			r.Face, r.Fields = nil, slices.Clone(r.Fields)
-			r.Set("Host", Authority(t.Faces[mode]))
+			r.Set("Host", t.Faces[mode].Authority())
 			r.Set(Header, t.Run+"-"+token.Random(6))
 			others = append(others, r)
 		}
@@ -169,9 +155,8 @@ func (s *search) strange(t *harness.Target, face harness.Face) []harness.Request
 		"an opaque token":    "Bearer " + token.Random(20),
 		"a Basic credential": "Basic " + base64.StdEncoding.EncodeToString([]byte("conformance:"+password)),
 	} {
-		r := plain(t, harness.OIDC, t.Endpoints[0])
-		r.Face, r.Variant, r.Credential = &face, name, name
-		r.Set("Host", Authority(face))
+		r := at(t, harness.OIDC, face, t.Endpoints[0])
+		r.Variant, r.Credential = name, name
 		r.Set("Authorization", value)
 		requests = append(requests, r)
 	}
@@ -229,7 +214,7 @@ func SecretsInAnswers(calls Calls) harness.Stimulus {
 	s.Requests = nil
 	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 		t := hands.Target()
-		trace, err := calls.act(ctx, hands)
+		trace, err := calls.Build().Act(ctx, hands)
 		if err != nil {
 			return trace, err
 		}
@@ -318,7 +303,7 @@ func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harne
 		}
 	}
 	var requests []harness.Request
-	for _, name := range sortedKeys(changes) {
+	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		r := plain(t, mode, t.Endpoints[0])
 		r.Variant = name
 		changes[name](&r)
@@ -362,7 +347,7 @@ func CallersInMetrics(several int) harness.Stimulus {
 				}
 				place := "the metrics page in mode " + string(mode)
 				s.in(place, labelsOf(pages[1]))
-				for _, name := range sortedKeys(pages[1]) {
+				for _, name := range slices.Sorted(maps.Keys(pages[1])) {
 					if grown := grownBy(pages[0][name], pages[1][name]); grown >= several {
 						s.found(place, []string{fmt.Sprintf("%d series of %s that came with %d further callers", grown, name, several)})
 					}
@@ -377,8 +362,8 @@ func CallersInMetrics(several int) harness.Stimulus {
 // labelsOf is all that a page shows but its values.
 func labelsOf(page map[string]harness.Family) string {
 	var b strings.Builder
-	for _, name := range sortedKeys(page) {
-		for _, labels := range sortedKeys(page[name].Series) {
+	for _, name := range slices.Sorted(maps.Keys(page)) {
+		for _, labels := range slices.Sorted(maps.Keys(page[name].Series)) {
 			b.WriteString(name + " " + labels + "\n")
 		}
 	}
@@ -427,7 +412,7 @@ func Injections() harness.Stimulus {
 				trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
 			}
 			texts, err := overheard(ctx, hands, &trace)
-			for _, name := range sortedKeys(texts) {
+			for _, name := range slices.Sorted(maps.Keys(texts)) {
 				place := "the log of " + name
 				trace.Facts = append(trace.Facts, harness.Fact{Name: Searched, Values: []string{place}})
 				for _, what := range injected(texts[name], forged) {

@@ -40,7 +40,7 @@ func Identify(ctx context.Context, t *harness.Target) (Identity, error) {
 		request := identifying(t, mode)
 		seen := Send(ctx, t, request)
 		if seen.Peer == "" && seen.Transport != harness.Answered {
-			return id, fmt.Errorf("asking the face of mode %s who it is: %w: %s %s", mode, ErrUnseen, seen.Transport, seen.Detail)
+			return id, fmt.Errorf("asking the face of mode %s who it is: %w: %s %s", mode, harness.ErrUnseen, seen.Transport, seen.Detail)
 		}
 		certificates = append(certificates, seen.Peer)
 		servers = append(servers, seen.Header.Get("Server"))

@@ -159,7 +159,7 @@ func backends(_ context.Context, t *harness.Target, mode harness.Mode) ([]place,
 	if !ok {
 		return nil, nil
 	}
-	return []place{{name: "the backend", face: face, host: Authority(face)}}, nil
+	return []place{{name: "the backend", face: face, host: face.Authority()}}, nil
 }
 
 // InPlainHTTP calls the plain-HTTP port (ING-003).
@@ -188,7 +188,7 @@ func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]pla
 	}
 	hosts, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
-		return nil, fmt.Errorf("%w: resolving %s: %w", ErrUnseen, host, err)
+		return nil, fmt.Errorf("%w: resolving %s: %w", harness.ErrUnseen, host, err)
 	}
 	var all []string
 	for _, host := range hosts {
@@ -236,8 +236,8 @@ func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]plac
 	for name, other := range map[string]*harness.Face{"the open virtual host": t.Open, "the foreign virtual host": t.Foreign} {
 		if other != nil && mode == harness.MTLS {
 			places = append(places,
-				place{name: name, face: *other, host: Authority(*other)},
-				place{name: name + " in SNI only", face: *other, host: Authority(face), sni: other.Host})
+				place{name: name, face: *other, host: other.Authority()},
+				place{name: name + " in SNI only", face: *other, host: face.Authority(), sni: other.Host})
 		}
 	}
 	return places, nil
@@ -288,9 +288,8 @@ func answered(o harness.Observation) bool { return o.Transport == harness.Answer
 func look(t *harness.Target, face harness.Face, path string) harness.Request {
 	face.RootCAs = anyFace(t).RootCAs
 	r := plain(t, anyMode(t), harness.Endpoint{Name: "sibling", Method: "GET", Path: path})
-	r.Face, r.SNI = &face, harness.NoSNI
-	r.Variant = "GET at " + face.URL
-	r.Set("Host", Authority(face))
+	r.To(face)
+	r.SNI, r.Variant = harness.NoSNI, "GET at "+face.URL
 	return r
 }
 
@@ -395,27 +394,29 @@ func WithoutAuthorizer() harness.Stimulus {
 	s.Effect = harness.Disruptive
 	s.OwnControl = true // once the authorizer is back
 	s.Requests = nil
-	s.Act = calls.withoutAuthorizer
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		return withoutAuthorizer(ctx, hands, calls.Build())
+	}
 	return s
 }
 
 // withoutAuthorizer takes the authorizer away, calls, brings it back, and calls once more.
-func (c Calls) withoutAuthorizer(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+func withoutAuthorizer(ctx context.Context, hands harness.Hands, calls harness.Stimulus) (trace harness.Trace, err error) {
 	authorizer := hands.Target().Control.Authorizer
 	if err := authorizer.Stop(ctx); err != nil {
 		return trace, fmt.Errorf("stopping the authorizer: %w", err)
 	}
-	trace, err = c.act(ctx, hands)
+	trace, err = calls.Act(ctx, hands)
 	if back := authorizer.Start(context.WithoutCancel(ctx)); back != nil {
 		return trace, fmt.Errorf("starting the authorizer: %w", back)
 	}
 	if err != nil {
 		return trace, err
 	}
-	after, err := c.act(ctx, hands)
+	after, err := calls.Act(ctx, hands)
 	for _, x := range after.Exchanges {
 		if !hands.Target().Profile.Accepts(x.Observation.Status) {
-			return trace, fmt.Errorf("calling once the authorizer is back: %w: an enrolled client was not accepted", ErrUnseen)
+			return trace, fmt.Errorf("calling once the authorizer is back: %w: an enrolled client was not accepted", harness.ErrUnseen)
 		}
 	}
 	return trace, err

@@ -51,7 +51,7 @@ func (s *scene) warm(ctx context.Context) error {
 		return err
 	}
 	if !s.all(calls, s.accepted) {
-		return fmt.Errorf("calling under the sound key set: %w: a valid token was not accepted", ErrUnseen)
+		return fmt.Errorf("calling under the sound key set: %w: a valid token was not accepted", harness.ErrUnseen)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (s *scene) install(ctx context.Context, more ...token.JWK) error {
 		return known || !s.asked(ctx, began) // then it will not be known at all
 	}, token.SignedBy("token of a new key", witness))
 	if err == nil && !known {
-		err = fmt.Errorf("waiting for a new key set: %w: the target took none of it within %s", ErrUnseen, s.newKey())
+		err = fmt.Errorf("waiting for a new key set: %w: the target took none of it within %s", harness.ErrUnseen, s.newKey())
 	}
 	return err
 }
@@ -170,7 +170,7 @@ func (s *scene) publish(ctx context.Context, last harness.SigningKey, more ...to
 
 // call presents tokens to every critical endpoint.
 func (s *scene) call(ctx context.Context, recipes ...token.Recipe) ([]harness.Exchange, error) {
-	trace, err := Bearer(recipes...).act(ctx, s.hands)
+	trace, err := Bearer(recipes...).Build().Act(ctx, s.hands)
 	return trace.Exchanges, err
 }
 

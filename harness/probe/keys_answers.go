@@ -156,7 +156,7 @@ func (s *scene) whileHeld(ctx context.Context) error {
 	held, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	if err := s.jwks.Held(held); err != nil {
-		return fmt.Errorf("holding the key set back: %w: nobody asked for it within %s", ErrUnseen, s.patience())
+		return fmt.Errorf("holding the key set back: %w: nobody asked for it within %s", harness.ErrUnseen, s.patience())
 	}
 	calls, err := s.promptly(ctx)
 	s.keep("", calls)

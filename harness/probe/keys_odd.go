@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"aegis.test/conformance/harness"
@@ -145,7 +146,7 @@ func keyedWithPublic(key harness.SigningKey) ([]token.Recipe, error) {
 		return nil, err
 	}
 	var recipes []token.Recipe
-	for _, name := range sortedKeys(encodings) {
+	for _, name := range slices.Sorted(maps.Keys(encodings)) {
 		recipes = append(recipes, token.KeyedWith("HS256 token keyed with the public half as "+name, key.ID, encodings[name]))
 	}
 	return recipes, nil

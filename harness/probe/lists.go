@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,8 +22,7 @@ const (
 func AddClient() harness.Stimulus {
 	return enrolment("put a new client on the list", func(t *harness.Target) (string, []client, error) {
 		added := "client-" + token.Random(4)
-		list, err := json.Marshal([]string{t.Certs.EnrolledCN, added})
-		return string(list), []client{{Member, added}, {Member, t.Certs.EnrolledCN}}, err
+		return listed(t.Certs.EnrolledCN, added), []client{{Member, added}, {Member, t.Certs.EnrolledCN}}, nil
 	})
 }
 

@@ -24,31 +24,6 @@ const (
 // on a moment later.
 const logBound = 5 * time.Second
 
-// started starts a replica and waits until it answers. The error of one that
-// does not is ErrUnseen.
-func started(ctx context.Context, hands harness.Hands, launch harness.Launch) (harness.Replica, error) {
-	t := hands.Target()
-	limited, cancel := context.WithTimeout(ctx, bound(t.Profile.StartBound, harness.DefaultStartBound))
-	defer cancel()
-	replica, err := t.Control.Launcher.Launch(limited, launch)
-	if err != nil {
-		return nil, fmt.Errorf("starting a replica: %w", err)
-	}
-	face := replica.URL()
-	for {
-		r := plain(t, launch.Mode, t.Endpoints[0])
-		r.Face, r.Variant = &face, "whether the replica answers"
-		r.Set("Host", Authority(face))
-		if hands.Send(limited, r).Observation.Transport == harness.Answered {
-			return replica, nil
-		}
-		if !pause(limited, 20*time.Millisecond) {
-			_ = replica.Stop(context.WithoutCancel(ctx))
-			return nil, fmt.Errorf("starting a replica: %w: it did not answer within the bound", ErrUnseen)
-		}
-	}
-}
-
 // EachDenial has a replica of each mode refuse a call for each of the usual
 // reasons, and reads in its log what became of them (MET-015).
 func EachDenial() harness.Stimulus {
@@ -111,9 +86,8 @@ func refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 	var requests []harness.Request
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		for _, endpoint := range t.Endpoints {
-			r := plain(t, mode, endpoint)
-			r.Face, r.Variant = &face, name
-			r.Set("Host", Authority(face))
+			r := at(t, mode, face, endpoint)
+			r.Variant = name
 			changes[name](&r)
 			requests = append(requests, r)
 		}
@@ -185,7 +159,7 @@ func RefusedByIngress(times int) harness.Stimulus {
 }
 
 // refusedByIngress calls and reads.
-func refusedByIngress(ctx context.Context, hands harness.Hands, c Calls, times int) (harness.Trace, error) {
+func refusedByIngress(ctx context.Context, hands harness.Hands, calls Calls, times int) (harness.Trace, error) {
 	var trace harness.Trace
 	read := func(ctx context.Context) (string, error) {
 		return hands.Target().Control.Logs.Read(ctx, "ingress")
@@ -195,7 +169,7 @@ func refusedByIngress(ctx context.Context, hands harness.Hands, c Calls, times i
 		return trace, fmt.Errorf("reading the ingress's log: %w", err)
 	}
 	for range times {
-		requests, _, err := c.requests(hands.Target(), c.pick(hands.Target()))
+		requests, err := calls.Made(hands.Target())
 		if err != nil {
 			return trace, err
 		}
@@ -331,9 +305,8 @@ func Workers(workers, calls, readings int) harness.Stimulus {
 			}
 			var requests []harness.Request
 			for i := range calls {
-				r := plain(hands.Target(), mode, hands.Target().Endpoints[i%len(hands.Target().Endpoints)])
-				r.Face, r.Variant = &face, "no credential, a connection of its own"
-				r.Set("Host", Authority(face))
+				r := at(hands.Target(), mode, face, hands.Target().Endpoints[i%len(hands.Target().Endpoints)])
+				r.Variant = "no credential, a connection of its own"
 				requests = append(requests, r)
 			}
 			trace.Exchanges = hands.SendAll(ctx, requests)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
@@ -37,21 +36,13 @@ func VaultLoss() harness.Stimulus {
 func vaultLoss(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	profile := hands.Target().Profile
-	starting, cancel := context.WithTimeout(ctx, bound(profile.StartBound, harness.DefaultStartBound))
-	defer cancel()
-	replica, err := hands.Target().Control.Launcher.Launch(starting, harness.Launch{Mode: harness.MTLS, HoldVault: true})
+	replica, err := started(ctx, hands, harness.Launch{Mode: harness.MTLS, HoldVault: true})
 	if err != nil {
-		return trace, fmt.Errorf("starting a replica: %w", err)
+		return trace, err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	replica.Release()
 	callers := []caller{{EnrolledBefore, hands.Target().Certs.EnrolledCN}, {OutsiderBefore, "client-" + token.Random(4)}}
-	for !allAnswered(trace.Exchanges) {
-		trace.Exchanges = callReplica(starting, hands, replica, callers)
-		if !pause(starting, 20*time.Millisecond) {
-			return trace, fmt.Errorf("starting a replica: %w: it has not answered within the bound", ErrUnseen)
-		}
-	}
+	trace.Exchanges = callReplica(ctx, hands, replica, callers)
 	if err := replica.Cut(ctx); err != nil {
 		return trace, fmt.Errorf("taking Vault away: %w", err)
 	}
@@ -77,25 +68,15 @@ func callReplica(ctx context.Context, hands harness.Hands, replica harness.Repli
 	var requests []harness.Request
 	for _, c := range callers {
 		for _, endpoint := range t.Endpoints {
-			r := plain(t, harness.MTLS, endpoint)
-			r.Variant, r.Face, r.Credential = c.variant, &face, "no identity header"
+			r := at(t, harness.MTLS, face, endpoint)
+			r.Variant, r.Credential = c.variant, "no identity header"
 			if forwarded(t, &r, c.name); c.name == "" {
 				r.Remove(t.Profile.Header())
 			} else {
 				r.Credential = "identity header of a client"
 			}
-			r.Set("Host", Authority(face))
 			requests = append(requests, r)
 		}
 	}
 	return hands.SendAll(ctx, requests)
-}
-
-func allAnswered(exchanges []harness.Exchange) bool {
-	for _, x := range exchanges {
-		if !answered(x.Observation) {
-			return false
-		}
-	}
-	return len(exchanges) > 0
 }

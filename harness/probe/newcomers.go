@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -17,49 +16,20 @@ const (
 	Served = "requests served behind a certificate nobody should believe"
 )
 
-// jwksURI is the field of aegis/runtime that says where the key set is.
-const jwksURI = "oidc_jwks_uri"
-
 // replica starts a replica in oidc mode, waits until it answers, and does
 // something with it. One that ends first leaves a fact.
 func (s *scene) replica(ctx context.Context, env map[string]string, do func(face harness.Face) error) error {
-	limited, cancel := context.WithTimeout(ctx, bound(s.t.Profile.StartBound, harness.DefaultStartBound))
-	defer cancel()
-	replica, err := s.t.Control.Launcher.Launch(limited, harness.Launch{Mode: harness.OIDC, Env: env})
+	replica, err := started(ctx, s.hands, harness.Launch{Mode: harness.OIDC, Env: env})
+	var ended endedError
+	if errors.As(err, &ended) {
+		s.fact(Exited, fmt.Sprintf("status %d", ended.code))
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("starting a replica: %w", err)
+		return err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	ended := make(chan int, 1)
-	go func() {
-		if code, err := replica.Wait(limited); err == nil {
-			ended <- code
-		}
-	}()
-	for {
-		face := replica.URL()
-		x := s.hands.Send(limited, at(s.t, face, s.t.Endpoints[0]))
-		if x.Observation.Transport == harness.Answered {
-			return do(face)
-		}
-		select {
-		case code := <-ended:
-			s.fact(Exited, fmt.Sprintf("status %d", code))
-			return nil
-		default:
-		}
-		if !pause(limited, 10*time.Millisecond) {
-			return fmt.Errorf("starting a replica: %w: it neither answered nor ended within the bound", ErrUnseen)
-		}
-	}
-}
-
-// at is a request without a credential at a replica of oidc mode.
-func at(t *harness.Target, face harness.Face, endpoint harness.Endpoint) harness.Request {
-	r := plain(t, harness.OIDC, endpoint)
-	r.Face = &face
-	r.Set("Host", Authority(face))
-	return r
+	return do(replica.URL())
 }
 
 // callAt presents a token to every endpoint of a replica.
@@ -70,7 +40,7 @@ func (s *scene) callAt(ctx context.Context, face harness.Face, variant string, r
 	}
 	var requests []harness.Request
 	for _, endpoint := range s.t.Endpoints {
-		r := at(s.t, face, endpoint)
+		r := at(s.t, harness.OIDC, face, endpoint)
 		r.Variant = variant
 		bearer(&r, recipe.Name, value)
 		requests = append(requests, r)
@@ -139,20 +109,11 @@ func ColdOutage() harness.Stimulus {
 // naming does something while aegis/runtime names another key set, and puts
 // it back.
 func (s *scene) naming(ctx context.Context, url string, do func() error) error {
-	store := s.t.Control.Secrets
-	original, err := store.Read(ctx)
+	restore, err := rewrite(ctx, s.t, setting(jwksURI, url))
 	if err != nil {
-		return fmt.Errorf("reading aegis/runtime before it is changed: %w", err)
+		return err
 	}
-	changed := maps.Clone(original)
-	changed[jwksURI] = url
-	err = store.Write(ctx, changed)
-	if err == nil {
-		err = do()
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, store.Write(ctx, original))
+	return errors.Join(do(), restore())
 }
 
 // UnauthenticatedKeySet starts a replica whose key set is behind a certificate
@@ -209,7 +170,7 @@ func (s *scene) attempted(ctx context.Context, url string) error {
 			return err
 		}
 		if time.Since(began) > s.newKey() || !pause(ctx, 5*time.Millisecond) {
-			return fmt.Errorf("waiting for a fetch of the key set: %w: there was none within %s", ErrUnseen, s.newKey())
+			return fmt.Errorf("waiting for a fetch of the key set: %w: there was none within %s", harness.ErrUnseen, s.newKey())
 		}
 	}
 }

@@ -19,14 +19,6 @@ import (
 // maxPage bounds a metrics page, bytes.
 const maxPage = 8 << 20
 
-// ErrUnseen marks what a target did not show: no verdict on it, and no defect
-// of the harness.
-var ErrUnseen = errors.New("not seen")
-
-// ErrMissing marks what was granted and is not there, which is the target's to
-// answer for.
-var ErrMissing = errors.New("granted, and not there")
-
 // Scrape reads a metrics page in the format that it is served in: Prometheus's text
 // or protocol buffers, or OpenMetrics. Its errors are ErrUnseen, or ErrMissing where
 // another page is served, or none.
@@ -40,9 +32,9 @@ func Scrape(ctx context.Context, client *http.Client, url string) (map[string]ha
 	case err == nil:
 		return families, nil
 	case noMetrics(page):
-		return nil, fmt.Errorf("reading metrics: %w: %s answers with a page that is none of metrics: %w", ErrMissing, url, err)
+		return nil, fmt.Errorf("reading metrics: %w: %s answers with a page that is none of metrics: %w", harness.ErrMissing, url, err)
 	default:
-		return nil, fmt.Errorf("reading metrics: %w: %w", ErrUnseen, err)
+		return nil, fmt.Errorf("reading metrics: %w: %w", harness.ErrUnseen, err)
 	}
 }
 
@@ -86,27 +78,27 @@ func sampled(family *dto.MetricFamily, format expfmt.Format) string {
 func readPage(ctx context.Context, client *http.Client, url string) ([]byte, http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnseen, err)
+		return nil, nil, fmt.Errorf("%w: %w", harness.ErrUnseen, err)
 	}
 	request.Header.Set("User-Agent", "aegis-conformance/"+harness.Version)
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnseen, err)
+		return nil, nil, fmt.Errorf("%w: %w", harness.ErrUnseen, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound, http.StatusGone:
-		return nil, nil, fmt.Errorf("%w: %s answered %d, want 200", ErrMissing, url, response.StatusCode)
+		return nil, nil, fmt.Errorf("%w: %s answered %d, want 200", harness.ErrMissing, url, response.StatusCode)
 	default:
-		return nil, nil, fmt.Errorf("%w: %s answered %d, want 200", ErrUnseen, url, response.StatusCode)
+		return nil, nil, fmt.Errorf("%w: %s answered %d, want 200", harness.ErrUnseen, url, response.StatusCode)
 	}
 	page, err := io.ReadAll(io.LimitReader(response.Body, maxPage+1))
 	switch {
 	case len(page) > maxPage:
-		return nil, nil, fmt.Errorf("%w: %s answered more than %d bytes", ErrUnseen, url, maxPage)
+		return nil, nil, fmt.Errorf("%w: %s answered more than %d bytes", harness.ErrUnseen, url, maxPage)
 	case err != nil:
-		return nil, nil, fmt.Errorf("%w: %w", ErrUnseen, err)
+		return nil, nil, fmt.Errorf("%w: %w", harness.ErrUnseen, err)
 	}
 	return page, response.Header, nil
 }
@@ -141,8 +133,8 @@ func scrapeReplica(ctx context.Context, hands harness.Hands, r harness.Replica) 
 		return hands.Scrape(ctx, own.Metrics())
 	}
 	page, err := hands.Scrape(ctx, strings.TrimSuffix(r.URL().URL, "/")+"/metrics")
-	if errors.Is(err, ErrMissing) {
-		err = fmt.Errorf("%w: %s: name the replica's page in hooks.replica.metrics", ErrUnseen, err)
+	if errors.Is(err, harness.ErrMissing) {
+		err = fmt.Errorf("%w: %s: name the replica's page in hooks.replica.metrics", harness.ErrUnseen, err)
 	}
 	return page, err
 }

@@ -322,19 +322,6 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// Authority is the Host field of a face: its declared host, with its port
-// where that is not the scheme's own.
-func Authority(face harness.Face) string {
-	u, err := url.Parse(face.URL)
-	if err != nil || face.Host == "" {
-		return strings.TrimPrefix(strings.TrimPrefix(face.URL, "https://"), "http://")
-	}
-	if u.Port() == "" {
-		return face.Host
-	}
-	return net.JoinHostPort(face.Host, u.Port())
-}
-
 // groups are the key exchanges that are offered. The hybrid ones are not: they
 // cost a third of a handshake, and make a ClientHello of two segments, which
 // some middleboxes drop.

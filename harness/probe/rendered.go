@@ -68,16 +68,15 @@ func rendered(ctx context.Context, hands harness.Hands) (trace harness.Trace, er
 		return trace, err
 	}
 	client := "client-" + token.Random(4)
-	restore, err := enrolling(t, client).change(ctx, t)
+	restore, err := rewrite(ctx, t, enrolling(t.Certs.EnrolledCN, client))
 	if err != nil {
 		return trace, err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	var last harness.Exchange
 	until(ctx, hands, rotationBound, func() bool {
-		r := plain(t, harness.MTLS, t.Endpoints[0])
-		r.Face, r.Variant, r.Credential = &face, Newcomer, "identity header of a client who was added"
-		r.Set("Host", Authority(face))
+		r := at(t, harness.MTLS, face, t.Endpoints[0])
+		r.Variant, r.Credential = Newcomer, "identity header of a client who was added"
 		forwarded(t, &r, client)
 		last = hands.Send(ctx, r)
 		return t.Profile.Accepts(last.Observation.Status)

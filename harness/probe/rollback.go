@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,10 +74,8 @@ func debugged(ctx context.Context, hands harness.Hands, trace *harness.Trace, do
 		return err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	face := replica.URL()
-	r := plain(hands.Target(), mode, hands.Target().Endpoints[0])
-	r.Face, r.Variant = &face, "no credential, to the debug replica"
-	r.Set("Host", Authority(face))
+	r := at(hands.Target(), mode, replica.URL(), hands.Target().Endpoints[0])
+	r.Variant = "no credential, to the debug replica"
 	served := "serves nobody"
 	if hands.Target().Profile.Accepts(hands.Send(ctx, r).Observation.Status) {
 		served = "serves everybody"
@@ -406,10 +403,6 @@ func SecretBack() harness.Stimulus {
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
 			other := "client-" + token.Random(4)
-			list, err := json.Marshal([]string{other})
-			if err != nil {
-				return err
-			}
 			clients := []client{{"the client of the former list", t.Certs.EnrolledCN}, {"the client of the new list", other}}
 			certificates, err := issue(t, clients)
 			if err != nil {
@@ -420,7 +413,7 @@ func SecretBack() harness.Stimulus {
 			if _, err := callAs(ctx, hands, clients[:1], certificates[:1], t.Endpoints); err != nil {
 				return err
 			}
-			restore, err := Replica(harness.MTLS).WithField(ListField, string(list)).change(ctx, t)
+			restore, err := rewrite(ctx, t, enrolling(other))
 			if err != nil {
 				return err
 			}

@@ -150,7 +150,7 @@ func (t *traffic) deploy(ctx context.Context, mode harness.Mode) error {
 	return t.change(DeployedAnew, func() error {
 		ready, err := rollout.Deploy(ctx, harness.Launch{Mode: mode})
 		if err == nil && !ready {
-			err = fmt.Errorf("deploying the service anew: %w: the replica never became ready", ErrUnseen)
+			err = fmt.Errorf("deploying the service anew: %w: the replica never became ready", harness.ErrUnseen)
 		}
 		return err
 	})

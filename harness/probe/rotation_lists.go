@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,7 +74,7 @@ func (t *traffic) arrived(ctx context.Context, recipe Certificate) error {
 		return served
 	})
 	if !served {
-		return fmt.Errorf("waiting for a %s to be served: %w: it was not within %s", recipe.Name, ErrUnseen, t.bound)
+		return fmt.Errorf("waiting for a %s to be served: %w: it was not within %s", recipe.Name, harness.ErrUnseen, t.bound)
 	}
 	return nil
 }
@@ -95,7 +94,7 @@ func (t *traffic) resume(ctx context.Context, class string, version uint16) erro
 	r := plain(t.target, harness.MTLS, harmless(t.target.Endpoints)[0])
 	dress(&r, tickets)
 	if o := t.hands.Send(ctx, r).Observation; !t.target.Profile.Accepts(o.Status) {
-		return fmt.Errorf("taking a session ticket: %w: the answer was %d %s", ErrUnseen, o.Status, o.Transport)
+		return fmt.Errorf("taking a session ticket: %w: the answer was %d %s", harness.ErrUnseen, o.Status, o.Transport)
 	}
 	t.begin(harness.MTLS, class, func() (Change, error) {
 		return func(r *harness.Request) { dress(r, frozen{tickets}) }, nil
@@ -127,12 +126,6 @@ func (t *traffic) write(ctx context.Context, fields map[string]string) error {
 		return fmt.Errorf("changing aegis/runtime: %w", err)
 	}
 	return nil
-}
-
-// listed is a list of allowed clients.
-func listed(names ...string) string {
-	list, _ := json.Marshal(names) // of texts only
-	return string(list)
 }
 
 func named(cn string) Certificate {

@@ -30,11 +30,11 @@ func (t *traffic) shortLife(ctx context.Context) (life, early, late time.Duratio
 	o := t.hands.Send(ctx, r).Observation
 	there, err := http.ParseTime(o.Header.Get("Date"))
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: no answer with a Date", ErrUnseen)
+		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: no answer with a Date", harness.ErrUnseen)
 	}
 	offset := there.Sub(o.At).Abs() + time.Second
 	if offset > maxOffset {
-		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: it is %s from ours", ErrUnseen, offset.Round(time.Second))
+		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: it is %s from ours", harness.ErrUnseen, offset.Round(time.Second))
 	}
 	return 10*time.Second + 2*offset, offset, offset, nil
 }
@@ -138,16 +138,17 @@ func Outlasting() harness.Stimulus {
 				return fmt.Errorf("making a token of Vault: %w", err)
 			}
 			tended := t.tend(ctx, lease)
-			face, err := t.replica(ctx, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
+			replica, err := started(ctx, t.hands, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
 			ends := tended()
 			if err != nil {
 				return err
 			}
+			t.finally(replica.Stop)
 			added := "client-" + token.Random(4)
 			for class, name := range map[string]string{
 				ClassValid: t.target.Certs.EnrolledCN, ClassUnenrolled: "client-" + token.Random(4), ClassAdded: added, ClassNobody: "",
 			} {
-				t.begin(harness.MTLS, class, t.past(face, name))
+				t.begin(harness.MTLS, class, t.past(replica.URL(), name))
 			}
 			if err := t.rounds(ctx); err != nil {
 				return err
@@ -187,35 +188,17 @@ func (t *traffic) tend(ctx context.Context, lease harness.Secret) (left func() t
 	}
 }
 
-// replica starts a replica that lives as long as the traffic, and waits until it
-// answers.
-func (t *traffic) replica(ctx context.Context, launch harness.Launch) (harness.Face, error) {
-	ctx, cancel := context.WithTimeout(ctx, bound(t.target.Profile.StartBound, harness.DefaultStartBound))
-	defer cancel()
-	replica, err := t.target.Control.Launcher.Launch(ctx, launch)
-	if err != nil {
-		return harness.Face{}, fmt.Errorf("starting a replica: %w", err)
-	}
-	t.finally(replica.Stop)
-	for !allAnswered(callReplica(ctx, t.hands, replica, []caller{{"its first call", t.target.Certs.EnrolledCN}})) {
-		if !pause(ctx, 20*time.Millisecond) {
-			return harness.Face{}, fmt.Errorf("starting a replica: %w: it has not answered within the bound", ErrUnseen)
-		}
-	}
-	return replica.URL(), nil
-}
-
 // past is a call at a replica itself, as the ingress would hand it on for a
 // client; nobody has no name.
 func (t *traffic) past(face harness.Face, name string) credential {
 	return func() (Change, error) {
 		return func(r *harness.Request) {
-			r.Face, r.Credential = &face, "identity header of a client"
+			r.To(face)
+			r.Credential = "identity header of a client"
 			if forwarded(t.target, r, name); name == "" {
 				r.Remove(t.target.Profile.Header())
 				r.Credential = "no identity header"
 			}
-			r.Set("Host", Authority(face))
 		}, nil
 	}
 }

@@ -69,7 +69,7 @@ func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harn
 		r.Unique = "conformance-" + token.Random(8)
 		r.Body = bytes.ReplaceAll(r.Body, []byte(unique), []byte(r.Unique))
 	}
-	r.Add("Host", Authority(t.Faces[mode]))
+	r.Add("Host", t.Faces[mode].Authority())
 	r.Add("User-Agent", "aegis-conformance/"+harness.Version+" (run "+t.Run+")")
 	r.Add(Header, t.Run+"-"+token.Random(6))
 	r.Add("Accept", "application/json")
@@ -80,10 +80,17 @@ func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harn
 	return r
 }
 
+// at is a request without a credential, at another face than the mode's own.
+func at(t *harness.Target, mode harness.Mode, face harness.Face, endpoint harness.Endpoint) harness.Request {
+	r := plain(t, mode, endpoint)
+	r.To(face)
+	return r
+}
+
 // origin is a face's scheme, host and port, as its clients name them.
 func origin(face harness.Face) string {
 	scheme, _, _ := strings.Cut(face.URL, "://")
-	return scheme + "://" + Authority(face)
+	return scheme + "://" + face.Authority()
 }
 
 func bearer(r *harness.Request, name, value string) {

@@ -33,7 +33,7 @@ type Start struct {
 	needs    []harness.Capability
 	// outsider calls also as a client who is on no list.
 	outsider bool
-	secrets  func(fields map[string]string) map[string]string // nil: left alone; nil result: removed
+	secrets  rewriting // nil leaves them alone
 	// prepare makes the rest of a start's conditions, and gives what unmakes it;
 	// nil for none.
 	prepare condition
@@ -48,10 +48,7 @@ func Replica(mode harness.Mode) Start { return Start{mode: mode, words: "as it i
 func (s Start) WithoutField(name string) Start {
 	s.words = fmt.Sprintf("while aegis/runtime lacks %s", name)
 	s.names = []string{name}
-	s.secrets = func(fields map[string]string) map[string]string {
-		delete(fields, name)
-		return fields
-	}
+	s.secrets = lacking(name)
 	return s
 }
 
@@ -59,10 +56,7 @@ func (s Start) WithoutField(name string) Start {
 func (s Start) WithField(name, value string) Start {
 	s.words = fmt.Sprintf("while %s is %q", name, value)
 	s.names = []string{name}
-	s.secrets = func(fields map[string]string) map[string]string {
-		fields[name] = value
-		return fields
-	}
+	s.secrets = setting(name, value)
 	return s
 }
 
@@ -244,40 +238,7 @@ func (s Start) change(ctx context.Context, t *harness.Target) (restore func() er
 	if s.secrets == nil {
 		return func() error { return nil }, nil
 	}
-	store := t.Control.Secrets
-	original, err := store.Read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading aegis/runtime before it is changed: %w", err)
-	}
-	restore = func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := store.Write(ctx, original); err != nil {
-			return fmt.Errorf("putting aegis/runtime back: %w", err)
-		}
-		return nil
-	}
-	if changed := s.secrets(maps.Clone(original)); changed != nil {
-		err = store.Write(ctx, changed)
-	} else {
-		err = store.Remove(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("changing aegis/runtime: %w", err), restore())
-	}
-	return restore, nil
-}
-
-// settle waits until the services that run have taken the secret back: each
-// accepts its control again.
-func settle(ctx context.Context, hands harness.Hands) {
-	t := hands.Target()
-	for mode := range t.Faces {
-		until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
-			request, err := Sound(t, mode, t.Endpoints[0])
-			return err != nil || t.Profile.Accepts(hands.Send(ctx, request).Observation.Status)
-		})
-	}
+	return rewrite(ctx, t, s.secrets)
 }
 
 // watch observes the replica, and ends it.
@@ -431,10 +392,9 @@ func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchang
 	requests := direct(t, v.mode, face, v.credential)
 	if v.outsider {
 		for _, endpoint := range t.Endpoints {
-			r := plain(t, v.mode, endpoint)
-			r.Variant, r.Face, r.Credential = Outsider, &face, "identity header of a client on no list"
+			r := at(t, v.mode, face, endpoint)
+			r.Variant, r.Credential = Outsider, "identity header of a client on no list"
 			forwarded(t, &r, "client-"+token.Random(4))
-			r.Set("Host", Authority(face))
 			requests = append(requests, r)
 		}
 	}
@@ -474,15 +434,10 @@ func directly(t *harness.Target, mode harness.Mode) (Change, error) {
 func direct(t *harness.Target, mode harness.Mode, face harness.Face, credential Change) []harness.Request {
 	var requests []harness.Request
 	for _, endpoint := range t.Endpoints {
-		none := plain(t, mode, endpoint)
-		none.Variant, none.Face = "no credential", &face
-		shown := plain(t, mode, endpoint)
-		shown.Variant, shown.Face = validCredential, &face
-		credential(&shown)
-		for _, r := range []harness.Request{none, shown} {
-			r.Set("Host", Authority(face))
-			requests = append(requests, r)
-		}
+		none, valid := at(t, mode, face, endpoint), at(t, mode, face, endpoint)
+		none.Variant, valid.Variant = "no credential", validCredential
+		credential(&valid)
+		requests = append(requests, none, valid)
 	}
 	return requests
 }

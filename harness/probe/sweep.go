@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -90,11 +91,11 @@ func operations(t *harness.Target, mode harness.Mode, schema []byte) []harness.R
 		return nil
 	}
 	var calls []harness.Request
-	for _, path := range sortedKeys(document.Paths) {
+	for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
 		if openPaths.MatchString(path) || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \r\n") {
 			continue
 		}
-		for _, method := range sortedKeys(document.Paths[path]) {
+		for _, method := range slices.Sorted(maps.Keys(document.Paths[path])) {
 			if !slices.Contains([]string{"get", "put", "post", "delete", "patch"}, method) {
 				continue
 			}
@@ -157,7 +158,7 @@ func secretsOf(ctx context.Context, t *harness.Target) map[string]string {
 
 func toldIn(o harness.Observation, known map[string]string) []string {
 	var told []string
-	for _, kind := range sortedKeys(known) {
+	for _, kind := range slices.Sorted(maps.Keys(known)) {
 		if len(known[kind]) > 6 && bytes.Contains(o.Body, []byte(known[kind])) {
 			told = append(told, kind)
 		}

@@ -75,7 +75,7 @@ func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Re
 		requests = append(requests, bearing(target, endpoint, token.Sound().Name, from.Accepted), bearing(target, endpoint, recipe.Name, value))
 	}
 	if len(requests) == 0 && len(unfit) > 0 {
-		return nil, nil, fmt.Errorf("%w: %s", ErrUnseen, strings.Join(unfit, "; "))
+		return nil, nil, fmt.Errorf("%w: %s", harness.ErrUnseen, strings.Join(unfit, "; "))
 	}
 	return requests, unfit, nil
 }

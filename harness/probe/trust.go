@@ -33,7 +33,7 @@ func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.T
 		text []byte
 	}{{"no file", nil}, {"a garbled file", []byte("-----BEGIN CERTIFICATE-----\ngarbled\n-----END CERTIFICATE-----\n")}} {
 		refusal := ingress.TrustOnly(ctx, bundle.text)
-		if errors.Is(refusal, ErrUnseen) {
+		if errors.Is(refusal, harness.ErrUnseen) {
 			return trace, refusal
 		}
 		taken, answer := false, "refused"

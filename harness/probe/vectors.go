@@ -35,7 +35,7 @@ func (s *scene) replay(ctx context.Context, recipes []token.Recipe) error {
 	var wait sync.WaitGroup
 	for i, chunk := range chunks {
 		wait.Go(func() {
-			traces[i], failed[i] = Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().act(ctx, s.hands)
+			traces[i], failed[i] = Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().Build().Act(ctx, s.hands)
 		})
 	}
 	wait.Wait()

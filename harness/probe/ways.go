@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -227,9 +225,8 @@ func (c Calls) AlsoBehind() harness.Stimulus {
 
 // behind is a request as the ingress would hand it on, to the service itself.
 func behind(t *harness.Target, r harness.Request, face harness.Face) harness.Request {
-	r.Face, r.Certificate = &face, nil
-	r.Fields = slices.Clone(r.Fields)
-	r.Set("Host", Authority(face))
+	r.Certificate, r.Fields = nil, slices.Clone(r.Fields)
+	r.To(face)
 	r.Set(Header, t.Run+"-"+token.Random(6))
 	if t.ProxySecret != "" {
 		r.Set(harness.ProxyHeader, t.ProxySecret.Reveal())
@@ -285,7 +282,7 @@ func (h otherHost) act(ctx context.Context, hands harness.Hands) (harness.Trace,
 		tickets := &Tickets{}
 		first := hands.Send(ctx, h.visit(t, certificate, version, tickets))
 		if o := first.Observation; o.Status != 200 {
-			return trace, fmt.Errorf("taking a ticket from %s: %w: its answer was %d %s", h.name, ErrUnseen, o.Status, o.Transport)
+			return trace, fmt.Errorf("taking a ticket from %s: %w: its answer was %d %s", h.name, harness.ErrUnseen, o.Status, o.Transport)
 		}
 		var calls []harness.Request
 		for _, endpoint := range t.Endpoints {
@@ -300,10 +297,8 @@ func (h otherHost) act(ctx context.Context, hands harness.Hands) (harness.Trace,
 
 // visit is the call that takes the ticket.
 func (h otherHost) visit(t *harness.Target, certificate *tls.Certificate, version uint16, tickets *Tickets) harness.Request {
-	face := h.face(t)
-	visit := plain(t, harness.MTLS, harness.Endpoint{Name: "root", Method: "GET", Path: "/"})
-	visit.Set("Host", Authority(*face))
-	visit.Face, visit.Certificate, visit.Sessions = face, certificate, tickets
+	visit := at(t, harness.MTLS, *h.face(t), harness.Endpoint{Name: "root", Method: "GET", Path: "/"})
+	visit.Certificate, visit.Sessions = certificate, tickets
 	visit.MinTLS, visit.MaxTLS = version, version
 	return visit
 }
@@ -348,20 +343,12 @@ func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	tickets := []*Tickets{{}, {}}
 	for i, version := range versions {
 		if o := hands.Send(ctx, call("", t.Endpoints[0], version, tickets[i])).Observation; o.Transport != harness.Answered {
-			return trace, fmt.Errorf("taking a session ticket: %w: %s", ErrUnseen, o.Transport)
+			return trace, fmt.Errorf("taking a session ticket: %w: %s", harness.ErrUnseen, o.Transport)
 		}
 	}
 	witness := func() int { return hands.Send(ctx, call("", t.Endpoints[0], 0, nil)).Observation.Status }
 	before := witness()
-	list, err := json.Marshal([]string{"other-" + token.Random(4)})
-	if err != nil {
-		return trace, err
-	}
-	restore, err := Start{secrets: func(fields map[string]string) map[string]string {
-		fields = maps.Clone(fields)
-		fields[ListField] = string(list)
-		return fields
-	}}.change(ctx, t)
+	restore, err := rewrite(ctx, t, enrolling("other-"+token.Random(4)))
 	if err != nil {
 		return trace, err
 	}

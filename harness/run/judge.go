@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
-	"aegis.test/conformance/harness/probe"
 )
 
 // Judge holds a target against one expectation. It is the only place a verdict
@@ -106,12 +105,12 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 			f.Verdict, f.Reason = harness.Inconclusive, why+": "+f.Reason
 		}
 		switch {
-		case errors.Is(err, probe.ErrMissing):
+		case errors.Is(err, harness.ErrMissing):
 			f.Verdict, f.Bucket, f.Got = harness.Fail, harness.Contract, f.Reason
 			f.Reason = "got " + f.Got + ", want " + f.Want
 		case errors.Is(err, harness.ErrNotOffered):
 			f.Verdict = harness.NotExercised
-		case errors.Is(err, probe.ErrUnseen):
+		case errors.Is(err, harness.ErrUnseen):
 			f.Verdict = harness.Inconclusive
 		}
 		return

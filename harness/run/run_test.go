@@ -469,9 +469,9 @@ func TestConclusions(t *testing.T) {
 		"a fail before what is unseen": {fixed{unseen, detail}, nil, harness.Fail, harness.Protocol},
 		"unseen":                       {fixed{unseen}, nil, harness.Inconclusive, ""},
 		"the harness could not act":    {nil, errors.New("minting a token: no key"), harness.Error, ""},
-		"the target showed nothing":    {nil, fmt.Errorf("reading metrics: %w", probe.ErrUnseen), harness.Inconclusive, ""},
+		"the target showed nothing":    {nil, fmt.Errorf("reading metrics: %w", harness.ErrUnseen), harness.Inconclusive, ""},
 		"what is not offered":          {nil, fmt.Errorf("asking: %w", harness.ErrNotOffered), harness.NotExercised, ""},
-		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", probe.ErrMissing), harness.Fail, harness.Contract},
+		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", harness.ErrMissing), harness.Fail, harness.Contract},
 	} {
 		f := judge(t, serve(t, nil).Target, Options{}, harness.Expectation{ID: "X-1", Outcome: row.problems,
 			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Hands) (harness.Trace, error) { return harness.Trace{}, row.err }}})

@@ -20,7 +20,6 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/outbound"
-	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/suites"
@@ -108,7 +107,7 @@ func scraped(t *testing.T, url string) error {
 		Words: "read a page", Effect: harness.ReadOnly, Modes: []harness.Mode{harness.OIDC}, OwnControl: true,
 		Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
 			_, err = h.Scrape(ctx, url)
-			return harness.Trace{}, probe.ErrUnseen
+			return harness.Trace{}, harness.ErrUnseen
 		},
 	}
 	engine.Judge(t.Context(), x)

@@ -16,7 +16,6 @@ import (
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
-	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -181,7 +180,7 @@ func (r *commanded) run(begun chan<- error) {
 func (r *commanded) hold(env map[string]string, impostor bool) error {
 	u, err := url.Parse(env["VAULT_ADDR"])
 	if err != nil || u.Hostname() != "127.0.0.1" {
-		return fmt.Errorf("holding Vault's answers back: %w: VAULT_ADDR of the replica is not at 127.0.0.1", probe.ErrUnseen)
+		return fmt.Errorf("holding Vault's answers back: %w: VAULT_ADDR of the replica is not at 127.0.0.1", harness.ErrUnseen)
 	}
 	if u.Host, err = r.between(u.Host, impostor); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"syscall"
 
-	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness"
 )
 
 // liveIngress is an ingress that trusts the authorities of a file, and reads it
@@ -61,12 +61,12 @@ func (i *liveIngress) Reload(ctx context.Context) error {
 }
 
 // TrustOnly writes the file, and reloads; an empty bundle is no file at all. A file that
-// could not be changed, and put back, shows nothing of the ingress: probe.ErrUnseen.
+// could not be changed, and put back, shows nothing of the ingress: harness.ErrUnseen.
 func (i *liveIngress) TrustOnly(ctx context.Context, bundle []byte) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err := i.change(bundle); err != nil {
-		return fmt.Errorf("changing what the ingress trusts: %w: %w", probe.ErrUnseen, err)
+		return fmt.Errorf("changing what the ingress trusts: %w: %w", harness.ErrUnseen, err)
 	}
 	return i.Reload(ctx)
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"aegis.test/conformance/harness"
-	"aegis.test/conformance/harness/probe"
 )
 
 // trusting is an ingress whose reload copies what it trusts to a file beside: what it is
@@ -131,7 +130,7 @@ func TestTrustIsNotChangedUnnoted(t *testing.T) {
 	_ = c.journal.file.Close()
 	for how, target := range map[string]*harness.Target{"no journal": live.Target, "a full disk": c.target} {
 		for what, bundles := range trustChanges {
-			if err := target.Control.Ingress.TrustOnly(t.Context(), bundles[0]); !errors.Is(err, probe.ErrUnseen) || !strings.HasSuffix(read(t, file), "theirs") {
+			if err := target.Control.Ingress.TrustOnly(t.Context(), bundles[0]); !errors.Is(err, harness.ErrUnseen) || !strings.HasSuffix(read(t, file), "theirs") {
 				t.Errorf("%s, %s: %v, it is %s", how, what, err, read(t, file))
 			}
 		}

@@ -1,0 +1,86 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"aegis.test/conformance/harness"
+)
+
+// Fields of aegis/runtime (runbook section 1).
+const (
+	ListField = "clients/allowed" // who is enrolled (rulings A-18)
+	jwksURI   = "oidc_jwks_uri"   // where the key set is
+)
+
+// rewriting changes the fields of aegis/runtime; nil removes it.
+type rewriting func(fields map[string]string) map[string]string
+
+// setting gives a field another value.
+func setting(field, value string) rewriting {
+	return func(fields map[string]string) map[string]string {
+		fields[field] = value
+		return fields
+	}
+}
+
+// lacking leaves fields out.
+func lacking(names ...string) rewriting {
+	return func(fields map[string]string) map[string]string {
+		for _, name := range names {
+			delete(fields, name)
+		}
+		return fields
+	}
+}
+
+// enrolling makes the list one of some clients.
+func enrolling(names ...string) rewriting { return setting(ListField, listed(names...)) }
+
+// listed is a list of allowed clients.
+func listed(names ...string) string {
+	list, _ := json.Marshal(names) // of texts only
+	return string(list)
+}
+
+// rewrite changes aegis/runtime for everybody, and gives what puts it back.
+func rewrite(ctx context.Context, t *harness.Target, change rewriting) (restore func() error, err error) {
+	store := t.Control.Secrets
+	original, err := store.Read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading aegis/runtime before it is changed: %w", err)
+	}
+	restore = func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := store.Write(ctx, original); err != nil {
+			return fmt.Errorf("putting aegis/runtime back: %w", err)
+		}
+		return nil
+	}
+	if changed := change(maps.Clone(original)); changed != nil {
+		err = store.Write(ctx, changed)
+	} else {
+		err = store.Remove(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("changing aegis/runtime: %w", err), restore())
+	}
+	return restore, nil
+}
+
+// settle waits until the services that run have taken the secret back: each
+// accepts its control again.
+func settle(ctx context.Context, hands harness.Hands) {
+	t := hands.Target()
+	for mode := range t.Faces {
+		until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+			request, err := Sound(t, mode, t.Endpoints[0])
+			return err != nil || t.Profile.Accepts(hands.Send(ctx, request).Observation.Status)
+		})
+	}
+}
