@@ -1,6 +1,7 @@
 package signoff
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,56 +15,82 @@ import (
 type Cause struct {
 	Says  string
 	Owner Layer
+	Topic Topic
 	IDs   []string
 }
 
-// Causes groups what failed, and what was inconclusive, by its likely cause: those
-// first that explain the most, a request that was served before one that was not.
+// Causes groups what failed, and what was inconclusive, by its likely cause, worst first:
+// a request that was served, then what decides, then advice, then what was not seen; of
+// one rank those that explain the most.
 func (r Record) Causes() []Cause {
 	var all []Cause
-	at := map[string]int{}
+	at, worst := map[string]int{}, map[string]int{}
 	for _, f := range r.Findings {
 		if f.Verdict != harness.Fail && f.Verdict != harness.Inconclusive {
 			continue
 		}
 		c := r.cause(f)
-		key := c.Says + "\x00" + string(c.Owner)
+		key := c.key()
 		if _, known := at[key]; !known {
 			at[key] = len(all)
 			all = append(all, c)
 		}
 		all[at[key]].IDs = append(all[at[key]].IDs, f.ID)
+		worst[key] = max(worst[key], r.rank(f))
 	}
-	slices.SortStableFunc(all, func(a, b Cause) int { return r.weight(b) - r.weight(a) })
+	slices.SortStableFunc(all, func(a, b Cause) int {
+		return cmp.Or(worst[b.key()]-worst[a.key()], len(b.IDs)-len(a.IDs))
+	})
 	return all
 }
 
-// weight puts holes before all else, and then what explains more.
-func (r Record) weight(c Cause) int {
-	weight := len(c.IDs)
-	for _, f := range r.Findings {
-		if f.Bucket == harness.Security && slices.Contains(c.IDs, f.ID) {
-			return weight + len(r.Findings)
-		}
+func (c Cause) key() string { return c.Says + "\x00" + string(c.Owner) }
+
+// rank is how bad a finding is: 3 where somebody was served, 2 where it decides, 1 where it
+// is advice or waived, 0 where nothing was concluded.
+func (r Record) rank(f Finding) int {
+	_, waived := r.Waived(f)
+	switch {
+	case f.Verdict != harness.Fail:
+		return 0
+	case f.Bucket == harness.Security:
+		return 3
+	case waived || !f.Decides():
+		return 1
+	default:
+		return 2
 	}
-	return weight
 }
 
 func (r Record) cause(f Finding) Cause {
-	if f.Bucket == harness.Security {
+	topic := f.topic()
+	if f.served() {
 		for _, opening := range openings {
 			if r.shows(opening, f) {
-				return Cause{Says: opening.says, Owner: opening.owner(f)}
+				return Cause{Says: opening.says, Owner: opening.owner, Topic: topicNamed(opening.topic)}
 			}
 		}
+		return Cause{Says: topic.Says, Owner: cmp.Or(topic.Owner, f.Owner, f.answerer()), Topic: topic}
 	}
 	if refused, accepted := acceptedRefused(f); refused {
-		return Cause{Says: accepted}
+		return Cause{Says: accepted, Owner: refuser(accepted), Topic: topic}
 	}
 	if f.Verdict == harness.Inconclusive {
-		return Cause{Says: general(f.Reason)}
+		return Cause{Says: general(f.Reason), Topic: topic}
 	}
-	return Cause{Says: general(f.Got), Owner: f.Owner}
+	return Cause{Says: general(f.Got), Owner: f.Owner, Topic: topic}
+}
+
+// refuser is the layer to look at first where an accepted call is refused: a certificate
+// that verifies and gives 401 was not forwarded as a name, one that gives 403 is a name
+// that is not on the list.
+func refuser(accepted string) Layer {
+	switch {
+	case strings.Contains(accepted, "certificate") && !strings.Contains(accepted, "403"):
+		return Ingress
+	default:
+		return Service
+	}
 }
 
 // opening is a request that is served and must not be, which makes many others of its
@@ -72,19 +99,19 @@ type opening struct {
 	says  string
 	roots []string // expectations, of which one failing shows it
 	mode  harness.Mode
-	owner func(Finding) Layer
+	owner Layer
+	topic string // its name
 }
 
 // openings are the widest first: who need show nothing need not show anything sound.
 var openings = []opening{
-	{"whoever shows no token is served", []string{"OIDC-004"}, harness.OIDC, Finding.answerer},
-	{"a token is served whatever its signature", []string{"OIDC-006", "OIDC-011", "OIDC-012"}, harness.OIDC, Finding.answerer},
-	{"whoever shows no certificate is served", []string{"MTLS-001"}, harness.MTLS, Finding.answerer},
-	{"a client who is not enrolled is served: the list of allowed clients is not in force", []string{"MTLS-003"}, harness.MTLS,
-		func(Finding) Layer { return Service }},
+	{"whoever shows no token is served", []string{"OIDC-004"}, harness.OIDC, Service, "anonymous"},
+	{"a token is served whatever its signature", []string{"OIDC-006", "OIDC-011", "OIDC-012"}, harness.OIDC, Service, "signature"},
+	{"whoever shows no certificate is served", []string{"MTLS-001"}, harness.MTLS, Ingress, "no-certificate"},
+	{"a client who is not enrolled is served: the list of allowed clients is not in force", []string{"MTLS-003"}, harness.MTLS, Service, "enrolment"},
 }
 
-// shows reports whether a finding is of a opening that the record shows.
+// shows reports whether a finding is of an opening that the record shows.
 func (r Record) shows(h opening, f Finding) bool {
 	told, ok := f.told()
 	return ok && told.Mode == h.mode && slices.ContainsFunc(r.Findings, func(root Finding) bool {
