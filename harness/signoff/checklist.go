@@ -17,7 +17,7 @@ type Check struct {
 	Clause       string          `json:"clause"`
 	Line         int             `json:"line"` // of the runbook
 	Text         string          `json:"text"`
-	Verdict      harness.Verdict `json:"verdict"` // the worst of its expectations
+	Verdict      harness.Verdict `json:"verdict"` // the worst of its expectations; fail where another about the same did
 	Expectations []string        `json:"expectations"`
 	Missing      []string        `json:"missing"` // what stands between it and a pass, in words
 }
@@ -48,11 +48,30 @@ func (r Record) check(c Clause) Check {
 	}
 	if worst == len(worstFirst) {
 		check.Missing = append(check.Missing, "no expectation was held to it")
-		return check
+	} else {
+		check.Verdict = worstFirst[worst]
+		check.Missing = append(check.Missing, r.missing(c)...)
 	}
-	check.Verdict = worstFirst[worst]
-	check.Missing = append(check.Missing, r.missing(c)...)
+	if beside := r.failedBeside(c); len(beside) > 0 {
+		check.Verdict = harness.Fail
+		check.Missing = append([]string{some(beside) + ": fail (about the same)"}, check.Missing...)
+	}
 	return check
+}
+
+// about are the areas of the catalogue that each point of the checklist is about.
+var about = map[string][]string{
+	"8.1": {"FFS"}, "8.2": {"OIDC", "JOSE", "CLM", "BRR", "JWKS"}, "8.3": {"MTLS", "CHN", "HDR", "ING"}, "8.4": {"ENR"}, "8.5": {"MET"},
+}
+
+// failedBeside lists what failed of what a point is about, and is none of the expectations
+// that it names: a point does not hold where the rules about the same thing do not.
+func (r Record) failedBeside(c Clause) []string {
+	return r.ids(func(f Finding) bool {
+		area, _, _ := strings.Cut(f.ID, "-")
+		_, waived := r.Waived(f)
+		return f.Verdict == harness.Fail && f.Decides() && !waived && slices.Contains(about[c.ID], area) && !slices.Contains(c.Expectations, f.ID)
+	})
 }
 
 // missing says, reason by reason, which of a clause's expectations do not hold.

@@ -87,8 +87,8 @@ func Conclude(in Input) Record {
 		r.Findings[i].BeyondReach = r.beyondReach(f)
 	}
 	r.Totals, r.Buckets = tally(r.Findings)
-	r.Checklist = r.checklist()
 	r.Waivers = r.Settled(in.Waivers)
+	r.Checklist = r.checklist()
 	verdict, reasons := r.judge(in.flaws())
 	r.Verdict, r.Reasons = verdict, list(reasons)
 	r.Headline = r.headline()
@@ -283,6 +283,12 @@ func target(t *harness.Target, catalogue []harness.Expectation) Target {
 		public.Modes = append(public.Modes, mode)
 	}
 	slices.Sort(public.Modes)
+	if t.Kind == harness.Live {
+		public.URLs = map[harness.Mode]string{}
+		for mode, face := range t.Faces {
+			public.URLs[mode] = face.URL
+		}
+	}
 	return public
 }
 

@@ -214,6 +214,7 @@ func TestHeadlineSaysWhatIsClaimedAndWhatIsBeyond(t *testing.T) {
 	in := sound()
 	coreClaim(&in)
 	in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
+	in.Start, in.End = &Identity{Version: "1.4.2"}, &Identity{Version: "1.4.2"}
 	in.Catalogue = append(in.Catalogue, catalogue("CLM-001", "MET-001", "MTLS-015")...)
 	in.Catalogue[3].Level = harness.SHOULD
 	in.Findings = append(in.Findings, contract("CLM-001"), finding("MET-001", harness.NotExercised, harness.Metrics), finding("MTLS-015", harness.NotExercised, harness.EarlyData))
@@ -225,6 +226,29 @@ func TestHeadlineSaysWhatIsClaimedAndWhatIsBeyond(t *testing.T) {
 	want += " Not called, so that nothing is said of them: enrollment, review (--allow writes calls what writes)."
 	if r := Conclude(in); r.Headline != want || r.Verdict != Passed {
 		t.Errorf("%s %q, want %q", r.Verdict, r.Headline, want)
+	}
+}
+
+// TestALiveTargetOfNoBuildSaysSo: the headline is what is read, and copied.
+func TestALiveTargetOfNoBuildSaysSo(t *testing.T) {
+	const says = "The build is not known"
+	for _, c := range []struct {
+		name   string
+		change func(*Input)
+		want   bool
+	}{
+		{"nothing tells", func(*Input) {}, true},
+		{"it fails, and nothing tells", func(in *Input) { in.Findings[1] = finding("OIDC-005", harness.Fail) }, true},
+		{"it tells its version", func(in *Input) { in.Start, in.End = &Identity{Version: "1"}, &Identity{Version: "1"} }, false},
+		{"its image is known", func(in *Input) { in.Build = &Build{ImageDigest: "sha256:00"} }, false},
+		{"a stack of ours", func(in *Input) { in.Target.Kind = harness.SelfTest }, false},
+	} {
+		in := sound()
+		in.Target.Kind = harness.Live
+		c.change(&in)
+		if r := Conclude(in); strings.Contains(r.Headline, says) != c.want {
+			t.Errorf("%s: %q", c.name, r.Headline)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 var schemaJSON []byte
 
 // schemaID is the schema's own $id; nothing is fetched from it.
-const schemaID = "https://aegis.test/conformance/signoff/v3/schema.json"
+const schemaID = "https://aegis.test/conformance/signoff/v4/schema.json"
 
 // JSONSchema is the published schema of a record (JSON Schema 2020-12).
 func JSONSchema() []byte { return bytes.Clone(schemaJSON) }

@@ -105,8 +105,8 @@ func TestReadRefuses(t *testing.T) {
 		{"no JSON", "PASS", "invalid character"},
 		{"more than one document", sound + "{}", "invalid character"},
 		{"an unknown field", strings.Replace(sound, `"verdict"`, `"waived": 1, "verdict"`, 1), "additional properties 'waived' not allowed"},
-		{"another version", strings.Replace(sound, "signoff/v3", "signoff/v9", 1), `its schema is "aegis-conformance/signoff/v9"`},
-		{"an older version", strings.Replace(sound, "signoff/v3", "signoff/v1", 1), "use the harness version that wrote it"},
+		{"another version", strings.Replace(sound, "signoff/v4", "signoff/v9", 1), `its schema is "aegis-conformance/signoff/v9"`},
+		{"an older version", strings.Replace(sound, "signoff/v4", "signoff/v1", 1), "use the harness version that wrote it"},
 		{"no version", strings.Replace(sound, `"schema"`, `"scheme"`, 1), `its schema is ""`},
 		{"a field missing", strings.Replace(sound, `"who": "ann@ci",`, "", 1), "who"},
 		{"an unknown verdict", strings.Replace(sound, `"verdict": "pass"`, `"verdict": "green"`, 1), "/findings/0/verdict"},
@@ -142,6 +142,10 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 	whole := full()
 	whole.Merged = []string{"r-1", "r-2"}
 	whole.Target.Uncalled = map[string]string{"review": "an accepted call writes"}
+	whole.Target.URLs = map[harness.Mode]string{harness.OIDC: "https://aegis.test"}
+	whole.Since = &Diff{Old: side(whole), New: side(whole), Regressions: []string{"new failures: OIDC-005"}, Failures: []Change{{ID: "OIDC-005"}},
+		Waivers: []WaiverChange{{ID: "OIDC-005"}}, Added: []string{"A-1"}, Removed: []string{"A-2"}, Lost: []string{"A-2"}, Slower: []Slower{{ID: "A-3"}},
+		Fixed: []Change{{ID: "A-4"}}, Unseen: []Change{{ID: "A-5"}}, Seen: []Change{{ID: "A-6"}}}
 	labels := map[string]string{"build": "1"}
 	whole.Build.Labels, whole.Target.Components[0].Labels = labels, labels
 	whole.Records = []Origin{{Run: "r-1", Kind: harness.Image, Claim: FullClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest},

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"aegis.test/conformance/harness"
 )
 
@@ -21,6 +23,9 @@ type Policy struct {
 	Exempt   *int            // how many may be not applicable; nil: any number
 	Waivers  *int            // how many may be applied; nil: any number
 	MaxDays  int             // how far ahead of the run they may expire; 0: any
+	// Anonymous lets a record through that does not say which build it is of; else one of
+	// a live target, or a release, must.
+	Anonymous bool
 	// Label is of the image: a live target's own words are held against it. Empty means
 	// the image's digest. MaxAge is how long ago the runs of a release may have ended.
 	Label  string
@@ -50,12 +55,7 @@ func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 				p.Exempt = &number
 			}
 		case "build":
-			if label, ok := s.mapping(n, "label")["label"]; ok {
-				p.Label = s.text(label)
-			}
-			if p.Label == "" && len(s.mistakes) == 0 {
-				s.wrong(n, "want {label: NAME}, the label of the image that a live target's own words must be")
-			}
+			s.build(n, &p)
 		case "max_age":
 			p.MaxAge = s.duration(n)
 		case "chapters":
@@ -80,9 +80,27 @@ func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
 	return p, nil
 }
 
+// build reads what a policy wants of the build.
+func (s *sheet) build(n ast.Node, p *Policy) {
+	values := s.mapping(n, "label", "required")
+	if label, ok := values["label"]; ok {
+		p.Label = s.text(label)
+	}
+	required, ok := values["required"]
+	switch word := ""; {
+	case ok:
+		if word = s.text(required); word != "true" && word != "false" && len(s.mistakes) == 0 {
+			s.wrong(required, "required is %q, want true or false", word)
+		}
+		p.Anonymous = word == "false"
+	case p.Label == "" && len(s.mistakes) == 0:
+		s.wrong(n, "want {label: NAME}, the label of the image that a live target's own words must be, or {required: false}")
+	}
+}
+
 // Refusal is one reason why a record is not enough.
 type Refusal struct {
-	Condition string // what does not hold: kind, claim, verdict, chapter, not_applicable, waivers
+	Condition string // what does not hold: kind, claim, build, verdict, chapter, not_applicable, waivers
 	Why       string
 	Failed    bool // something was seen to be wrong, rather than not seen
 }
@@ -99,6 +117,9 @@ func (p Policy) Weigh(r Record) []Refusal {
 	if r.Verdict == Invalid {
 		why := orAll(r.invalidity(), r.Reasons) // a flaw of the findings stands in the reasons only
 		refuse("verdict", false, "the run is invalid: %s", strings.Join(why, "; "))
+	}
+	if !p.Anonymous && !r.Known() && (r.Kind == harness.Live || r.Kind == harness.Release) {
+		refuse("build", false, "the build is not known: let the deployment say it (target.version in the configuration), or accept that with build: {required: false}")
 	}
 	if p.Claim == FullClaim && r.Claim != FullClaim {
 		refuse("claim", false, "the run claims %s, want %s", r.Claim, p.Claim)

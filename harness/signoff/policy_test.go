@@ -24,6 +24,7 @@ func TestReadPolicy(t *testing.T) {
 		{"levels: [must]\n", `"must" is none of MUST, SHOULD, MAY`},
 		{"kinds: []\n", "policy.yaml:1: the list is empty"},
 		{"build: {label: }\n", "want {label: NAME}"},
+		{"build: {required: maybe}\n", `policy.yaml:1: required is "maybe", want true or false`},
 		{"max_age: 0s\n", "want a duration"},
 		{"max_age: 7\n", "want a duration"},
 		{"claim: all\n", `"all" is none of core, full`},
@@ -35,6 +36,15 @@ func TestReadPolicy(t *testing.T) {
 	} {
 		if _, err := ReadPolicy("policy.yaml", []byte(c.data), chaptersKnown); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v; want one that says %q", c.data, err, c.want)
+		}
+	}
+}
+
+// TestPolicyOfTheBuild: one may be required or not, and by which label.
+func TestPolicyOfTheBuild(t *testing.T) {
+	for data, want := range map[string]string{"build: {required: false}\n": "true ", "build: {required: true}\n": "false ", "build: {label: v}\n": "false v", "build: {label: v, required: false}\n": "true v"} {
+		if p, err := ReadPolicy("policy.yaml", []byte(data), chaptersKnown); err != nil || fmt.Sprint(p.Anonymous, " ", p.Label) != want {
+			t.Errorf("%q: %v %q, %v; want %q", data, p.Anonymous, p.Label, err, want)
 		}
 	}
 }
@@ -53,6 +63,11 @@ func TestWeigh(t *testing.T) {
 		{"sound", Policy{}, func(*Input) {}, "", ""},
 		{"a rehearsal", Policy{}, func(in *Input) { in.Target.Kind = harness.Rehearsal }, "kind", "the run is a rehearsal"},
 		{"another kind", Policy{Kinds: []harness.Kind{harness.Live}}, func(*Input) {}, "kind", "the run is a self-test, want live"},
+		{"live, of no known build", Policy{}, func(in *Input) { in.Target.Kind = harness.Live }, "build", "the build is not known"},
+		{"live, of no known build, which is accepted", Policy{Anonymous: true}, func(in *Input) { in.Target.Kind = harness.Live }, "", ""},
+		{"live, and it says its version", Policy{}, func(in *Input) {
+			in.Target.Kind, in.Start, in.End = harness.Live, &Identity{Version: "1"}, &Identity{Version: "1"}
+		}, "", ""},
 		{"filtered", Policy{}, func(in *Input) { in.Filter, in.Selected = "x", []string{"OIDC-001", "OIDC-005", "MTLS-001"} }, "verdict", "filtered"},
 		{"judged twice", Policy{}, func(in *Input) { in.Findings = append(in.Findings, pass("OIDC-005")) }, "verdict", "more than one finding"},
 		{"a failure", Policy{}, func(in *Input) { in.Findings[1] = contract("OIDC-005") }, "verdict!", "OIDC-005"},

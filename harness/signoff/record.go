@@ -13,7 +13,7 @@ import (
 )
 
 // Schema names the version of the record that this package writes and reads.
-const Schema = "aegis-conformance/signoff/v3"
+const Schema = "aegis-conformance/signoff/v4"
 
 // Verdict is what a sign-off concludes of a run as a whole.
 type Verdict string
@@ -81,6 +81,7 @@ type Record struct {
 	Clock       Clock                   `json:"clock"`
 	Conduct     *harness.Conduct        `json:"conduct,omitempty"` // nil where there is nothing to tell
 	Faults      *Faults                 `json:"faults,omitempty"`  // nil when no whole matrix is known of this catalogue
+	Since       *Diff                   `json:"since,omitempty"`   // from the last sign-off of the target, where there is one
 	Checklist   []Check                 `json:"checklist"`
 	Waivers     []Waiver                `json:"waivers"`
 	Target      Target                  `json:"target"`
@@ -177,10 +178,12 @@ type Target struct {
 	Unreachable  []harness.Capability `json:"unreachable"`  // what no configuration of this kind of run can grant
 	Profile      harness.Profile      `json:"profile"`
 	Components   []harness.Component  `json:"components"`
+	// URLs are a live target's faces, by mode: scheme, host and port.
+	URLs map[harness.Mode]string `json:"urls,omitempty"`
 	// Uncalled are the critical endpoints that were not called, by name, with the reason.
 	Uncalled map[string]string `json:"uncalled,omitempty"`
-	Start        *Identity            `json:"start,omitempty"` // nil when nobody looked
-	End          *Identity            `json:"end,omitempty"`
+	Start    *Identity         `json:"start,omitempty"` // nil when nobody looked
+	End      *Identity         `json:"end,omitempty"`
 }
 
 // Endpoint is one critical endpoint.

@@ -77,8 +77,8 @@ func Release(of ReleaseOf) (Record, error) {
 		r.Findings = append(r.Findings, of.row(i, r))
 	}
 	r.Totals, r.Buckets = tally(r.Findings)
-	r.Checklist = r.checklist()
 	r.Waivers = r.Settled(of.waivers())
+	r.Checklist = r.checklist()
 	verdict, reasons := r.judge(nil)
 	r.Verdict, r.Reasons = verdict, list(reasons)
 	r.Headline = r.headline()

@@ -232,7 +232,7 @@ func TestVerify(t *testing.T) {
 		{"a record that was changed", nil, func(s *signed) { s.record = text(s.record, "ann@ci", "bob@ci") }, "digest", "it was changed, or is another's"},
 		{"a verdict that was changed", nil, func(s *signed) { s.record = text(s.record, `"verdict": "PASS"`, `"verdict": "FAIL"`) }, "record digest", "the findings allow PASS"},
 		{"a truncated record", nil, func(s *signed) { s.record = s.record[:len(s.record)/2] }, "record digest", "truncated after"},
-		{"an older record", nil, func(s *signed) { s.record = text(s.record, "signoff/v3", "signoff/v1") }, "record digest", "use the harness version that wrote it"},
+		{"an older record", nil, func(s *signed) { s.record = text(s.record, "signoff/v4", "signoff/v1") }, "record digest", "use the harness version that wrote it"},
 		{"no envelope", nil, func(s *signed) { s.envelope = nil }, "signature", "is no DSSE envelope"},
 		{"half an envelope", nil, func(s *signed) { s.envelope = s.envelope[:len(s.envelope)/2] }, "signature", "is no DSSE envelope"},
 		{"an envelope nobody signed", nil, func(s *signed) {

@@ -214,10 +214,25 @@ func (r Record) headline() string {
 		return fmt.Sprintf("Release of %s: %s", r.released(), r.conclusion())
 	case harness.Rehearsal:
 	default:
-		return capital(r.conclusion())
+		return capital(r.conclusion()) + r.unnamed()
 	}
 	return fmt.Sprintf("Rehearsal, no release evidence: %s; the container run adds %s.",
 		strings.TrimSuffix(r.conclusion(), "."), r.additions())
+}
+
+// Known reports whether it is known what was under test: an image or a commit, or a
+// deployment that says its version.
+func (r Record) Known() bool {
+	b := r.Build
+	return b != nil && (b.ImageDigest != "" || b.Commit != "") || r.Target.Start != nil && r.Target.Start.Version != ""
+}
+
+// unnamed says of a live target that nobody knows which build it is.
+func (r Record) unnamed() string {
+	if r.Kind != harness.Live || r.Known() {
+		return ""
+	}
+	return " The build is not known: nothing says which one this is of."
 }
 
 // released names the build that a release is of.

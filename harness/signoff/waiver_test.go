@@ -160,6 +160,34 @@ func TestChecklist(t *testing.T) {
 	}
 }
 
+// TestWhatFailsAboutAPointTurnsItRed: a rule about the same thing that fails stands against a
+// point, though it is none of those that the point names; one that decides nothing, and one
+// about another thing, do not.
+func TestWhatFailsAboutAPointTurnsItRed(t *testing.T) {
+	row := func(id, chapter string, v harness.Verdict, mode harness.Mode, level harness.Level) Finding {
+		return Finding{ID: id, Chapter: chapter, Verdict: v, Level: level, FailedIn: []harness.Mode{mode}}
+	}
+	clause := Clause{ID: "8.2", Expectations: []string{"OIDC-001", "ROT-001"}}
+	held := []Finding{row("OIDC-001", "oidc", harness.Pass, "", harness.MUST), row("ROT-001", "rotation", harness.NotExercised, "", harness.MUST)}
+	for _, c := range []struct {
+		name string
+		row  Finding
+		want harness.Verdict
+	}{
+		{"an expired token is served", row("OIDC-005", "oidc", harness.Fail, harness.OIDC, harness.MUST), harness.Fail},
+		{"advice", row("OIDC-024", "oidc", harness.Fail, harness.OIDC, harness.SHOULD), harness.NotExercised},
+		{"of the chapter of another of its expectations", row("ROT-003", "rotation", harness.Fail, harness.MTLS, harness.MUST), harness.NotExercised},
+		{"another area", row("EPT-001", "endpoints", harness.Fail, harness.OIDC, harness.MUST), harness.NotExercised},
+		{"inconclusive", row("OIDC-005", "oidc", harness.Inconclusive, harness.OIDC, harness.MUST), harness.NotExercised},
+		{"signed by nobody", row("JOSE-001", "oidc", harness.Fail, harness.OIDC, harness.MUST), harness.Fail},
+	} {
+		check := Record{Findings: append(slices.Clone(held), c.row)}.check(clause)
+		if named := strings.Contains(check.Missing[0], c.row.ID); check.Verdict != c.want || named != (c.want == harness.Fail) {
+			t.Errorf("%s: %s, %q; want %s", c.name, check.Verdict, check.Missing, c.want)
+		}
+	}
+}
+
 // TestOwners: what was observed says which layer a failure is of.
 func TestOwners(t *testing.T) {
 	seen := func(reached string) []harness.Evidence {

@@ -24,6 +24,7 @@ run but a rehearsal. policy.yaml:
   chapters: [oidc, mtls]    # all must hold in these, and something must have passed
   levels: [SHOULD]          # these must hold too: a MUST always must
   not_applicable: {max: 5}  # how many expectations the declared profile may take out
+  build: {required: false}  # a live target need not say which build it is
   waivers: {max: 2, max_days: 30}
 
 Every key is optional. A request that was served unauthorised is never accepted,
