@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"aegis.test/conformance/harness"
@@ -25,12 +26,20 @@ func Input(kind harness.Kind, id string, started time.Time) signoff.Input {
 		CatalogueDigest: CatalogueDigest(), RunbookDigest: RunbookDigest(),
 		Catalogue: All(),
 		Faults:    faultScore(),
-		Rerun:     func(id string) string { return Program + " run --only " + id },
+		Rerun:     Again(),
 	}
 	for _, c := range Runbook {
 		in.Clauses = append(in.Clauses, signoff.Clause{ID: c.ID, Section: c.Section(), Line: c.Line, Text: c.Text(), Silence: c.Silence})
 	}
 	return in
+}
+
+// Again gives the command that judges one expectation alone, of the target that the flags
+// name.
+func Again(flags ...string) func(id string) string {
+	return func(id string) string {
+		return strings.Join(append(append([]string{Program, "run"}, flags...), "--only", id), " ")
+	}
 }
 
 // scoreJSON is how the last whole fault matrix ended, and of which catalogue:

@@ -285,8 +285,20 @@ func beyond(x harness.Expectation) []harness.Capability {
 }
 
 func failure(x harness.Expectation, f harness.Finding) string {
-	return fmt.Sprintf("%s %s\n  reason:  %s\n  control: %s\n  source:  %s\n  rerun:   %s run --only %s",
-		f.Verdict, f.Bucket, report.Line(f.Reason), f.Control, x.Source, suites.Program, x.ID)
+	return fmt.Sprintf("%s %s\n  reason:  %s\n  control: %s\n  source:  %s\n  rerun:   %s",
+		f.Verdict, f.Bucket, report.Line(f.Reason), f.Control, x.Source, again()(x.ID))
+}
+
+// again gives the command that judges an expectation alone, of the target that these tests
+// are about.
+func again() func(id string) string {
+	if suite.settings.Config != "" {
+		return suites.Again("--config", suite.settings.Config)
+	}
+	if suite.plan.Runtime == "" {
+		return suites.Again()
+	}
+	return suites.Again("--runtime", string(suite.plan.Runtime))
 }
 
 var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
@@ -345,6 +357,7 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 		return // nothing has run
 	}
 	in := suites.Input(harness.Rehearsal, run.NewID(), suite.began)
+	in.Rerun = again()
 	in.Ended = time.Now()
 	if suite.stack != nil {
 		in.Target, in.Run = suite.stack.Target, suite.stack.Target.Run

@@ -48,6 +48,7 @@ type session struct {
 	declared    string         // by the configuration of an image
 	loaded      *config.Loaded // nil when the stack is ours
 
+	kind    harness.Kind // of the stack that was started
 	console console
 	record  signoff.Record // of the run that has ended
 }
@@ -231,6 +232,7 @@ func (s *session) run(ctx context.Context) error {
 	in := suites.Input("", run.NewID(), time.Now())
 	in.Waivers, in.Claim = s.waivers, s.claimed()
 	in.Filter, in.DryRun, in.Config = strings.Join(s.only, ","), s.dry, s.config
+	in.Rerun = s.again
 	for _, x := range selected {
 		in.Selected = append(in.Selected, x.ID)
 	}
@@ -273,7 +275,7 @@ func (s *session) judge(ctx context.Context, in *signoff.Input, selected []harne
 		return nil
 	}
 	defer s.stop(started)
-	in.Target = started.Target
+	in.Target, s.kind = started.Target, started.Target.Kind
 	suites.Register(&secrets, started.Target)
 	engine := run.New(started.Target, run.Options{Concurrency: s.concurrency, Met: secrets.Register, RetryAfter: time.Minute})
 	defer engine.Close()
@@ -304,8 +306,77 @@ func (s *session) conclude(in signoff.Input) error {
 	return s.publish(signoff.Conclude(in))
 }
 
+// program is how a command line of ours begins.
+const program = "conformance"
+
+// again is the command that judges one expectation alone, of the same target: a live run
+// is told its configuration again, so that no stack of ours takes its place.
+func (s *session) again(id string) string {
+	words := []string{program, "run"}
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, flag, shellWord(value))
+		}
+	}
+	switch {
+	case s.loaded != nil:
+		add("--config", s.loaded.Source)
+		for _, set := range s.from.set {
+			add("--set", set)
+		}
+	case s.config != nil:
+		add("--config", s.config.File)
+	default:
+		add("--runtime", string(s.placed()))
+		if s.ingress != stack.Flavours()[0] {
+			add("--ingress", s.ingress)
+		}
+		add("--service-image", s.service.Image)
+		add("--alert-rules", s.alertRules)
+		if s.ha {
+			words = append(words, "--ha")
+		}
+	}
+	add("--only", id)
+	return strings.Join(words, " ")
+}
+
+// placed is the runtime that the stack was placed in; before it starts, the one asked for.
+func (s *session) placed() stack.Runtime {
+	if s.kind == harness.Rehearsal {
+		return stack.Embedded
+	}
+	if s.kind != "" {
+		return stack.Containers
+	}
+	return s.runtime
+}
+
+// shellWord is a text as one word of a shell's.
+func shellWord(text string) string {
+	if !strings.ContainsFunc(text, func(c rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+", c)
+	}) && text != "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// since compares a record with the sign-off that stood in its place, where that was of the
+// same target and of the whole catalogue too.
+func (s *session) since(r signoff.Record) *signoff.Diff {
+	last, _, err := signoff.Load(s.out)
+	if err != nil || last.Kind != r.Kind || last.Target.Name != r.Target.Name || r.Selection.Filter != "" || r.Selection.DryRun ||
+		last.Selection.Filter != "" || last.Selection.DryRun || last.Run == r.Run {
+		return nil
+	}
+	diff := signoff.Compare(last, r)
+	return &diff
+}
+
 // publish writes a record with all that is made of it, and says it.
 func (s *session) publish(record signoff.Record) error {
+	record.Since = s.since(record)
 	s.record = secrets.Clean(record)
 	kept := s.record.Overwrites(s.out)
 	if !kept {
