@@ -231,8 +231,8 @@ func realRecord(t *testing.T) signoff.Record {
 const beside = `[...document.querySelectorAll("body *")].filter((e) => !e.closest(".sr, .skip, .drawing") && e.checkVisibility() &&
 	e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`
 
-// TestFirstScreen wants the verdict, what it is of and what to do next on the
-// first screen, wide and narrow, and nothing beside the screen.
+// TestFirstScreen wants the verdict, what it is of and what to do next on the first screen
+// of a record that did not fail, wide and narrow, and nothing beside the screen.
 func TestFirstScreen(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -243,23 +243,108 @@ func TestFirstScreen(t *testing.T) {
 			"#h-checklist", ".checklist li:last-child", "#h-who", ".who dl div:last-child"}},
 		{"narrow", 390, 844, []string{"h1", ".answer", ".eyebrow .tag", ".headline", ".bar", ".totals .fail", ".totals .not-exercised", "#h-next"}},
 	} {
-		for kind, r := range map[string]signoff.Record{"failed": checked(sample()), "real": realRecord(t)} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, files(t, realRecord(t))["signoff.html"], size(c.width, c.height))
+			b.keep(t, c.name+"-real")
+			b.within(t, c.height, c.first...)
+			b.narrow(t, c.width)
+			b.alone(t)
+		})
+	}
+}
+
+// within wants elements to end within so many pixels of the page's top.
+func (b *tab) within(t *testing.T, height int64, selectors ...string) {
+	t.Helper()
+	for _, selector := range selectors {
+		ends := ask[[]float64](t, b, fmt.Sprintf("[...document.querySelectorAll(%q)].map((e) => e.getBoundingClientRect().bottom)", selector))
+		if len(ends) == 0 {
+			t.Errorf("there is no %s", selector)
+		}
+		for _, bottom := range ends {
+			if bottom <= 0 || bottom > float64(height) {
+				t.Errorf("%s ends at %.0f of %d", selector, bottom, height)
+			}
+		}
+	}
+}
+
+// narrow wants nothing to stand beside the screen.
+func (b *tab) narrow(t *testing.T, width int64) {
+	t.Helper()
+	for _, element := range ask[[]string](t, b, beside) {
+		t.Errorf("beside a screen of %d stands %s", width, element)
+	}
+}
+
+// TestFirstScreenOfAFailure wants of a run that failed, of however many causes, what failed,
+// where and who mends it above the fold of a laptop, and in the first two screens of a
+// telephone.
+func TestFirstScreenOfAFailure(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		width, height, within int64
+	}{{"laptop", 1280, 800, 800}, {"telephone", 390, 844, 2 * 844}} {
+		for kind, r := range map[string]signoff.Record{"few": checked(sample()), "many": broken(t)} {
 			t.Run(c.name+" "+kind, func(t *testing.T) {
 				b := open(t, files(t, r)["signoff.html"], size(c.width, c.height))
 				b.keep(t, c.name+"-"+kind)
-				for _, selector := range c.first {
-					bottom := ask[float64](t, b, fmt.Sprintf("document.querySelector(%q).getBoundingClientRect().bottom", selector))
-					if bottom <= 0 || bottom > float64(c.height) {
-						t.Errorf("%s ends at %.0f of %d", selector, bottom, c.height)
+				b.within(t, c.within, "h1", ".answer", ".headline", ".which dd", ".worst li a", ".worst .where", ".worst .whose", ".bar", ".totals .fail")
+				b.narrow(t, c.width)
+				told := ask[string](t, b, `document.querySelector(".worst").innerText`)
+				for _, cause := range cards(r)[:min(worst, len(cards(r)))] {
+					for _, want := range []string{cause.Heading, cause.Lead.ID, cause.Whose} {
+						if !strings.Contains(told, want) {
+							t.Errorf("the first screen does not say %q: %s", want, told)
+						}
 					}
 				}
-				for _, element := range ask[[]string](t, b, beside) {
-					t.Errorf("beside a screen of %d stands %s", c.width, element)
+				lead := cards(r)[0].Lead.ID
+				b.run(t, chromedp.Click(chromedp.CSS(".worst li a")))
+				if at := ask[float64](t, b, fmt.Sprintf(`document.getElementById("cause-%s").getBoundingClientRect().top`, lead)); at < -2 || at > float64(c.height) {
+					t.Errorf("the first cause's link leads to %.0f", at)
 				}
 				b.alone(t)
 			})
 		}
 	}
+}
+
+// broken is the sign-off under testdata as it would be of a live target with many faults: a
+// row of each is turned into a failure.
+func broken(t *testing.T) signoff.Record {
+	t.Helper()
+	r := checked(realRecord(t))
+	r.Kind, r.Verdict, r.Build, r.Target.Name = harness.Live, signoff.Failed, nil, "payments, eu-west staging"
+	r.Target.Components, r.Target.URLs = nil, map[harness.Mode]string{harness.OIDC: "https://aegis.staging.example", harness.MTLS: "https://mtls.aegis.staging.example"}
+	r.Headline = "9 of 299 expectations failed, 8 of them because an unauthorised request was served. The build is not known: nothing says which one this is of."
+	wrong := map[string]string{
+		"OIDC-005": "token expired 10 minutes ago", "BRR-012": "token expired 10 minutes ago", "JOSE-001": "token of alg none", "JOSE-004": "HS256 token keyed with the public half as PKCS #1 PEM",
+		"CLM-009": "token for another audience", "CLM-014": "token of another issuer", "CHN-001": "certificate of an untrusted authority", "HDR-002": "unenrolled certificate with identity header of the enrolled client",
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		with, failing := wrong[f.ID]
+		if f.ID == "MTLS-001" {
+			f.Verdict, f.Bucket, f.Got, f.Owner = harness.Fail, harness.Contract, "403", signoff.Ingress
+		}
+		if f.ID == "MET-001" {
+			f.Verdict, f.Reason, f.Missing = harness.NotExercised, "the target does not grant metrics", []harness.Capability{harness.Metrics}
+		}
+		if !failing {
+			continue
+		}
+		f.Verdict, f.Bucket, f.Owner, f.Got = harness.Fail, harness.Security, signoff.Service, "200, and the request reached the handler to POST /predict with "+with
+		f.Reason = "got " + f.Got + ", want 401"
+		mode := harness.OIDC
+		if f.Chapter != "oidc" {
+			mode = harness.MTLS
+		}
+		f.Evidence = append([]harness.Evidence{{ProbeID: r.Run + "-1", Mode: mode, Variant: with, Request: "POST /predict with " + with, Response: "200", TLS: "TLS 1.3", Reached: "the handler ran 1 times"}}, f.Evidence...)
+		f.Rerun = "conformance run --config staging.yaml --only " + f.ID
+	}
+	retally(&r)
+	return r
 }
 
 // checked gives a record the runbook's whole checklist.
@@ -315,6 +400,11 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%q, %q shows %q; want %q", c.text, c.verdict, got, c.want)
 		}
 	}
+	b.run(t, chromedp.Click(chromedp.CSS(".totals .fail a")))
+	if got := ask[string](t, b, shown); got != "OIDC-005 MTLS-002" {
+		t.Errorf("the count of failures shows %q in the catalogue; want those", got)
+	}
+	b.filter(t, "nothing of the kind", "")
 	b.run(t, chromedp.Evaluate[chromedp.Void](`location.hash = "#OIDC-005"`), chromedp.WaitVisible(chromedp.CSS("#OIDC-005")))
 	if count := ask[string](t, b, `document.querySelector("#filter-count").textContent`); count != "9 of 9 shown" {
 		t.Errorf("the filter says %q", count)
@@ -333,17 +423,20 @@ func (b *tab) filter(t *testing.T, text, verdict string) {
 	})()`, text, verdict)))
 }
 
-// TestPrint wants an A4 document with everything in it, folded or filtered as
-// the screen may be.
+// TestPrint wants an A4 document of few pages with what a reader files, whatever the screen
+// was filtered to; and with everything in it where that was asked for.
 func TestPrint(t *testing.T) {
-	b := open(t, files(t, checked(sample()))["signoff.html"], size(688, 1000)) // A4 less its margins, at 96 dpi
+	const few, most = 4, 12
+	b := open(t, files(t, broken(t))["signoff.html"], size(688, 1000)) // A4 less its margins, at 96 dpi
 	b.filter(t, "no such thing", "")
 	b.run(t, scheme("dark", "print"))
-	lost := ask[[]string](t, b, `[...document.querySelectorAll("main *:not(option, script)")].filter((e) =>
-		!e.closest("nav, .filter, svg") && e.textContent.trim() && (!e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height < 1))
-		.slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`)
-	for _, element := range lost {
-		t.Errorf("print loses %s", element)
+	for _, part := range []string{".top", ".worst", "#failures", "#unseen", "#runbook", "#environment", "#signature"} {
+		if !ask[bool](t, b, fmt.Sprintf("document.querySelector(%q).checkVisibility()", part)) {
+			t.Errorf("print leaves out %s", part)
+		}
+	}
+	if ask[bool](t, b, `document.querySelector("#catalogue").checkVisibility()`) {
+		t.Error("print holds the catalogue, and nobody asked for it")
 	}
 	for _, element := range ask[[]string](t, b, beside) {
 		t.Errorf("print cuts off %s", element)
@@ -351,29 +444,40 @@ func TestPrint(t *testing.T) {
 	if paper := ask[string](t, b, `getComputedStyle(document.body).backgroundColor`); paper != "rgb(255, 255, 255)" {
 		t.Errorf("it prints on %s", paper)
 	}
-	printed(t, b)
+	if pages := printed(t, b, "signoff"); pages < few || pages > most {
+		t.Errorf("%d pages; want %d to %d", pages, few, most)
+	}
+	b.run(t, scheme("dark", "print"), chromedp.Evaluate[chromedp.Void](`document.getElementById("whole").checked = true; dispatchEvent(new Event("beforeprint"))`))
+	lost := ask[[]string](t, b, `[...document.querySelectorAll("main *:not(option, script)")].filter((e) =>
+		!e.closest("nav, .filter, .print-whole, svg") && e.textContent.trim() && (!e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height < 1))
+		.slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`)
+	for _, element := range lost {
+		t.Errorf("print of the whole loses %s", element)
+	}
+	if pages := printed(t, b, "signoff-whole"); pages <= most {
+		t.Errorf("%d pages of the whole: too few for what it holds", pages)
+	}
 	b.alone(t)
 }
 
-// printed prints the page as a person would, and holds the document against A4.
-func printed(t *testing.T, b *tab) {
+// printed prints the page as a person would, holds the document against A4, and counts its
+// pages.
+func printed(t *testing.T, b *tab, name string) int {
 	t.Helper()
 	b.run(t, scheme("light", ""))
 	pdf := get(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground(), chromedp.PDFOutlineAndTagged()))
 	if dir := os.Getenv("SIGNOFF_SCREENSHOTS"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, "signoff.pdf"), pdf, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+".pdf"), pdf, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	boxes := regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`).FindAllSubmatch(pdf, -1)
-	if len(boxes) < 5 {
-		t.Errorf("%d pages: too few for what the page holds", len(boxes))
-	}
 	for _, box := range boxes {
 		if !bytes.HasPrefix(box[1], []byte("594.9")) && !bytes.HasPrefix(box[1], []byte("595")) || !bytes.HasPrefix(box[2], []byte("84")) {
 			t.Fatalf("a page of %s by %s points is no A4", box[1], box[2])
 		}
 	}
+	return len(boxes)
 }
 
 // TestHostileAnswersAreInert opens records full of markup and scripts: none of

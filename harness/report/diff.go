@@ -17,8 +17,8 @@ var DiffFormats = map[string]func(signoff.Diff) ([]byte, error){
 
 // heap is the changes of one kind, a line each.
 type heap struct {
-	title string
-	lines []string
+	Title string
+	Lines []string
 }
 
 // heaps are a comparison's changes, what matters most first; no empty ones.
@@ -30,7 +30,7 @@ func heaps(d signoff.Diff) []heap {
 	}
 	kept := all[:0]
 	for _, h := range all {
-		if len(h.lines) > 0 {
+		if len(h.Lines) > 0 {
 			kept = append(kept, h)
 		}
 	}
@@ -113,8 +113,8 @@ func diffText(d signoff.Diff) ([]byte, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "old  %s\nnew  %s\n", sideLine(d.Old), sideLine(d.New))
 	for _, h := range heaps(d) {
-		fmt.Fprintf(&b, "\n%s\n", h.title)
-		for _, line := range h.lines {
+		fmt.Fprintf(&b, "\n%s\n", h.Title)
+		for _, line := range h.Lines {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
 	}
@@ -128,8 +128,8 @@ func diffMarkdown(d signoff.Diff) ([]byte, error) {
 	m.line("# Aegis conformance: %s\n", md(inAWord(d)))
 	m.line("- old: %s\n- new: %s\n", md(sideLine(d.Old)), md(sideLine(d.New)))
 	for _, h := range heaps(d) {
-		m.line("## %s\n", h.title)
-		for _, line := range h.lines {
+		m.line("## %s\n", h.Title)
+		for _, line := range h.Lines {
 			m.line("- %s", md(line))
 		}
 		m.line("")

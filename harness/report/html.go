@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
@@ -25,7 +26,10 @@ var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"words": words, "join": join[harness.Capability], "owner": owner, "identity": identity,
-	"moment": moment, "symbol": symbol, "seconds": spent, "tone": tone, "cause": causeWords,
+	"moment": moment, "symbol": symbol, "seconds": spent, "tone": tone, "named": named,
+	"clip":  func(s string) string { return clip(s, 240) },
+	"probe": func(id string) string { return id[strings.LastIndexByte(id, '-')+1:] },
+	"few":   shownExchanges, "left": leftOut,
 }).Parse(pageHTML))
 
 // tone is the class of a verdict that has a colour of its own.
@@ -53,9 +57,20 @@ type page struct {
 	Selected     string
 	Modes        string
 	Counts       []count
-	Likely       []signoff.Cause
-	Failures     []failure
-	Unseen       []unseen
+	Where        []string // URLs of a live target
+	Unknown      bool     // which build it is
+	SinceWords   string   // what changed, in a line
+	LastWords    string   // what it is compared with
+	Changes      []heap
+	Cards        []card
+	Worst        []card            // those of the first screen
+	Further      string            // how many more there are
+	Of           map[string]string // anchor of the card that tells a failure
+	Broken       []signoff.Finding
+	Unclear      []because
+	Lackings     []lacking
+	Beyond       []signoff.Finding
+	ToWrite      string
 	Chapters     []chapter
 	Sections     []section
 	Timelines    []drawing
@@ -79,12 +94,6 @@ type failure struct {
 	Waiver  *signoff.Waiver
 	Leave   string // the waiver, in words
 	Weight  string // its level, and whether it decides
-}
-
-// unseen is what one verdict short of a judgement left open.
-type unseen struct {
-	Verdict  harness.Verdict
-	Findings []signoff.Finding
 }
 
 // section is one section of the runbook, traced.
@@ -136,27 +145,63 @@ func pageOf(r signoff.Record) page {
 		Record: r, Title: title(r), Answer: answer(r), KindWords: kind(r), ClaimWords: claim(r), Caveat: caveat(r), BuildWords: build(r), ClockWords: clock(r), ConductWords: conduct(r),
 		Next: nextSteps(r), Gained: r.Kind == harness.Rehearsal, Gains: gains(r), StandIns: standIns(r),
 		Duration: duration(r), Selected: selection(r), Modes: join(r.Target.Modes),
-		Likely: likely(r), Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
+		Cards: cards(r), Of: map[string]string{}, Broken: r.ByVerdict(harness.Error), Unclear: unclear(r), Lackings: lackings(r),
+		Chapters: chapters(r), Sections: sections(r), Timings: timed(r),
 	}
 	for _, v := range harness.Verdicts {
 		p.Counts = append(p.Counts, count{v, r.Totals[v]})
 	}
-	for _, f := range r.ByVerdict(harness.Fail) {
-		failed := failure{Finding: f, Runbook: clauses(r, f), Leave: waived(r, f), Weight: weight(f)}
-		if w, ok := r.Waived(f); ok {
-			failed.Waiver = &w
+	p.first()
+	for _, c := range p.Cards {
+		for _, row := range c.Rows {
+			p.Of[row.ID] = c.Anchor()
 		}
-		p.Failures = append(p.Failures, failed)
 	}
-	for _, v := range unseenVerdicts {
-		if found := r.ByVerdict(v); len(found) > 0 {
-			p.Unseen = append(p.Unseen, unseen{v, found})
-		}
+	if r.Kind != harness.Rehearsal {
+		p.Beyond = r.OutOfReach()
+	}
+	if r.Kind == harness.Live {
+		p.ToWrite, p.Unknown = toWrite(r, p.Lackings), !r.Known()
+	}
+	if r.Since != nil {
+		p.Changes, p.SinceWords, p.LastWords = heaps(*r.Since), inAWord(*r.Since), sideLine(r.Since.Old)
 	}
 	for _, f := range r.Findings {
 		p.Timelines = append(p.Timelines, drawings(f)...)
 	}
 	return p
+}
+
+// worst is how many causes the first screen names.
+const worst = 5
+
+// first fills in what the first screen says of the failures and the target.
+func (p *page) first() {
+	p.Worst = p.Cards[:min(worst, len(p.Cards))]
+	if more := len(p.Cards) - len(p.Worst); more > 0 {
+		p.Further = "and " + counted(more, "cause") + " more"
+	}
+	for _, mode := range p.Target.Modes {
+		if at := p.Target.URLs[mode]; at != "" && !slices.Contains(p.Where, at) {
+			p.Where = append(p.Where, at)
+		}
+	}
+}
+
+// Exchanges of an expectation that the page shows; the record has them all.
+const shown = 3
+
+// shownExchanges are the first few exchanges.
+func shownExchanges(all []harness.Evidence) []harness.Evidence {
+	return all[:min(shown, len(all))]
+}
+
+// leftOut says how many more there are.
+func leftOut(all []harness.Evidence) string {
+	if more := len(all) - shown; more > 0 {
+		return fmt.Sprintf("and %s more in signoff.json", counted(more, "exchange"))
+	}
+	return ""
 }
 
 func sha256Of(data []byte) string {

@@ -39,6 +39,9 @@ func nextSteps(r signoff.Record) []string {
 	add(wanting(r),
 		"Grant what the expectation that was not exercised lacks, or accept in writing that it was not seen.",
 		"Grant what the %d expectations that were not exercised lack, or accept in writing that they were not seen.")
+	if r.Kind == harness.Live && !r.Known() {
+		steps = append(steps, "Name the build: target.version in the configuration is where the deployment says it. A policy refuses a live run of no known build.")
+	}
 	return append(steps, conclusion(r)...)
 }
 

@@ -31,12 +31,17 @@
     const row = get(decodeURIComponent(location.hash.slice(1)));
     if (row && row.classList.contains("out")) { reset(); row.scrollIntoView(); }
   });
+  for (const link of document.querySelectorAll("a[data-filter]")) {
+    link.addEventListener("click", () => { text.value = ""; verdict.value = link.dataset.filter; apply(); });
+  }
+  // What is folded is printed where the whole was asked for.
   let folded = [];
   addEventListener("beforeprint", () => {
+    if (!get("whole").checked) return;
     folded = [...document.querySelectorAll("details:not([open])")];
     for (const d of folded) d.open = true;
   });
-  addEventListener("afterprint", () => { for (const d of folded) d.open = false; });
+  addEventListener("afterprint", () => { for (const d of folded) d.open = false; folded = []; });
   box.hidden = false;
   apply();
 })();

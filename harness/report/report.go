@@ -185,6 +185,14 @@ func standIns(r signoff.Record) []harness.Component {
 	return found
 }
 
+// counted is a number of things: 1 cause, 2 causes.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 func join[T ~string](items []T) string {
 	texts := make([]string, len(items))
 	for i, item := range items {

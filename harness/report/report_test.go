@@ -271,7 +271,7 @@ func junitTotals(t *testing.T, data []byte) map[harness.Verdict]int {
 func pageTotals(t *testing.T, data []byte) map[harness.Verdict]int {
 	t.Helper()
 	totals := map[harness.Verdict]int{}
-	for _, match := range regexp.MustCompile(`<li class="([a-z-]+)(?: none)?"><b>(\d+)</b>`).FindAllStringSubmatch(string(data), -1) {
+	for _, match := range regexp.MustCompile(`<li class="([a-z-]+)(?: none)?"><a href="#catalogue" data-filter="[a-z-]+"><b>(\d+)</b>`).FindAllStringSubmatch(string(data), -1) {
 		totals[harness.Verdict(match[1])] = number(t, match[2])
 	}
 	return totals

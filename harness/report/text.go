@@ -62,6 +62,11 @@ func lined(v reflect.Value) reflect.Value {
 		for i := range v.Len() {
 			out.Index(i).Set(lined(v.Index(i)))
 		}
+	case v.Kind() == reflect.Map && !v.IsNil() && v.Type().Elem().Kind() == reflect.String:
+		out = reflect.MakeMapWithSize(v.Type(), v.Len())
+		for key, value := range v.Seq2() {
+			out.SetMapIndex(lined(key), lined(value))
+		}
 	case v.Kind() == reflect.Pointer && !v.IsNil():
 		out.Set(lined(v.Elem()).Addr())
 	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():

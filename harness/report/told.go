@@ -36,6 +36,9 @@ func answer(r signoff.Record) string {
 func build(r signoff.Record) string {
 	b := r.Build
 	if b == nil || b.Image == "" && b.ImageDigest == "" && b.Commit == "" {
+		if at := r.Target.Start; at != nil && at.Version != "" {
+			return "says it is " + clip(at.Version, 80)
+		}
 		return "not known"
 	}
 	text := b.Image
