@@ -235,3 +235,123 @@ type Deployment interface {
 	// with and has been given. The error of a visit ends it.
 	Each(ctx context.Context, visit func(part string, content io.Reader) error) error
 }
+
+// ComponentLog is what the components of a target write.
+type ComponentLog interface {
+	// Read gives what a component, by the name it has in Target.Components, has
+	// written lately: its last 64 KiB at least, or all.
+	Read(ctx context.Context, component string) (string, error)
+}
+
+// Launcher starts further replicas of the service, beside those that serve.
+type Launcher interface {
+	Launch(ctx context.Context, launch Launch) (Replica, error)
+}
+
+// Launch says how a replica's start differs from a sound one.
+type Launch struct {
+	Mode      Mode              // whose environment it starts from
+	Env       map[string]string // set over it
+	Unset     []string          // taken from it
+	HoldVault bool              // Vault's answers are held until Replica.Release
+	Impostor  bool              // another stands between it and Vault, with a certificate nobody should believe
+	Previous  bool              // the release before is started
+	Watched   bool              // what watches the services watches it too, until Replica.Stop
+	Crashes   bool              // it will be made to crash, if it is a Crasher
+}
+
+// Replica is a started replica.
+type Replica interface {
+	// URL is where it listens, or would.
+	URL() Face
+	// Wait waits for its end and gives the exit status; ctx bounds the wait.
+	Wait(ctx context.Context) (int, error)
+	// Asked waits until it has asked a Vault that is held.
+	Asked(ctx context.Context) error
+	// Release lets Vault answer.
+	Release()
+	// Cut takes a Vault away that was held, for good; TurnedAway waits until the
+	// replica has asked for it n times since.
+	Cut(ctx context.Context) error
+	TurnedAway(ctx context.Context, n int) error
+	// Log is what it has written so far.
+	Log() string
+	// Stop ends it and frees what it holds.
+	Stop(ctx context.Context) error
+}
+
+// Metered is a replica that says where its metrics page is; one that does not, or
+// says "", has it beside what it serves, at /metrics.
+type Metered interface{ Metrics() string }
+
+// Crasher is a replica that can be made to crash, if it was launched to be.
+type Crasher interface {
+	// Crash ends it as a fault of its own would, by SIGABRT, and visits each file that
+	// it has left, its core file among them.
+	Crash(ctx context.Context, visit func(file string, content io.Reader) error) (Crash, error)
+}
+
+// Crash is what is known of a replica's end.
+type Crash struct {
+	Ended bool // it did end
+	Code  int  // exit status
+	// CoreLimit is the soft limit on its core file, as the system tells it: "0",
+	// "unlimited", or bytes; empty where nobody knows.
+	CoreLimit string
+	// Piped says that the kernel hands core files to a program at the host, which no
+	// limit keeps it from (core(5)).
+	Piped bool
+}
+
+// SecretStore is the secret backend, with the right to change aegis/runtime.
+type SecretStore interface {
+	// Read gives the fields of aegis/runtime.
+	Read(ctx context.Context) (map[string]string, error)
+	// Write makes fields the newest version.
+	Write(ctx context.Context, fields map[string]string) error
+	// Remove removes the secret with all its versions.
+	Remove(ctx context.Context) error
+	// Delete deletes the newest version, Destroy destroys it.
+	Delete(ctx context.Context) error
+	Destroy(ctx context.Context) error
+	// ServiceCan gives, by path, the capabilities that the service's own token
+	// holds there, in Vault's terms; {"deny"} for none.
+	ServiceCan(ctx context.Context, paths []string) (map[string][]string, error)
+	// ServiceToken says what that token is.
+	ServiceToken(ctx context.Context) (VaultToken, error)
+}
+
+// VaultToken is what Vault says of a token (auth/token/lookup-self).
+type VaultToken struct {
+	Policies []string
+	Path     string        // by which it was had: auth/kubernetes/login
+	Made     time.Duration // its life as it was made; 0 has no end
+	Most     time.Duration // bound on all its renewals; 0 is none of its own
+	Period   time.Duration // for which it can be renewed again and again; 0 is none
+}
+
+// VaultControl is Vault in the hands of who runs it.
+type VaultControl interface {
+	// Token makes a token with which aegis/runtime cannot be read.
+	Token(ctx context.Context, kind TokenKind) (Secret, error)
+	// Renew gives a LeasedVaultToken its life anew.
+	Renew(ctx context.Context, token Secret) error
+	// Seal seals it; Unseal unseals it, and returns when it answers again.
+	Seal(ctx context.Context) error
+	Unseal(ctx context.Context) error
+}
+
+// TokenKind says what a token of Vault's is, or what is wrong with it.
+type TokenKind string
+
+// Kinds of token.
+const (
+	UnentitledVaultToken TokenKind = "of a policy without aegis/runtime"
+	RevokedVaultToken    TokenKind = "revoked"
+	ExpiredVaultToken    TokenKind = "expired"
+	// LeasedVaultToken is sound, for VaultLease; it can be renewed.
+	LeasedVaultToken TokenKind = "leased"
+)
+
+// VaultLease is how long a LeasedVaultToken lives, unless it is renewed.
+const VaultLease = 2 * time.Second

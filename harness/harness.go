@@ -68,88 +68,6 @@ func (e Effect) Within(limit Effect) bool {
 	return slices.Index(Effects, e) <= slices.Index(Effects, limit)
 }
 
-// Capability is something a target grants to the harness.
-type Capability string
-
-// Capabilities, in the terms of the catalogue.
-const (
-	URL              Capability = "url"
-	GivenTokens      Capability = "given-tokens"
-	ExpiredToken     Capability = "expired-token"
-	MintTokens       Capability = "mint-tokens"
-	ControlJWKS      Capability = "control-jwks"
-	GivenClientCerts Capability = "given-client-certs"
-	ClientCAKey      Capability = "client-ca-key"
-	RestartService   Capability = "restart-service"
-	VaultRead        Capability = "vault-read"
-	VaultWrite       Capability = "vault-write"
-	RealVault        Capability = "real-vault"
-	VaultControlled  Capability = "vault-control" // to seal it, and to make tokens
-	VaultPKI         Capability = "vault-pki"     // the role that issues clients' certificates
-	VaultPKIClient   Capability = "vault-pki-client"
-	VaultKubernetes  Capability = "vault-kubernetes" // the role by which the service logs in
-	Metrics          Capability = "metrics"
-	Logs             Capability = "logs"
-	RollOut          Capability = "rollout"
-	PreviousRelease  Capability = "previous-release" // the one before the target's
-	ComponentLogs    Capability = "component-logs"   // what the ingress and the services write
-	AlertsAPI        Capability = "alerts-api"
-	RulesTested      Capability = "promtool"        // beside the rules that are loaded
-	WatchedReplica   Capability = "watched-replica" // one that is started, and that Prometheus scrapes
-	VaultAgent       Capability = "vault-agent"     // Vault Agent, to render secrets for a replica
-	DeploymentRead   Capability = "deployment-read" // images of the services, and what they are started with
-	BackendPath      Capability = "backend-path"
-	KubernetesRead   Capability = "kubernetes-read"
-	// IngressControlled is the catalogue's ingress-control.
-	IngressControlled Capability = "ingress-control"
-	// The rest are parts of what the catalogue takes for granted with "url".
-	OutOfBand   Capability = "out-of-band" // a listener of ours that the service could call
-	SecondHost  Capability = "second-host" // a virtual host without client certificates
-	ForeignHost Capability = "foreign-host"
-	PlainPort   Capability = "plain-port"
-	// IngressAddresses are addresses that are the ingress's and nobody else's.
-	IngressAddresses Capability = "ingress-addresses"
-	// AuthorizerControlled is control of the ingress's external authorizer.
-	AuthorizerControlled Capability = "authorizer-control"
-	// SiblingClient and PublicClient are certificates that are sound and must
-	// not be trusted.
-	SiblingClient Capability = "sibling-client"
-	PublicClient  Capability = "public-client"
-	// EarlyData is a client that sends data before its handshake has ended; there
-	// is none here.
-	EarlyData Capability = "early-data"
-	// KeyedCaller is a client with an API key, SignedModel a model to have loaded;
-	// there is none here.
-	KeyedCaller Capability = "api-key"
-	SignedModel Capability = "signed-model"
-	// MintEC and MintRSA are mint-tokens with a key of an ES algorithm, and of an RS or
-	// PS one; EncryptTokens is with a key of either, to which a token can be encrypted.
-	MintEC        Capability = "mint-ec-tokens"
-	MintRSA       Capability = "mint-rsa-tokens"
-	EncryptTokens Capability = "encrypt-tokens"
-	// DeclaredAudience and DeclaredIssuer are what the profile must say before tokens for
-	// others can be told apart.
-	DeclaredAudience Capability = "profile.audience"
-	DeclaredIssuer   Capability = "profile.issuer"
-)
-
-// Capabilities lists every capability.
-var Capabilities = []Capability{
-	URL, GivenTokens, ExpiredToken, MintTokens, ControlJWKS, GivenClientCerts, ClientCAKey, RestartService,
-	VaultRead, VaultWrite, RealVault, VaultControlled, VaultPKI, VaultPKIClient, VaultKubernetes, Metrics, Logs,
-	RollOut, PreviousRelease, ComponentLogs, AlertsAPI, RulesTested, WatchedReplica, VaultAgent, DeploymentRead,
-	BackendPath, KubernetesRead, IngressControlled, OutOfBand, SecondHost, ForeignHost, PlainPort,
-	IngressAddresses, AuthorizerControlled, SiblingClient, PublicClient, EarlyData, KeyedCaller, SignedModel,
-	MintEC, MintRSA, EncryptTokens,
-	DeclaredAudience, DeclaredIssuer,
-}
-
-// credentials are the capabilities that are a credential of a mode, or make some.
-var credentials = map[Capability]Mode{
-	GivenTokens: OIDC, ExpiredToken: OIDC, MintTokens: OIDC, MintEC: OIDC, MintRSA: OIDC, EncryptTokens: OIDC,
-	GivenClientCerts: MTLS, ClientCAKey: MTLS, SiblingClient: MTLS, PublicClient: MTLS, VaultPKI: MTLS, VaultPKIClient: MTLS,
-}
-
 // ErrUnseen marks what a target did not show: no verdict on it, and no defect
 // of the harness.
 var ErrUnseen = errors.New("not seen")
@@ -365,12 +283,30 @@ func (e Expectation) Alone() bool {
 	return s.Effect == Disruptive || s.Alone
 }
 
+// What of a capability says that it is one to call an endpoint, or to have an effect.
+const (
+	toCall  = "endpoint"
+	toAllow = "allow "
+)
+
 // CallsEndpoint is the capability of calling an endpoint of that name; an empty
 // name is any at all.
-func CallsEndpoint(name string) Capability { return Capability(strings.TrimSpace("endpoint " + name)) }
+func CallsEndpoint(name string) Capability { return Capability(strings.TrimSpace(toCall + " " + name)) }
+
+// Endpoint is the name of the endpoint, of a capability that CallsEndpoint gave.
+func (c Capability) Endpoint() (name string, ok bool) {
+	name, ok = strings.CutPrefix(string(c), toCall)
+	return strings.TrimSpace(name), ok
+}
 
 // Allows is the capability of having an effect on the target.
-func Allows(effect Effect) Capability { return Capability("allow " + string(effect)) }
+func Allows(effect Effect) Capability { return Capability(toAllow + string(effect)) }
+
+// Effect is the effect, of a capability that Allows gave.
+func (c Capability) Effect() (Effect, bool) {
+	effect, ok := strings.CutPrefix(string(c), toAllow)
+	return Effect(effect), ok
+}
 
 // Missing lists what the target lacks for the expectation, in order.
 func (e Expectation) Missing(t *Target) []Capability {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,24 +14,6 @@ import (
 
 	"aegis.test/conformance/harness"
 )
-
-// TestCapabilitiesAreAll reads the constants: a capability that the list lacks would
-// be out of nobody's reach.
-func TestCapabilitiesAreAll(t *testing.T) {
-	text, err := os.ReadFile("harness.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?m)^\t\w+ +Capability = "([^"]+)"`).FindAllSubmatch(text, -1)
-	for _, constant := range found {
-		if !slices.Contains(harness.Capabilities, harness.Capability(constant[1])) {
-			t.Errorf("Capabilities lacks %s", constant[1])
-		}
-	}
-	if len(found) != len(harness.Capabilities) {
-		t.Errorf("%d constants, %d in the list", len(found), len(harness.Capabilities))
-	}
-}
 
 const sensitive = "s3cr3t-value-of-a-test"
 
@@ -88,46 +68,6 @@ func TestTargetTravels(t *testing.T) {
 	}
 	if arrived.Tokens.Valid.Reveal() != sensitive || arrived.Tokens.Signing[0].PEM.Reveal() != sensitive || arrived.Certs.Authority.Key.Reveal() != sensitive {
 		t.Error("the secrets did not arrive")
-	}
-}
-
-func TestGrants(t *testing.T) {
-	for capability, grant := range map[harness.Capability]func(*harness.Target){
-		harness.GivenTokens:      func(t *harness.Target) { t.Tokens.Valid = "x" },
-		harness.MintTokens:       func(t *harness.Target) { t.Tokens.Signing = []harness.SigningKey{{}} },
-		harness.GivenClientCerts: func(t *harness.Target) { t.Certs.Enrolled.Chain, t.Certs.Unenrolled.Chain = []byte("x"), []byte("x") },
-		harness.ClientCAKey:      func(t *harness.Target) { t.Certs.Authority.Key = "x" },
-		harness.Metrics:          func(t *harness.Target) { t.Metrics = map[harness.Mode]string{harness.OIDC: "x"} },
-		harness.Logs:             func(t *harness.Target) { t.Oracles = map[harness.Mode]string{harness.OIDC: "x"} },
-		harness.ComponentLogs:    func(t *harness.Target) { t.Control = &harness.Control{Logs: written{}} },
-		harness.VaultAgent:       func(t *harness.Target) { t.Control = &harness.Control{Agent: rendering{}} },
-		harness.DeploymentRead:   func(t *harness.Target) { t.Control = &harness.Control{Deployment: deployed{}} },
-		harness.AlertsAPI:        func(t *harness.Target) { t.Control = &harness.Control{Alerts: telling{}} },
-		harness.RulesTested:      func(t *harness.Target) { t.Control = &harness.Control{RuleTests: telling{}} },
-		harness.WatchedReplica:   func(t *harness.Target) { t.Control = &harness.Control{Watches: true} },
-		harness.RollOut:          func(t *harness.Target) { t.Control = &harness.Control{Rollout: deploying{}} },
-		harness.BackendPath:      func(t *harness.Target) { t.Backends = map[harness.Mode]harness.Face{harness.OIDC: {}} },
-	} {
-		var target harness.Target
-		x := harness.Expectation{Stimulus: needing(capability)}
-		if target.Grants(capability) || !slices.Equal(x.Missing(&target), []harness.Capability{capability}) {
-			t.Errorf("%s is granted by nothing", capability)
-		}
-		if grant(&target); !target.Grants(capability) || len(x.Missing(&target)) != 0 {
-			t.Errorf("%s is not granted", capability)
-		}
-	}
-	var none harness.Target
-	for _, capability := range []harness.Capability{harness.RestartService, harness.VaultRead, harness.VaultWrite, harness.RealVault, "no-such"} {
-		if none.Grants(capability) {
-			t.Errorf("%s is granted by nothing", capability)
-		}
-	}
-	if !none.Grants(harness.URL) {
-		t.Error("a target always has an address")
-	}
-	if (&harness.Target{Certs: harness.CertGrant{Enrolled: harness.CertPair{Chain: []byte("x")}}}).Grants(harness.GivenClientCerts) {
-		t.Error("one certificate is taken for two")
 	}
 }
 

@@ -1,14 +1,10 @@
 package harness
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Target is the system under test: where it is, what it declares and what it
@@ -156,193 +152,6 @@ type Endpoint struct {
 // CleanUp is a call that removes something; the zero value is none.
 type CleanUp struct{ Method, Path string }
 
-// Profile is what the operator declares where sound stacks differ (rulings,
-// section 3). The zero value is the runbook's own words.
-type Profile struct {
-	Issuer   string `json:"issuer,omitempty"`
-	Audience string `json:"audience,omitempty"`
-	// NoAudience and NoIssuer are declarations too: tokens of any are accepted.
-	NoAudience bool `json:"no_audience,omitempty"`
-	NoIssuer   bool `json:"no_issuer,omitempty"`
-	// Scope is what an access token must carry; RFC9068 says that access tokens
-	// are of that profile, BoundTokens that the IdP binds tokens to certificates
-	// (RFC 8705).
-	Scope          string        `json:"scope,omitempty"`
-	RFC9068        bool          `json:"rfc9068,omitempty"`
-	BoundTokens    bool          `json:"bound_tokens,omitempty"`
-	NoCertificate  Refusal       `json:"no_certificate,omitempty"`  // answer to no client certificate (A-01)
-	BadCertificate Refusal       `json:"bad_certificate,omitempty"` // answer to one that does not verify (A-04)
-	IdentityHeader string        `json:"identity_header,omitempty"` // default x-ssl-client-cn
-	Success        []int         `json:"success,omitempty"`         // accepted statuses; default 200 (A-36)
-	StartBound     time.Duration `json:"start_bound,omitempty"`     // A-29
-	Propagation    time.Duration `json:"propagation,omitempty"`     // A-19
-	// Intermediates says that clients' certificates come of intermediate
-	// authorities (A-25), Revocation that revoked ones are refused (A-37).
-	// ShortLived is how long a certificate may live where they are not.
-	Intermediates bool          `json:"intermediates,omitempty"`
-	Revocation    bool          `json:"revocation,omitempty"`
-	ShortLived    time.Duration `json:"short_lived,omitempty"`
-	// ConnectionAge is how long a connection may outlive the certificate it was
-	// opened with, Leeway how long a token is accepted after exp (A-09); zero
-	// declares nothing.
-	ConnectionAge time.Duration `json:"connection_max_age,omitempty"`
-	Leeway        time.Duration `json:"leeway,omitempty"`
-	// APIKeys says that callers hold API keys, SignedModels that models are loaded
-	// whose signature model_signing_pubkey verifies.
-	APIKeys      bool `json:"api_keys,omitempty"`
-	SignedModels bool `json:"signed_models,omitempty"`
-
-	// HandledMetric counts what came to a handler, EnrollmentMetric what is enrolled,
-	// and ModeMetric has a label mode and is 1 for the mode in force; nobody is bound
-	// to have one.
-	HandledMetric    string `json:"handled_metric,omitempty"`
-	EnrollmentMetric string `json:"enrollment_metric,omitempty"`
-	ModeMetric       string `json:"mode_metric,omitempty"`
-
-	// Replicas is how many replicas of a mode stand behind one address, at most.
-	Replicas int `json:"replicas,omitempty"`
-	// AlertBound is how long an alert may take to come, and to end.
-	AlertBound time.Duration `json:"alert_bound,omitempty"`
-
-	// Mesh says that a service mesh is what verifies, Authorizer that the ingress
-	// asks an external authorizer about each call.
-	Mesh       bool `json:"mesh,omitempty"`
-	Authorizer bool `json:"authorizer,omitempty"`
-
-	NewKeyBound     time.Duration `json:"jwks_new_key_max,omitempty"`     // A-16
-	RemovedKeyBound time.Duration `json:"jwks_removed_key_max,omitempty"` // A-16
-	// KeyFetches is how many fetches of the JWKS unknown kids may cause in a
-	// minute (JWKS-007); KeyRefresh is how often the JWKS is read anyway.
-	KeyFetches int           `json:"jwks_fetches_max,omitempty"`
-	KeyRefresh time.Duration `json:"jwks_refresh,omitempty"`
-}
-
-// Refusal is a class of denial, or a set of them with commas between: an ingress may
-// refuse some callers in one way and some in another.
-type Refusal string
-
-// Classes of denial (rulings 0.2). The zero value of a profile means HTTP401.
-const (
-	HTTP401  Refusal = "http401"
-	HTTP403  Refusal = "http403"
-	HTTP400  Refusal = "http400" // by the ingress: 400, 495, 496
-	TLSAlert Refusal = "tls"     // alert, or a close before any byte of HTTP
-	HTTP421  Refusal = "http421"
-)
-
-// Classes are those of the set; none declared is HTTP401.
-func (r Refusal) Classes() []Refusal {
-	if r == "" {
-		return []Refusal{HTTP401}
-	}
-	var classes []Refusal
-	for class := range strings.SplitSeq(string(r), ",") {
-		classes = append(classes, Refusal(class))
-	}
-	return classes
-}
-
-// Has reports whether a class is in the set.
-func (r Refusal) Has(class Refusal) bool { return slices.Contains(r.Classes(), class) }
-
-// Header is the name of the identity header.
-func (p Profile) Header() string {
-	if p.IdentityHeader == "" {
-		return "x-ssl-client-cn"
-	}
-	return p.IdentityHeader
-}
-
-// Succeeds reports whether a status may be declared for a success: no refusal may.
-func Succeeds(status int) bool { return status >= 200 && status < 300 }
-
-// Successes are the documented successes: 200, or those of 2xx that are declared.
-func (p Profile) Successes() []int {
-	declared := slices.DeleteFunc(slices.Clone(p.Success), func(status int) bool { return !Succeeds(status) })
-	if len(declared) == 0 {
-		return []int{200}
-	}
-	return declared
-}
-
-// Accepts reports whether status is a documented success.
-func (p Profile) Accepts(status int) bool { return slices.Contains(p.Successes(), status) }
-
-// Secret is text that never prints: fmt and encoding/json show dots, only
-// Reveal and encoding/gob give the value.
-type Secret string
-
-const dots = "••••"
-
-// Reveal is the value.
-func (s Secret) Reveal() string { return string(s) }
-
-// String shows dots.
-func (s Secret) String() string { return dots }
-
-// Format shows dots, whatever the verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, dots) }
-
-// MarshalText shows dots.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(dots), nil }
-
-// TokenGrant is what the harness may present as a bearer.
-type TokenGrant struct {
-	Valid      Secret // accepted by the target
-	Expired    Secret
-	OtherRealm Secret
-	// Signing are keys the target trusts, the first the one to use.
-	Signing []SigningKey
-	// Subject is the subject of minted tokens.
-	Subject string
-}
-
-// SigningKey is a private key whose public half the target's JWKS holds.
-type SigningKey struct {
-	ID        string // kid
-	Algorithm string // JWA name: RS256, ES256
-	PEM       Secret // PKCS #8
-}
-
-// Mints reports whether a key gives a capability that depends on the kind of key.
-func (k SigningKey) Mints(c Capability) bool {
-	family := strings.TrimRight(k.Algorithm, "0123456789")
-	switch c {
-	case MintEC:
-		return family == "ES"
-	case MintRSA:
-		return family == "RS" || family == "PS"
-	case EncryptTokens:
-		return k.Mints(MintEC) || k.Mints(MintRSA)
-	default:
-		return c == MintTokens
-	}
-}
-
-// CertGrant is what the harness may present as a client certificate.
-type CertGrant struct {
-	Enrolled   CertPair
-	Unenrolled CertPair
-	// Authority is the CA that the ingress trusts, with its key.
-	Authority CertPair
-	// Foreign is a client of the authority that Target.Foreign trusts, with the
-	// enrolled client's name.
-	Foreign CertPair
-	// Sibling is a client of another authority of the estate (the one of the
-	// servers, say), Public one of an authority that the ingress's system
-	// trusts; both bear the enrolled client's name. Neither is trusted as a
-	// client.
-	Sibling, Public CertPair
-	// EnrolledCN and UnenrolledCN are the identities of the two.
-	EnrolledCN, UnenrolledCN string
-}
-
-// CertPair is a certificate chain and its key.
-type CertPair struct {
-	Chain []byte // PEM, leaf first
-	Key   Secret // PEM, PKCS #8
-}
-
 // Control is what a target lets the harness change. A nil field is not granted.
 type Control struct {
 	// Bearer gives valid tokens, new ones as they are needed.
@@ -377,254 +186,236 @@ type Control struct {
 	Deployment Deployment
 }
 
-// EndedToken is a token that ends; the zero value is none.
-type EndedToken struct {
-	Token Secret
-	At    time.Time // from then on no sound verifier takes it
-}
-
-// DefaultLeeway is how long after its exp a token may be taken, where the profile
-// declares nothing (rulings A-09).
-const DefaultLeeway = 10 * time.Minute
-
-// ComponentLog is what the components of a target write.
-type ComponentLog interface {
-	// Read gives what a component, by the name it has in Target.Components, has
-	// written lately: its last 64 KiB at least, or all.
-	Read(ctx context.Context, component string) (string, error)
-}
-
-// Life is something that was granted for a time.
-type Life struct {
-	What string // "the token of Vault"
-	Ends time.Time
-}
-
-// Bearer is a source of valid tokens. When there is no new one to be had it
-// gives the last.
-type Bearer interface{ Token() Secret }
-
-// Ending is a source that knows when a token that it gave ends, which may be none that
-// says so itself.
-type Ending interface {
-	Ends(token Secret) (at time.Time, known bool)
-}
-
-// Launcher starts further replicas of the service, beside those that serve.
-type Launcher interface {
-	Launch(ctx context.Context, launch Launch) (Replica, error)
-}
-
-// Launch says how a replica's start differs from a sound one.
-type Launch struct {
-	Mode      Mode              // whose environment it starts from
-	Env       map[string]string // set over it
-	Unset     []string          // taken from it
-	HoldVault bool              // Vault's answers are held until Replica.Release
-	Impostor  bool              // another stands between it and Vault, with a certificate nobody should believe
-	Previous  bool              // the release before is started
-	Watched   bool              // what watches the services watches it too, until Replica.Stop
-	Crashes   bool              // it will be made to crash, if it is a Crasher
-}
-
-// Replica is a started replica.
-type Replica interface {
-	// URL is where it listens, or would.
-	URL() Face
-	// Wait waits for its end and gives the exit status; ctx bounds the wait.
-	Wait(ctx context.Context) (int, error)
-	// Asked waits until it has asked a Vault that is held.
-	Asked(ctx context.Context) error
-	// Release lets Vault answer.
-	Release()
-	// Cut takes a Vault away that was held, for good; TurnedAway waits until the
-	// replica has asked for it n times since.
-	Cut(ctx context.Context) error
-	TurnedAway(ctx context.Context, n int) error
-	// Log is what it has written so far.
-	Log() string
-	// Stop ends it and frees what it holds.
-	Stop(ctx context.Context) error
-}
-
-// Metered is a replica that says where its metrics page is; one that does not, or
-// says "", has it beside what it serves, at /metrics.
-type Metered interface{ Metrics() string }
-
-// Crasher is a replica that can be made to crash, if it was launched to be.
-type Crasher interface {
-	// Crash ends it as a fault of its own would, by SIGABRT, and visits each file that
-	// it has left, its core file among them.
-	Crash(ctx context.Context, visit func(file string, content io.Reader) error) (Crash, error)
-}
-
-// Crash is what is known of a replica's end.
-type Crash struct {
-	Ended bool // it did end
-	Code  int  // exit status
-	// CoreLimit is the soft limit on its core file, as the system tells it: "0",
-	// "unlimited", or bytes; empty where nobody knows.
-	CoreLimit string
-	// Piped says that the kernel hands core files to a program at the host, which no
-	// limit keeps it from (core(5)).
-	Piped bool
-}
-
-// SecretStore is the secret backend, with the right to change aegis/runtime.
-type SecretStore interface {
-	// Read gives the fields of aegis/runtime.
-	Read(ctx context.Context) (map[string]string, error)
-	// Write makes fields the newest version.
-	Write(ctx context.Context, fields map[string]string) error
-	// Remove removes the secret with all its versions.
-	Remove(ctx context.Context) error
-	// Delete deletes the newest version, Destroy destroys it.
-	Delete(ctx context.Context) error
-	Destroy(ctx context.Context) error
-	// ServiceCan gives, by path, the capabilities that the service's own token
-	// holds there, in Vault's terms; {"deny"} for none.
-	ServiceCan(ctx context.Context, paths []string) (map[string][]string, error)
-	// ServiceToken says what that token is.
-	ServiceToken(ctx context.Context) (VaultToken, error)
-}
-
-// VaultToken is what Vault says of a token (auth/token/lookup-self).
-type VaultToken struct {
-	Policies []string
-	Path     string        // by which it was had: auth/kubernetes/login
-	Made     time.Duration // its life as it was made; 0 has no end
-	Most     time.Duration // bound on all its renewals; 0 is none of its own
-	Period   time.Duration // for which it can be renewed again and again; 0 is none
-}
-
-// VaultControl is Vault in the hands of who runs it.
-type VaultControl interface {
-	// Token makes a token with which aegis/runtime cannot be read.
-	Token(ctx context.Context, kind TokenKind) (Secret, error)
-	// Renew gives a LeasedVaultToken its life anew.
-	Renew(ctx context.Context, token Secret) error
-	// Seal seals it; Unseal unseals it, and returns when it answers again.
-	Seal(ctx context.Context) error
-	Unseal(ctx context.Context) error
-}
-
-// TokenKind says what a token of Vault's is, or what is wrong with it.
-type TokenKind string
-
-// Kinds of token.
-const (
-	UnentitledVaultToken TokenKind = "of a policy without aegis/runtime"
-	RevokedVaultToken    TokenKind = "revoked"
-	ExpiredVaultToken    TokenKind = "expired"
-	// LeasedVaultToken is sound, for VaultLease; it can be renewed.
-	LeasedVaultToken TokenKind = "leased"
-)
-
-// VaultLease is how long a LeasedVaultToken lives, unless it is renewed.
-const VaultLease = 2 * time.Second
-
 // Shows reports whether the target has a face for mode.
 func (t *Target) Shows(mode Mode) bool {
 	_, ok := t.Faces[mode]
 	return ok
 }
 
+// Capability is something a target grants to the harness.
+type Capability string
+
+// Capabilities, in the terms of the catalogue.
+const (
+	URL              Capability = "url"
+	GivenTokens      Capability = "given-tokens"
+	ExpiredToken     Capability = "expired-token"
+	MintTokens       Capability = "mint-tokens"
+	ControlJWKS      Capability = "control-jwks"
+	GivenClientCerts Capability = "given-client-certs"
+	ClientCAKey      Capability = "client-ca-key"
+	RestartService   Capability = "restart-service"
+	VaultRead        Capability = "vault-read"
+	VaultWrite       Capability = "vault-write"
+	RealVault        Capability = "real-vault"
+	VaultControlled  Capability = "vault-control" // to seal it, and to make tokens
+	VaultPKI         Capability = "vault-pki"     // the role that issues clients' certificates
+	VaultPKIClient   Capability = "vault-pki-client"
+	VaultKubernetes  Capability = "vault-kubernetes" // the role by which the service logs in
+	Metrics          Capability = "metrics"
+	Logs             Capability = "logs"
+	RollOut          Capability = "rollout"
+	PreviousRelease  Capability = "previous-release" // the one before the target's
+	ComponentLogs    Capability = "component-logs"   // what the ingress and the services write
+	AlertsAPI        Capability = "alerts-api"
+	RulesTested      Capability = "promtool"        // beside the rules that are loaded
+	WatchedReplica   Capability = "watched-replica" // one that is started, and that Prometheus scrapes
+	VaultAgent       Capability = "vault-agent"     // Vault Agent, to render secrets for a replica
+	DeploymentRead   Capability = "deployment-read" // images of the services, and what they are started with
+	BackendPath      Capability = "backend-path"
+	KubernetesRead   Capability = "kubernetes-read"
+	// IngressControlled is the catalogue's ingress-control.
+	IngressControlled Capability = "ingress-control"
+	// The rest are parts of what the catalogue takes for granted with "url".
+	OutOfBand   Capability = "out-of-band" // a listener of ours that the service could call
+	SecondHost  Capability = "second-host" // a virtual host without client certificates
+	ForeignHost Capability = "foreign-host"
+	PlainPort   Capability = "plain-port"
+	// IngressAddresses are addresses that are the ingress's and nobody else's.
+	IngressAddresses Capability = "ingress-addresses"
+	// AuthorizerControlled is control of the ingress's external authorizer.
+	AuthorizerControlled Capability = "authorizer-control"
+	// SiblingClient and PublicClient are certificates that are sound and must
+	// not be trusted.
+	SiblingClient Capability = "sibling-client"
+	PublicClient  Capability = "public-client"
+	// EarlyData is a client that sends data before its handshake has ended; there
+	// is none here.
+	EarlyData Capability = "early-data"
+	// KeyedCaller is a client with an API key, SignedModel a model to have loaded;
+	// there is none here.
+	KeyedCaller Capability = "api-key"
+	SignedModel Capability = "signed-model"
+	// MintEC and MintRSA are mint-tokens with a key of an ES algorithm, and of an RS or
+	// PS one; EncryptTokens is with a key of either, to which a token can be encrypted.
+	MintEC        Capability = "mint-ec-tokens"
+	MintRSA       Capability = "mint-rsa-tokens"
+	EncryptTokens Capability = "encrypt-tokens"
+	// DeclaredAudience and DeclaredIssuer are what the profile must say before tokens for
+	// others can be told apart.
+	DeclaredAudience Capability = "profile.audience"
+	DeclaredIssuer   Capability = "profile.issuer"
+)
+
+// Layer is a part of a deployment that somebody owns.
+type Layer string
+
+// Layers of a deployment.
+const (
+	IdPLayer        Layer = "idp"
+	IngressLayer    Layer = "ingress"
+	ServiceLayer    Layer = "service"
+	VaultLayer      Layer = "vault"
+	MonitoringLayer Layer = "monitoring"
+)
+
+// Placement says which stacks of the harness's own grant a capability; the zero value
+// leaves it to what the target is made of.
+type Placement string
+
+// Placements.
+const (
+	InContainers  Placement = "containers" // one in process has nobody who watches it, and nothing deployed
+	WithRealVault Placement = "vault"      // a stand-in for Vault does not grant it
+	InNoStack     Placement = "none"
+)
+
+// CapabilityRow is all that is known of a capability.
+type CapabilityRow struct {
+	Name Capability
+	// Config says what in the configuration of a live target gives it; empty: nothing does.
+	Config string
+	// Mode is the mode whose credential it is, or of which it makes some; empty: of none.
+	Mode Mode
+	// Owner is who must mend what fails in a row that needs it; empty: that turns on who
+	// answered. Of several needs, the first in the table tells.
+	Owner Layer
+	// Control marks what only the process that holds Target.Control has.
+	Control bool
+	// Ingress marks what belongs to whoever holds what stands before the service.
+	Ingress bool
+	// Stack says which stacks of the harness's own grant it.
+	Stack Placement
+	// Granted reports whether a target grants it; nil: none does.
+	Granted func(*Target) bool
+}
+
+// CapabilityTable has a row for each capability.
+var CapabilityTable = []CapabilityRow{
+	{Name: URL, Config: "the target's address", Granted: func(*Target) bool { return true }},
+	{Name: GivenTokens, Config: "grants.tokens (valid, client_credentials, vault_role or signing_key)", Mode: OIDC,
+		Granted: func(t *Target) bool { return t.Tokens.Valid != "" || len(t.Tokens.Signing) > 0 }},
+	{Name: ExpiredToken, Mode: OIDC,
+		Config: "grants.tokens (expired, signing_key, or client_credentials whose tokens end within wait_max)",
+		Granted: func(t *Target) bool {
+			return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || t.Control != nil && t.Control.Ended.Token != ""
+		}},
+	{Name: MintTokens, Config: "grants.tokens.signing_key", Mode: OIDC, Granted: mints(MintTokens)},
+	{Name: MintEC, Config: "grants.tokens.signing_key, of an ES algorithm", Mode: OIDC, Granted: mints(MintEC)},
+	{Name: MintRSA, Config: "grants.tokens.signing_key, of an RS or PS algorithm", Mode: OIDC, Granted: mints(MintRSA)},
+	{Name: EncryptTokens, Config: "grants.tokens.signing_key, of an RS, PS or ES algorithm", Mode: OIDC, Granted: mints(EncryptTokens)},
+	{Name: DeclaredAudience, Config: "profile.audience (none, where tokens of any are accepted)",
+		Granted: func(t *Target) bool { return t.Profile.Audience != "" }},
+	{Name: DeclaredIssuer, Config: "profile.issuer (none, where those of any are accepted)",
+		Granted: func(t *Target) bool { return t.Profile.Issuer != "" }},
+	{Name: GivenClientCerts, Config: "grants.certificates (enrolled and unenrolled, authority, or vault_pki)", Mode: MTLS,
+		Granted: func(t *Target) bool { return len(t.Certs.Enrolled.Chain) > 0 && len(t.Certs.Unenrolled.Chain) > 0 }},
+	{Name: ClientCAKey, Config: "grants.certificates.authority", Mode: MTLS,
+		Granted: func(t *Target) bool { return t.Certs.Authority.Key != "" }},
+	{Name: SiblingClient, Config: "grants.certificates.sibling", Mode: MTLS,
+		Granted: func(t *Target) bool { return len(t.Certs.Sibling.Chain) > 0 }},
+	{Name: PublicClient, Config: "grants.certificates.public", Mode: MTLS,
+		Granted: func(t *Target) bool { return len(t.Certs.Public.Chain) > 0 }},
+
+	{Name: AlertsAPI, Config: "grants.prometheus and grants.alertmanager", Owner: MonitoringLayer, Control: true, Stack: InContainers,
+		Granted: controls(func(c *Control) bool { return c.Alerts != nil })},
+	{Name: ControlJWKS, Control: true, Granted: controls(func(c *Control) bool { return c.JWKS != nil })},
+	{Name: RestartService, Config: "grants.hooks.replica", Owner: ServiceLayer, Control: true, // it started as it must not, or did not start
+		Granted: controls(func(c *Control) bool { return c.Launcher != nil })},
+	{Name: VaultControlled, Control: true, Granted: controls(func(c *Control) bool { return c.Vault != nil })},
+	{Name: RollOut, Control: true, Granted: controls(func(c *Control) bool { return c.Rollout != nil })},
+	{Name: PreviousRelease, Granted: func(t *Target) bool { return t.Previous != "" }},
+	{Name: RulesTested, Control: true, Stack: InContainers, Granted: controls(func(c *Control) bool { return c.RuleTests != nil })},
+	{Name: WatchedReplica, Control: true, Stack: InContainers, Granted: controls(func(c *Control) bool { return c.Watches })},
+	{Name: VaultAgent, Control: true, Stack: WithRealVault, Granted: controls(func(c *Control) bool { return c.Agent != nil })},
+	{Name: DeploymentRead, Owner: ServiceLayer, Control: true, Stack: InContainers, // it was deployed as it must not
+		Granted: controls(func(c *Control) bool { return c.Deployment != nil })},
+	{Name: VaultRead, Config: "grants.vault or grants.aws", Owner: VaultLayer, Control: true,
+		Granted: controls(func(c *Control) bool { return c.Secrets != nil })},
+	{Name: VaultWrite, Config: "grants.vault.write or grants.aws.write", Owner: VaultLayer, Control: true,
+		Granted: controls(func(c *Control) bool { return c.Secrets != nil })},
+	{Name: RealVault, Config: "grants.vault.service_token", Control: true, Stack: WithRealVault,
+		Granted: func(t *Target) bool {
+			return t.Control != nil && t.Control.Secrets != nil && !slices.Contains(t.Denied, VaultRead) && !slices.Contains(t.Beyond, RealVault)
+		}},
+	{Name: VaultPKI, Config: "grants.certificates.vault_pki", Mode: MTLS, Control: true, Stack: WithRealVault,
+		Granted: controls(func(c *Control) bool { return c.Issuer != nil })},
+	{Name: VaultPKIClient, Config: "grants.certificates.vault_pki.client_token", Mode: MTLS, Control: true, Stack: WithRealVault,
+		Granted: controls(func(c *Control) bool { return c.OwnIssuer != nil })},
+	{Name: VaultKubernetes, Config: "grants.vault.service_role", Control: true, Stack: WithRealVault,
+		Granted: controls(func(c *Control) bool { return c.Login != nil })},
+	{Name: BackendPath, Config: "grants.backend", Owner: ServiceLayer, Ingress: true, // it was called behind the ingress
+		Granted: func(t *Target) bool { return len(t.Backends) > 0 }},
+	{Name: Metrics, Config: "grants.metrics", Granted: func(t *Target) bool { return len(t.Metrics) > 0 }},
+	{Name: Logs, Config: "grants.logs", Granted: func(t *Target) bool { return len(t.Oracles) > 0 }},
+	{Name: ComponentLogs, Config: "grants.component_logs", Control: true, Granted: controls(func(c *Control) bool { return c.Logs != nil })},
+	{Name: KubernetesRead},
+	{Name: IngressControlled, Config: "grants.hooks.reload and trust_file", Control: true, Ingress: true,
+		Granted: controls(func(c *Control) bool { return c.Ingress != nil })},
+	{Name: PlainPort, Config: "target.plain_url", Ingress: true, Granted: func(t *Target) bool { return t.Plain != "" }},
+	{Name: IngressAddresses, Config: "target.siblings", Ingress: true, Granted: func(t *Target) bool { return len(t.Siblings) > 0 }},
+	{Name: OutOfBand, Control: true, Granted: controls(func(c *Control) bool { return c.Outside != nil })},
+	{Name: SecondHost, Ingress: true, Granted: func(t *Target) bool { return t.Open != nil }},
+	{Name: ForeignHost, Ingress: true, Granted: func(t *Target) bool { return t.Foreign != nil }},
+	{Name: AuthorizerControlled, Control: true, Granted: controls(func(c *Control) bool { return c.Authorizer != nil })},
+	{Name: EarlyData, Stack: InNoStack},
+	{Name: KeyedCaller, Stack: InNoStack},
+	{Name: SignedModel, Stack: InNoStack},
+}
+
+// controls is what a part of Control grants.
+func controls(has func(*Control) bool) func(*Target) bool {
+	return func(t *Target) bool { return t.Control != nil && has(t.Control) }
+}
+
+// mints is what a signing key of the right kind grants.
+func mints(c Capability) func(*Target) bool {
+	return func(t *Target) bool {
+		return slices.ContainsFunc(t.Tokens.Signing, func(k SigningKey) bool { return k.Mints(c) })
+	}
+}
+
+// Row is the capability's row; one that is in no table has a row of its name alone.
+func (c Capability) Row() CapabilityRow {
+	if i := slices.IndexFunc(CapabilityTable, func(r CapabilityRow) bool { return r.Name == c }); i >= 0 {
+		return CapabilityTable[i]
+	}
+	return CapabilityRow{Name: c}
+}
+
+// CapabilitiesWhere lists the capabilities of the rows that has holds of, in the table's order.
+func CapabilitiesWhere(has func(CapabilityRow) bool) []Capability {
+	var some []Capability
+	for _, row := range CapabilityTable {
+		if has(row) {
+			some = append(some, row.Name)
+		}
+	}
+	return some
+}
+
+// Capabilities lists every capability.
+func Capabilities() []Capability { return CapabilitiesWhere(func(CapabilityRow) bool { return true }) }
+
 // Moot reports whether a capability is a credential of a mode that the target does
 // not show and does not grant: it can have none, and none is asked of it.
 func (t *Target) Moot(c Capability) bool {
-	mode, ok := credentials[c]
-	return ok && len(t.Faces) > 0 && !t.Shows(mode) && !t.Grants(c)
-}
-
-// OfControl lists the capabilities that are in the hands of whoever holds the target's
-// Control: another process that is told of the target does not have them.
-var OfControl = []Capability{
-	RollOut, AlertsAPI, WatchedReplica, RulesTested, ComponentLogs, VaultAgent, DeploymentRead, RestartService,
-	VaultRead, VaultWrite, RealVault, VaultControlled, ControlJWKS, OutOfBand, IngressControlled, AuthorizerControlled,
-	VaultKubernetes, VaultPKI, VaultPKIClient,
+	mode := c.Row().Mode
+	return mode != "" && len(t.Faces) > 0 && !t.Shows(mode) && !t.Grants(c)
 }
 
 // Grants reports whether the target grants a capability.
 func (t *Target) Grants(c Capability) bool {
-	if slices.Contains(t.Denied, c) {
-		return false
-	}
-	switch c {
-	case URL:
-		return true
-	case DeclaredAudience:
-		return t.Profile.Audience != ""
-	case DeclaredIssuer:
-		return t.Profile.Issuer != ""
-	case GivenTokens:
-		return t.Tokens.Valid != "" || len(t.Tokens.Signing) > 0
-	case ExpiredToken:
-		return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || t.Control != nil && t.Control.Ended.Token != ""
-	case MintTokens:
-		return len(t.Tokens.Signing) > 0
-	case MintEC, MintRSA, EncryptTokens:
-		return slices.ContainsFunc(t.Tokens.Signing, func(k SigningKey) bool { return k.Mints(c) })
-	case GivenClientCerts:
-		return len(t.Certs.Enrolled.Chain) > 0 && len(t.Certs.Unenrolled.Chain) > 0
-	case ClientCAKey:
-		return t.Certs.Authority.Key != ""
-	case Metrics:
-		return len(t.Metrics) > 0
-	case Logs:
-		return len(t.Oracles) > 0
-	case PreviousRelease:
-		return t.Previous != ""
-	case RollOut:
-		return t.Control != nil && t.Control.Rollout != nil
-	case AlertsAPI:
-		return t.Control != nil && t.Control.Alerts != nil
-	case WatchedReplica:
-		return t.Control != nil && t.Control.Watches
-	case RulesTested:
-		return t.Control != nil && t.Control.RuleTests != nil
-	case ComponentLogs:
-		return t.Control != nil && t.Control.Logs != nil
-	case VaultAgent:
-		return t.Control != nil && t.Control.Agent != nil
-	case DeploymentRead:
-		return t.Control != nil && t.Control.Deployment != nil
-	case BackendPath:
-		return len(t.Backends) > 0
-	case RestartService:
-		return t.Control != nil && t.Control.Launcher != nil
-	case VaultRead, VaultWrite:
-		return t.Control != nil && t.Control.Secrets != nil
-	case VaultControlled:
-		return t.Control != nil && t.Control.Vault != nil
-	case ControlJWKS:
-		return t.Control != nil && t.Control.JWKS != nil
-	case OutOfBand:
-		return t.Control != nil && t.Control.Outside != nil
-	case IngressControlled:
-		return t.Control != nil && t.Control.Ingress != nil
-	case AuthorizerControlled:
-		return t.Control != nil && t.Control.Authorizer != nil
-	case SecondHost:
-		return t.Open != nil
-	case ForeignHost:
-		return t.Foreign != nil
-	case IngressAddresses:
-		return len(t.Siblings) > 0
-	case PlainPort:
-		return t.Plain != ""
-	case SiblingClient:
-		return len(t.Certs.Sibling.Chain) > 0
-	case PublicClient:
-		return len(t.Certs.Public.Chain) > 0
-	case VaultKubernetes:
-		return t.Control != nil && t.Control.Login != nil
-	case VaultPKI:
-		return t.Control != nil && t.Control.Issuer != nil
-	case VaultPKIClient:
-		return t.Control != nil && t.Control.OwnIssuer != nil
-	case RealVault:
-		return t.Grants(VaultRead) && !slices.Contains(t.Beyond, RealVault)
-	default:
-		return false
-	}
+	granted := c.Row().Granted
+	return granted != nil && !slices.Contains(t.Denied, c) && granted(t)
 }

@@ -247,7 +247,7 @@ func spec(x harness.Expectation) {
 
 // held reports a capability that only the process with the stack has: Ginkgo
 // runs what is Serial there.
-func held(c harness.Capability) bool { return slices.Contains(harness.OfControl, c) }
+func held(c harness.Capability) bool { return c.Row().Control }
 
 // lost are the capabilities of the catalogue that a target grants and the one that is
 // told of it does not; at least one, the stack's own, so that the check checks.

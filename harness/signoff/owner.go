@@ -8,34 +8,28 @@ import (
 )
 
 // Layer is a part of a deployment that somebody owns.
-type Layer string
+type Layer = harness.Layer
 
 // Layers of a deployment.
 const (
-	IdP        Layer = "idp"
-	Ingress    Layer = "ingress"
-	Service    Layer = "service"
-	Vault      Layer = "vault"
-	Monitoring Layer = "monitoring"
+	IdP        = harness.IdPLayer
+	Ingress    = harness.IngressLayer
+	Service    = harness.ServiceLayer
+	Vault      = harness.VaultLayer
+	Monitoring = harness.MonitoringLayer
 )
 
 // owner is the layer that must change for a failure to end, as far as what was
 // observed tells: who gave the answer, or let the request through.
 func (f Finding) owner() Layer {
-	needs := func(c harness.Capability) bool { return slices.Contains(f.Needs, c) }
-	switch {
-	case f.Verdict != harness.Fail:
+	if f.Verdict != harness.Fail {
 		return ""
-	case needs(harness.AlertsAPI):
-		return Monitoring
-	case needs(harness.RestartService):
-		return Service // it started as it must not, or did not start
-	case needs(harness.DeploymentRead):
-		return Service // it was deployed as it must not
-	case f.Exchanges == 0 && (needs(harness.VaultRead) || needs(harness.VaultWrite)):
-		return Vault // what it holds or allows was read, and nobody was called
-	case needs(harness.BackendPath):
-		return Service // it was called behind the ingress
+	}
+	for _, row := range harness.CapabilityTable {
+		called := row.Owner == Vault && f.Exchanges > 0 // what Vault holds or allows is read, and nobody called
+		if row.Owner != "" && !called && slices.Contains(f.Needs, row.Name) {
+			return row.Owner
+		}
 	}
 	return f.answerer()
 }
@@ -46,6 +40,7 @@ const unenrolled = "unenrolled certificate"
 // answerer is the layer that answered the exchange that shows the failure.
 func (f Finding) answerer() Layer {
 	i := slices.IndexFunc(f.Evidence, func(e harness.Evidence) bool { return !e.Control })
+	area, _, _ := strings.Cut(f.ID, "-")
 	switch {
 	case i >= 0 && f.Evidence[i].Reached == harness.NotReached:
 		return Ingress
@@ -55,7 +50,7 @@ func (f Finding) answerer() Layer {
 		return Service // his certificate verifies: it is the list that he is not on
 	case f.Chapter == "mtls" && f.Bucket == harness.Security:
 		return Ingress // a client it should not have let in (runbook section 3)
-	case f.Chapter == "identity" && f.Bucket == harness.Security && strings.HasPrefix(f.ID, "HDR-"):
+	case f.Chapter == "identity" && f.Bucket == harness.Security && area == "HDR":
 		return Ingress // it passed on an identity that it had not verified
 	default:
 		return Service

@@ -19,10 +19,12 @@ type Plan struct {
 
 // unreachable are the capabilities that neither placement grants: Go's TLS
 // client sends no early data, and no service of ours takes API keys or models.
-var unreachable = []harness.Capability{harness.EarlyData, harness.KeyedCaller, harness.SignedModel}
+var unreachable = onlyIn(harness.InNoStack)
 
-// needVault are those that a stand-in for Vault cannot grant.
-var needVault = []harness.Capability{harness.RealVault, harness.VaultPKI, harness.VaultPKIClient, harness.VaultKubernetes}
+// onlyIn lists the capabilities that some of our stacks grant at most.
+func onlyIn(p harness.Placement) []harness.Capability {
+	return harness.CapabilitiesWhere(func(r harness.CapabilityRow) bool { return r.Stack == p })
+}
 
 // Decide plans a start. Images are had as Start would have them; nothing is
 // started.
@@ -45,9 +47,9 @@ func Decide(ctx context.Context, runtime Runtime) (Plan, error) {
 // watches it, and nothing of it is deployed. One whose Vault is a stand-in has
 // neither Vault's own nor its agent.
 func beyondProcess(standIn bool) []harness.Capability {
-	beyond := []harness.Capability{harness.AlertsAPI, harness.RulesTested, harness.WatchedReplica, harness.DeploymentRead}
+	beyond := onlyIn(harness.InContainers)
 	if standIn {
-		beyond = append(append(beyond, needVault...), harness.VaultAgent)
+		beyond = append(beyond, onlyIn(harness.WithRealVault)...)
 	}
 	return beyond
 }

@@ -37,12 +37,6 @@ func (p Plan) rig(f faults.Fault) rig {
 	}
 }
 
-// beforeService are the capabilities of whoever holds what stands before the
-// service.
-var beforeService = []harness.Capability{
-	harness.BackendPath, harness.IngressAddresses, harness.IngressControlled, harness.PlainPort, harness.SecondHost, harness.ForeignHost,
-}
-
 // beyondService reports an expectation that cannot be asked of the service of mode
 // oidc alone.
 func beyondService(id string) bool {
@@ -52,7 +46,7 @@ func beyondService(id string) bool {
 	}
 	modes := x.Stimulus.Build().Modes
 	return len(modes) > 0 && !slices.Contains(modes, harness.OIDC) ||
-		slices.ContainsFunc(x.Stimulus.Build().Needs, func(c harness.Capability) bool { return slices.Contains(beforeService, c) })
+		slices.ContainsFunc(x.Stimulus.Build().Needs, func(c harness.Capability) bool { return c.Row().Ingress })
 }
 
 // placed is a fault as its rig has it: that of the service starts one service.

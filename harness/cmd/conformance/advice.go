@@ -9,9 +9,11 @@ import (
 	"aegis.test/conformance/harness/stack"
 )
 
-// grant is something that a configuration could grant beside what it does: how
-// its file would then differ. What it names is never read: it is for paper.
+// grant is something that a configuration could grant beside what it does: the
+// capabilities it gives, what it is called, and how its file would then differ. What it
+// names is never read: it is for paper.
 type grant struct {
+	of   []harness.Capability
 	name string
 	give func(*config.File)
 }
@@ -19,67 +21,92 @@ type grant struct {
 // refused reports whether a configuration of one mode refuses the grant, which is for
 // the other only.
 func (g grant) refused(mode string) bool {
-	return mode == string(harness.MTLS) && strings.HasPrefix(g.name, "grants.tokens") ||
-		mode == string(harness.OIDC) && strings.HasPrefix(g.name, "grants.certificates")
+	of := g.of[0].Row().Mode
+	return of != "" && mode != bothModes && mode != string(of)
 }
 
-// onPaper is a reference that nobody reads.
-const onPaper config.Reference = "vault:on/paper#it"
+// bothModes is the mode of a configuration that shows both.
+const bothModes = "both"
+
+const onPaper = config.OnPaper
 
 var paperPair = config.Pair{Certificate: onPaper, Key: onPaper}
 
-// grants lists them; of two that add as much, the first is told first.
-var grants = slices.Concat([]grant{
-	{"grants.tokens (valid, client_credentials or vault_role)", func(f *config.File) { give(&f.Grants.Tokens.Valid, onPaper) }},
-	{"grants.certificates (enrolled and unenrolled, or vault_pki)", func(f *config.File) {
+func gives(all ...harness.Capability) []harness.Capability { return all }
+
+// grants lists them; of two that add as much, the first is told first. What a capability's
+// row names by one key needs no line here.
+var grants = slices.Concat(chosen, byKey(), callable("inference", "enrollment", "review", "review item"))
+
+// chosen are those that more than one key gives, or one of several.
+var chosen = []grant{
+	{gives(harness.GivenTokens), "grants.tokens (valid, client_credentials or vault_role)", func(f *config.File) { give(&f.Grants.Tokens.Valid, onPaper) }},
+	{gives(harness.GivenClientCerts), "grants.certificates (enrolled and unenrolled, or vault_pki)", func(f *config.File) {
 		give(&f.Grants.Certificates.Enrolled, paperPair)
 		give(&f.Grants.Certificates.Unenrolled, paperPair)
 	}},
-	{"grants.tokens.expired", func(f *config.File) { give(&f.Grants.Tokens.Expired, onPaper) }},
-	signingKey("ES256"), signingKey("RS256"),
-	{"grants.certificates.authority", func(f *config.File) {
+	{gives(harness.ExpiredToken), "grants.tokens.expired", func(f *config.File) { give(&f.Grants.Tokens.Expired, onPaper) }},
+	signingKey("ES256", harness.MintEC), signingKey("RS256", harness.MintRSA),
+	{gives(harness.ClientCAKey), "grants.certificates.authority", func(f *config.File) {
 		give(&f.Grants.Certificates.Authority, paperPair)
 		issueFor(f)
 	}},
-	{"grants.metrics", func(f *config.File) { perMode(f, &f.Grants.Metrics) }},
-	{"grants.backend", func(f *config.File) { perMode(f, &f.Grants.Backend) }},
-	{"grants.logs", func(f *config.File) { give(&f.Grants.Logs.Handled, "on paper"); give(&f.Grants.Logs.File, "on paper") }},
-	{"grants.component_logs", func(f *config.File) {
+	{gives(harness.Metrics), "grants.metrics", func(f *config.File) { perMode(f, &f.Grants.Metrics) }},
+	{gives(harness.BackendPath), "grants.backend", func(f *config.File) { perMode(f, &f.Grants.Backend) }},
+	{gives(harness.Logs), "grants.logs", func(f *config.File) {
+		give(&f.Grants.Logs.Handled, "on paper")
+		give(&f.Grants.Logs.File, "on paper")
+	}},
+	{gives(harness.ComponentLogs), "grants.component_logs", func(f *config.File) {
 		for _, program := range []*[]string{&f.Grants.Components.Ingress, &f.Grants.Components.OIDC, &f.Grants.Components.MTLS} {
 			*program = []string{"on paper"}
 		}
 	}},
 	allowing(harness.Writes), allowing(harness.Disruptive),
-	{"grants.vault or grants.aws", inVault(func(*config.File) {})},
-	{"grants.vault or grants.aws, with write", func(f *config.File) {
+	{gives(harness.VaultRead), "grants.vault or grants.aws", inVault(func(*config.File) {})},
+	{gives(harness.VaultWrite), "grants.vault or grants.aws, with write", func(f *config.File) {
 		if f.Grants.AWS.Region != "" {
 			f.Grants.AWS.Write = true
 			return
 		}
 		inVault(func(f *config.File) { f.Grants.Vault.Write = true })(f)
 	}},
-	{"grants.vault, with service_token", inVault(func(f *config.File) { give(&f.Grants.Vault.ServiceToken, onPaper) })},
-	{"grants.vault, with service_role", inVault(func(f *config.File) { give(&f.Grants.Vault.ServiceRole.Role, "on paper") })},
-	{"grants.certificates.vault_pki, in place of enrolled and unenrolled", inVault(byPKI)},
-	{"grants.certificates.vault_pki, with client_token", inVault(func(f *config.File) {
+	{gives(harness.RealVault), "grants.vault, with service_token", inVault(func(f *config.File) { give(&f.Grants.Vault.ServiceToken, onPaper) })},
+	{gives(harness.VaultKubernetes), "grants.vault, with service_role", inVault(func(f *config.File) {
+		give(&f.Grants.Vault.ServiceRole.Role, "on paper")
+	})},
+	{gives(harness.VaultPKI), "grants.certificates.vault_pki, in place of enrolled and unenrolled", inVault(byPKI)},
+	{gives(harness.VaultPKIClient), "grants.certificates.vault_pki, with client_token", inVault(func(f *config.File) {
 		byPKI(f)
 		give(&f.Grants.Certificates.VaultPKI.ClientToken, onPaper)
 	})},
-	{"grants.certificates.sibling", func(f *config.File) { give(&f.Grants.Certificates.Sibling, paperPair) }},
-	{"grants.certificates.public", func(f *config.File) { give(&f.Grants.Certificates.Public, paperPair) }},
-	{"grants.hooks.replica", func(f *config.File) {
+	{gives(harness.RestartService), "grants.hooks.replica", func(f *config.File) {
 		if f.Grants.AWS.Region == "" {
 			f.Grants.Hooks.Replica = config.Replica{Command: []string{"on paper"}, URL: "http://127.0.0.1:{{port}}"}
 		}
 	}},
-	{"grants.hooks (reload and trust_file)", func(f *config.File) { f.Grants.Hooks.Reload, f.Grants.Hooks.TrustTo = []string{"on paper"}, "on paper" }},
-	{"grants.prometheus and grants.alertmanager", func(f *config.File) {
+	{gives(harness.IngressControlled), "grants.hooks (reload and trust_file)", func(f *config.File) {
+		f.Grants.Hooks.Reload, f.Grants.Hooks.TrustTo = []string{"on paper"}, "on paper"
+	}},
+	{gives(harness.AlertsAPI), "grants.prometheus and grants.alertmanager", func(f *config.File) {
 		give(&f.Grants.Prometheus, "http://on.paper")
 		give(&f.Grants.Alertmanager, "http://on.paper")
 	}},
-	{"target.plain_url", func(f *config.File) { give(&f.Target.PlainURL, "http://on.paper") }},
-	{"target.siblings", func(f *config.File) { f.Target.Siblings = []string{"on.paper:443"} }},
-}, callable("inference", "enrollment", "review", "review item"))
+}
+
+// byKey are the grants of the capabilities that one key of the file gives, and no other
+// grant.
+func byKey() []grant {
+	var all []grant
+	for _, row := range harness.CapabilityTable {
+		key := row.Config
+		listed := slices.ContainsFunc(chosen, func(g grant) bool { return slices.Contains(g.of, row.Name) })
+		if !listed && new(config.File).Suppose(key) {
+			all = append(all, grant{gives(row.Name), key, func(f *config.File) { f.Suppose(key) }})
+		}
+	}
+	return all
+}
 
 // give puts a value where there is none.
 func give[T comparable](into *T, value T) {
@@ -91,8 +118,8 @@ func give[T comparable](into *T, value T) {
 
 // signingKey is the key to mint with, of which a target has one; its tokens need an
 // issuer and an audience.
-func signingKey(algorithm string) grant {
-	return grant{"grants.tokens.signing_key, of " + algorithm, func(f *config.File) {
+func signingKey(algorithm string, kind harness.Capability) grant {
+	return grant{gives(harness.MintTokens, kind, harness.EncryptTokens, harness.GivenTokens, harness.ExpiredToken), "grants.tokens.signing_key, of " + algorithm, func(f *config.File) {
 		give(&f.Profile.Issuer, "https://on.paper")
 		give(&f.Profile.Audience, "on paper")
 		give(&f.Grants.Tokens.SigningKey, config.SigningKey{Key: onPaper, ID: "on paper", Algorithm: algorithm})
@@ -109,7 +136,7 @@ func perMode(f *config.File, into *config.PerMode) {
 }
 
 func allowing(effect harness.Effect) grant {
-	return grant{"--allow " + string(effect), func(f *config.File) {
+	return grant{gives(harness.Allows(effect)), "--allow " + string(effect), func(f *config.File) {
 		if !effect.Within(harness.Effect(f.Rails.Allow)) {
 			f.Rails.Allow = string(effect)
 		}
@@ -144,7 +171,7 @@ func inVault(change func(*config.File)) func(*config.File) {
 func callable(names ...string) []grant {
 	var all []grant
 	for _, name := range names {
-		all = append(all, grant{"an endpoint named " + name + " that may be called", func(f *config.File) {
+		all = append(all, grant{gives(harness.CallsEndpoint(name)), "an endpoint named " + name + " that may be called", func(f *config.File) {
 			f.Endpoints = slices.Clone(f.Endpoints)
 			i := slices.IndexFunc(f.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
 			if i < 0 {

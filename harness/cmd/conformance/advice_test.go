@@ -204,20 +204,46 @@ func TestOneModeIsWhole(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			refused := map[string][]harness.Capability{
-				"oidc": {harness.GivenClientCerts, harness.ClientCAKey, harness.SiblingClient, harness.PublicClient, harness.VaultPKI, harness.VaultPKIClient},
-				"mtls": {harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC, harness.MintRSA},
-			}[mode]
 			for _, x := range suites.All() {
 				if x.NotApplicable(target) != "" {
 					continue
 				}
 				for _, c := range x.Missing(target) {
-					if slices.Contains(refused, c) {
+					if string(c.Row().Mode) == other {
 						t.Errorf("%s lacks %s, which the configuration refuses", x.ID, c)
 					}
 				}
 			}
 		})
+	}
+}
+
+// TestEveryRowIsAdvised: what the table says that a configuration gives, something that
+// plan may advise gives, and what it says that none gives, nothing does.
+func TestEveryRowIsAdvised(t *testing.T) {
+	declared := []harness.Capability{harness.URL, harness.DeclaredAudience, harness.DeclaredIssuer} // said of the target, not granted
+	none := read(t, begun(t), nil)
+	bare := try(stack.Paper(none, "plan"))
+	for _, row := range harness.CapabilityTable {
+		advised := slices.ContainsFunc(grants, func(g grant) bool { return slices.Contains(g.of, row.Name) })
+		if want := row.Config != "" && !slices.Contains(declared, row.Name); advised != want {
+			t.Errorf("%s is advised: %v, and the table says %q", row.Name, advised, row.Config)
+		}
+		if bare.Grants(row.Name) != (row.Name == harness.URL) || (row.Config == "") != slices.Contains(bare.Unreachable, row.Name) {
+			t.Errorf("%s: granted by nothing %v, out of reach %v", row.Name, bare.Grants(row.Name), slices.Contains(bare.Unreachable, row.Name))
+		}
+	}
+	for _, g := range grants {
+		with := none
+		g.give(&with.File)
+		target := try(stack.Paper(with, "plan"))
+		for _, c := range g.of {
+			if !slices.Contains(harness.Capabilities(), c) {
+				continue // to call an endpoint, or to have an effect
+			}
+			if granted := target.Grants(c); !granted {
+				t.Errorf("%s gives %s: %v", g.name, c, granted)
+			}
+		}
 	}
 }
