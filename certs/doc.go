@@ -2,8 +2,7 @@
 // issues from a recipe (Leaf), and defects, each one field away from a sound
 // certificate. Keys are made when they are asked for and are kept nowhere.
 //
-// A sound client leaf is what every stack accepts (rulings, "Mint clean
-// positives"), and what RFC 5280 asks of it:
+// A sound client leaf is what every stack accepts (rulings 0.6), and what RFC 5280 asks of it:
 //
 //	version             3                            §4.1.2.1
 //	serialNumber        random, positive, ≤ 20 bytes §4.1.2.2

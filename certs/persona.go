@@ -23,7 +23,7 @@ type Persona struct {
 
 // Personas issues one of each: enrolled, unenrolled and via-intermediate, which
 // are sound, and one for every defect. All but unenrolled bear the enrolled
-// common name, so that a refusal has one reason only (rulings, "Non-vacuity").
+// common name, so that a refusal has one reason only (rulings 0.3).
 func Personas(a *Authority, enrolledCN, unenrolledCN string) ([]Persona, error) {
 	if enrolledCN == unenrolledCN {
 		return nil, fmt.Errorf("issuing personas: both common names are %q: give two that differ", enrolledCN)

@@ -273,7 +273,7 @@ type Evidence struct {
 }
 
 // NotReached is the Evidence.Reached of a request that somebody else answered,
-// in front of the service.
+// in front of the service (rulings 0.4).
 const NotReached = "not the service"
 
 // Alone reports whether nothing else may act on the target meanwhile: the

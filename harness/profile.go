@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Profile is what the operator declares where sound stacks differ (rulings,
-// section 3). The zero value is the runbook's own words.
+// Profile is what the operator declares where sound stacks differ (rulings A-01
+// and those behind it). The zero value is the runbook's own words; an answer that an
+// ingress gives and no field can declare (rulings A-06) is held to those.
 type Profile struct {
 	Issuer   string `json:"issuer,omitempty"`
 	Audience string `json:"audience,omitempty"`

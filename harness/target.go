@@ -280,7 +280,7 @@ const (
 	InNoStack     Placement = "none"
 )
 
-// CapabilityRow is all that is known of a capability.
+// CapabilityRow is all that is known of a capability (rulings 0.5).
 type CapabilityRow struct {
 	Name Capability
 	// Config says what in the configuration of a live target gives it; empty: nothing does.
@@ -354,7 +354,7 @@ var CapabilityTable = []CapabilityRow{
 		Granted: controls(func(c *Control) bool { return c.OwnIssuer != nil })},
 	{Name: VaultKubernetes, Config: "grants.vault.service_role", Control: true, Stack: WithRealVault,
 		Granted: controls(func(c *Control) bool { return c.Login != nil })},
-	{Name: BackendPath, Config: "grants.backend", Owner: ServiceLayer, Ingress: true, // it was called behind the ingress
+	{Name: BackendPath, Config: "grants.backend", Owner: ServiceLayer, Ingress: true, // called behind the ingress (rulings A-40)
 		Granted: func(t *Target) bool { return len(t.Backends) > 0 }},
 	{Name: Metrics, Config: "grants.metrics", Granted: func(t *Target) bool { return len(t.Metrics) > 0 }},
 	{Name: Logs, Config: "grants.logs", Granted: func(t *Target) bool { return len(t.Oracles) > 0 }},

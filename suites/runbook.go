@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// runbook is the contract, as it was given.
+// runbook is the contract, as it was given (rulings 0.1).
 //
 //go:embed runbook.md
 var runbook []byte

@@ -100,7 +100,7 @@ var Carriage = []Expectation{
 		Rule:     Says("A valid token with CR, LF, NUL or a byte beyond ASCII in it or behind it is answered 400 or 401."),
 		Stimulus: probe.Carried(probe.ControlBytes()...), Outcome: outcome.Unauthenticated().Genuine().Or(400),
 	},
-	{
+	{ // 16 kB is over the bound of nginx and HAProxy, 64 kB under Caddy's (rulings LAB-4)
 		ID: "BRR-017", Title: "Oversize credential", Clauses: []string{"4.4"},
 		Source: "RFC 6585 section 5; rulings A-32", Level: MUST,
 		Rule:     Says("A token made 16 or 64 kB long is refused, by a status or a close, and the service goes on."),
