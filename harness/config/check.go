@@ -15,18 +15,19 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/strict"
 )
 
 // checker gathers what contradicts itself in a configuration that reads well.
 type checker struct {
 	*Loaded
 	now      time.Time
-	problems Problems
+	problems strict.Problems
 }
 
 // check finds contradictions. References into Vault are not read: no byte is
 // sent.
-func (l *Loaded) check() Problems {
+func (l *Loaded) check() strict.Problems {
 	c := &checker{Loaded: l, now: time.Now()}
 	for _, check := range []func(){
 		c.required, c.references, c.target, c.endpoints, c.successes, c.rails, c.modes,
@@ -47,7 +48,7 @@ func (c *checker) wrong(path, what, do string) {
 		}
 		p = p[:max(strings.LastIndexAny(p, ".["), 0)]
 	}
-	c.problems = append(c.problems, Problem{At: at, Path: path, What: what, Do: do})
+	c.problems = append(c.problems, strict.Problem{At: at, Path: path, What: what, Do: do})
 }
 
 // unless tells of a path when it is not ok.
@@ -65,11 +66,11 @@ func (c *checker) required() {
 }
 
 func (c *checker) need(v reflect.Value, path string) {
-	for _, k := range keysOf(v.Type()) {
-		at, field := join(path, k.name), v.Field(k.index)
+	for _, k := range strict.Keys(v.Type()) {
+		at, field := strict.Join(path, k.Name), v.Field(k.Index)
 		switch {
-		case k.field.Tag.Get("required") != "" && field.IsZero():
-			c.wrong(at, "it is missing", k.field.Tag.Get("says"))
+		case k.Field.Tag.Get("required") != "" && field.IsZero():
+			c.wrong(at, "it is missing", k.Field.Tag.Get("says"))
 		case field.Kind() == reflect.Struct:
 			c.need(field, at)
 		case structs(field):
@@ -97,8 +98,8 @@ func (c *checker) references() {
 }
 
 func (c *checker) each(v reflect.Value, path string, do func(string, Reference)) {
-	for _, k := range keysOf(v.Type()) {
-		at, field := join(path, k.name), v.Field(k.index)
+	for _, k := range strict.Keys(v.Type()) {
+		at, field := strict.Join(path, k.Name), v.Field(k.Index)
 		if r, ok := field.Interface().(Reference); ok {
 			do(at, r)
 		} else if field.Kind() == reflect.Struct {
@@ -194,7 +195,7 @@ func (c *checker) mistyped(path, name string) {
 		return // another word: preview
 	}
 	borne := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Name == near })
-	c.unless(near == "" || near == name || borne, path, fmt.Sprintf("%s is nearly %q, by which expectations know an endpoint of the runbook", told(name), near),
+	c.unless(near == "" || near == name || borne, path, fmt.Sprintf("%s is nearly %q, by which expectations know an endpoint of the runbook", strict.Told(name), near),
 		"write it so, or choose a name that is not like it")
 }
 

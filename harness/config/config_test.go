@@ -18,6 +18,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/strict"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -242,7 +243,7 @@ func TestMistakes(t *testing.T) {
 			t.Fatalf("%s changes nothing", name)
 		}
 		_, err := load(t, text, nil)
-		var problems config.Problems
+		var problems strict.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 {
 			t.Errorf("%s: got %v, want one problem", name, err)
 			continue

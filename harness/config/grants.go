@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/strict"
 )
 
 // OursOnly is what grants a capability that no configuration can.
@@ -53,9 +54,9 @@ func (f *File) Suppose(key string) bool {
 
 // fieldAt is the field of a struct that a key names.
 func fieldAt(of reflect.Value, name string) (reflect.Value, bool) {
-	for _, k := range keysOf(of.Type()) {
-		if k.name == name {
-			return of.Field(k.index), true
+	for _, k := range strict.Keys(of.Type()) {
+		if k.Name == name {
+			return of.Field(k.Index), true
 		}
 	}
 	return reflect.Value{}, false

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,13 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/saved"
+	"aegis.test/conformance/harness/strict"
 )
 
 // Sources are what a configuration is read from, weakest first.
@@ -55,18 +53,19 @@ const byDefault = "default"
 const targetsKey = "targets"
 
 // Load reads a configuration: one Loaded for each target. What is wrong with it
-// is Problems.
+// is strict.Problems.
 func Load(s Sources) ([]Loaded, error) {
 	text, err := saved.File(s.Path)
 	if errors.Is(err, saved.ErrUTF16) {
-		return nil, Problems{{At: filepath.Base(s.Path), What: err.Error()}}
+		return nil, refused(strict.Problem{At: filepath.Base(s.Path), What: err.Error()})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w: conformance init writes one", err)
 	}
-	root, problem := parse(filepath.Base(s.Path), text)
+	root, problem := strict.Parse(filepath.Base(s.Path), text)
 	if problem != nil {
-		return nil, Problems{*problem}
+		problem.Do = cmp.Or(problem.Do, "conformance init writes one")
+		return nil, refused(*problem)
 	}
 	shared, targets := split(root)
 	base := s.begin()
@@ -83,29 +82,9 @@ func Load(s Sources) ([]Loaded, error) {
 	return finish(s, all)
 }
 
-// parse parses a file. The library's own message quotes the file, which may hold
-// a secret: only its heading is told.
-func parse(path string, text []byte) (ast.Node, *Problem) {
-	documents, err := saved.Documents(text, parser.AllowDuplicateMapKey())
-	if err != nil {
-		p := Problem{At: path, What: "it is no YAML", Do: "look there for a bracket or a quote that is not closed, and for an indent that fits nothing above"}
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			p.At = place(path, syntax.Token)
-			if lines := bytes.Split(text, []byte("\n")); bytes.HasPrefix(bytes.TrimLeft(lines[min(syntax.Token.Position.Line, len(lines))-1], " "), []byte("\t")) {
-				p.What, p.Do = "a tab indents the line", "indent by spaces"
-			}
-		}
-		return nil, &p
-	}
-	if len(documents) != 1 {
-		return nil, &Problem{At: path, What: fmt.Sprintf("want one document with keys, got %d", len(documents)), Do: "conformance init writes one"}
-	}
-	return documents[0], nil
-}
-
-func place(path string, t *token.Token) string {
-	return fmt.Sprintf("%s:%d:%d", path, t.Position.Line, t.Position.Column)
+// refused is the error of a configuration with problems.
+func refused(problems ...strict.Problem) error {
+	return fmt.Errorf("reading the configuration: %w", strict.Problems(problems))
 }
 
 // split takes the list of targets out of a document.
@@ -114,7 +93,7 @@ func split(root ast.Node) (shared, targets []ast.Node) {
 	if !ok {
 		return []ast.Node{root}, nil
 	}
-	i := slices.IndexFunc(m.Values, func(v *ast.MappingValueNode) bool { return keyName(v) == targetsKey })
+	i := slices.IndexFunc(m.Values, func(v *ast.MappingValueNode) bool { return strict.KeyName(v) == targetsKey })
 	if i < 0 {
 		return []ast.Node{root}, nil
 	}
@@ -133,51 +112,51 @@ func split(root ast.Node) (shared, targets []ast.Node) {
 // draft is a configuration that is being read.
 type draft struct {
 	file   File
-	reader reader
+	reader strict.Reader
 	prefix string // of the paths in problems: targets[1]
 }
 
 func (s Sources) begin() draft {
-	return draft{reader: reader{source: filepath.Base(s.Path), lines: true, origins: map[string]string{}}}
+	return draft{reader: strict.Reader{Source: filepath.Base(s.Path), Lines: true, Columns: true, Origins: map[string]string{}}}
 }
 
 func (d *draft) clone() draft {
 	next := *d
-	next.reader.origins = map[string]string{}
-	for path, origin := range d.reader.origins {
-		next.reader.origins[path] = origin
+	next.reader.Origins = map[string]string{}
+	for path, origin := range d.reader.Origins {
+		next.reader.Origins[path] = origin
 	}
-	next.reader.problems = nil
+	next.reader.Problems = nil
 	return next
 }
 
 func (d *draft) read(nodes []ast.Node, prefix string) {
 	d.prefix = prefix
 	for _, n := range nodes {
-		d.reader.read(n, reflect.ValueOf(&d.file).Elem(), "", "")
+		d.reader.Read(n, reflect.ValueOf(&d.file).Elem(), "", "")
 	}
 }
 
 // finish puts overrides over what the file says and defaults under it, and
 // checks the whole.
 func finish(s Sources, drafts []draft) ([]Loaded, error) {
-	var problems Problems
+	var problems strict.Problems
 	var all []Loaded
 	for i := range drafts {
 		d := &drafts[i]
 		d.override(s)
 		d.defaults(reflect.ValueOf(&d.file).Elem(), "")
 		l := Loaded{
-			File: d.file, Source: filepath.Base(s.Path), Origins: d.reader.origins,
+			File: d.file, Source: filepath.Base(s.Path), Origins: d.reader.Origins,
 			Lookup: Lookup{Getenv: getenv(s.Environ), Dir: filepath.Dir(s.Path)},
 		}
-		found := d.reader.problems
+		found := d.reader.Problems
 		if len(found) == 0 { // what is half read contradicts itself in any case
 			found = l.check()
 		}
 		for _, p := range found {
 			if d.prefix != "" {
-				p.Path = join(d.prefix, p.Path)
+				p.Path = strict.Join(d.prefix, p.Path)
 			}
 			if !slices.Contains(problems, p) {
 				problems = append(problems, p)
@@ -189,28 +168,28 @@ func finish(s Sources, drafts []draft) ([]Loaded, error) {
 		problems = oneImage(all)
 	}
 	if len(problems) > 0 {
-		return nil, problems
+		return nil, refused(problems...)
 	}
 	return all, nil
 }
 
 // oneImage finds an image beside others: the stack that is started for it is the
 // only target.
-func oneImage(all []Loaded) Problems {
+func oneImage(all []Loaded) strict.Problems {
 	i := slices.IndexFunc(all, func(l Loaded) bool { return l.Service.Image != "" })
 	if i < 0 || len(all) == 1 {
 		return nil
 	}
 	const path = "service.image"
-	return Problems{{At: all[i].Origins[path], Path: path, What: "a stack is started for it, and targets name what is there already", Do: "give the image a file of its own"}}
+	return strict.Problems{{At: all[i].Origins[path], Path: path, What: "a stack is started for it, and targets name what is there already", Do: "give the image a file of its own"}}
 }
 
 // sameName finds targets that a roll-up could not tell apart.
-func sameName(all []Loaded) Problems {
+func sameName(all []Loaded) strict.Problems {
 	seen := map[string]bool{}
 	for i, l := range all {
 		if len(all) > 1 && (l.Target.Name == "" || seen[l.Target.Name]) {
-			return Problems{{At: l.Source, Path: fmt.Sprintf("%s[%d].target.name", targetsKey, i), What: "each of several targets needs a name of its own", Do: "name it"}}
+			return strict.Problems{{At: l.Source, Path: fmt.Sprintf("%s[%d].target.name", targetsKey, i), What: "each of several targets needs a name of its own", Do: "name it"}}
 		}
 		seen[l.Target.Name] = true
 	}
@@ -230,8 +209,8 @@ func getenv(environ []string) func(string) string {
 
 // defaults fills in what was left out.
 func (d *draft) defaults(v reflect.Value, path string) {
-	for _, k := range keysOf(v.Type()) {
-		at, field := join(path, k.name), v.Field(k.index)
+	for _, k := range strict.Keys(v.Type()) {
+		at, field := strict.Join(path, k.Name), v.Field(k.Index)
 		switch {
 		case field.Kind() == reflect.Struct:
 			d.defaults(field, at)
@@ -239,9 +218,9 @@ func (d *draft) defaults(v reflect.Value, path string) {
 			for i := range field.Len() {
 				d.defaults(field.Index(i), fmt.Sprintf("%s[%d]", at, i))
 			}
-		case d.reader.origins[at] == "" && k.field.Tag.Get("default") != "":
-			_, _ = set(field, k.field.Tag.Get("default"), k.field.Tag) // a test sets each
-			d.reader.origins[at] = byDefault
+		case d.reader.Origins[at] == "" && k.Field.Tag.Get("default") != "":
+			_, _ = strict.Set(field, k.Field.Tag.Get("default"), k.Field.Tag) // a test sets each
+			d.reader.Origins[at] = byDefault
 		}
 	}
 }
@@ -260,7 +239,7 @@ func (d *draft) override(s Sources) {
 			for _, p := range known {
 				names = append(names, variable(p))
 			}
-			d.reader.problems = append(d.reader.problems, Problem{At: "environment", Path: name, What: "it overrides nothing", Do: near(name, names, "unset it")})
+			d.reader.Problems = append(d.reader.Problems, strict.Problem{At: "environment", Path: name, What: "it overrides nothing", Do: near(name, names, "unset it")})
 			continue
 		}
 		d.put(known[i], value, "environment "+name)
@@ -268,7 +247,7 @@ func (d *draft) override(s Sources) {
 	for _, text := range s.Set {
 		path, value, ok := strings.Cut(text, "=")
 		if !ok || !slices.Contains(known, path) {
-			d.reader.problems = append(d.reader.problems, Problem{At: "--set", Path: path, What: "there is no such value to set", Do: near(path, known, "write --set path=value")})
+			d.reader.Problems = append(d.reader.Problems, strict.Problem{At: "--set", Path: path, What: "there is no such value to set", Do: near(path, known, "write --set path=value")})
 			continue
 		}
 		d.put(path, value, "--set")
@@ -284,24 +263,24 @@ func near(word string, known []string, otherwise string) string {
 
 // put reads one overriding value: text as it is, a list or keys as YAML.
 func (d *draft) put(path, value, source string) {
-	over := reader{source: source, origins: d.reader.origins}
+	over := strict.Reader{Source: source, Origins: d.reader.Origins}
 	field, tag := locate(reflect.ValueOf(&d.file).Elem(), path)
-	for at := range d.reader.origins { // what is replaced as a whole is forgotten as a whole
+	for at := range d.reader.Origins { // what is replaced as a whole is forgotten as a whole
 		if strings.HasPrefix(at, path+"[") {
-			delete(d.reader.origins, at)
+			delete(d.reader.Origins, at)
 		}
 	}
 	if scalar(field.Type()) {
-		if what, do := set(field, value, tag); what != "" {
-			over.problems = Problems{{At: source, Path: path, What: what, Do: do}}
+		if what, do := strict.Set(field, value, tag); what != "" {
+			over.Problems = strict.Problems{{At: source, Path: path, What: what, Do: do}}
 		}
-		over.origins[path] = source
-	} else if root, problem := parse(source, []byte(value)); problem != nil {
-		over.problems = Problems{{At: source, Path: path, What: problem.What, Do: "write it as YAML"}}
+		over.Origins[path] = source
+	} else if root, problem := strict.Parse(source, []byte(value)); problem != nil {
+		over.Problems = strict.Problems{{At: source, Path: path, What: problem.What, Do: "write it as YAML"}}
 	} else {
-		over.read(root, field, path, tag)
+		over.Read(root, field, path, tag)
 	}
-	d.reader.problems = append(d.reader.problems, over.problems...)
+	d.reader.Problems = append(d.reader.Problems, over.Problems...)
 }
 
 func scalar(t reflect.Type) bool {
@@ -311,12 +290,12 @@ func scalar(t reflect.Type) bool {
 // locate finds the field of a path.
 func locate(v reflect.Value, path string) (reflect.Value, reflect.StructTag) {
 	name, rest, more := strings.Cut(path, ".")
-	for _, k := range keysOf(v.Type()) {
-		if k.name == name && more {
-			return locate(v.Field(k.index), rest)
+	for _, k := range strict.Keys(v.Type()) {
+		if k.Name == name && more {
+			return locate(v.Field(k.Index), rest)
 		}
-		if k.name == name {
-			return v.Field(k.index), k.field.Tag
+		if k.Name == name {
+			return v.Field(k.Index), k.Field.Tag
 		}
 	}
 	panic("config: locate is asked for known paths only: " + path)
@@ -325,10 +304,10 @@ func locate(v reflect.Value, path string) (reflect.Value, reflect.StructTag) {
 // paths are all that can be overridden: every value, and every list as a whole.
 func paths(t reflect.Type, at string) []string {
 	var all []string
-	for _, k := range keysOf(t) {
-		path := join(at, k.name)
-		if k.field.Type.Kind() == reflect.Struct {
-			all = append(all, paths(k.field.Type, path)...)
+	for _, k := range strict.Keys(t) {
+		path := strict.Join(at, k.Name)
+		if k.Field.Type.Kind() == reflect.Struct {
+			all = append(all, paths(k.Field.Type, path)...)
 			continue
 		}
 		all = append(all, path)

@@ -30,10 +30,15 @@ func (r Reference) InVault() (path, field string, ok bool) {
 }
 
 // Is reports whether text is a reference.
-func (r Reference) Is() bool { return r.wellFormed() == "" }
+func (r Reference) Is() bool { return r.Wrong() == "" }
 
-// wellFormed says what is wrong with a reference, or "".
-func (r Reference) wellFormed() string {
+// Form says what a reference is.
+func (Reference) Form() (wanted, remedy string) {
+	return "a reference", "write env:NAME, file:PATH or vault:PATH#FIELD"
+}
+
+// Wrong says what is wrong with a reference, or "".
+func (r Reference) Wrong() string {
 	kind, rest := r.parts()
 	path, field, vaulted := r.InVault()
 	switch {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"aegis.test/conformance/harness/strict"
 )
 
 // SchemaID names the format of staging.yaml.
@@ -42,10 +44,10 @@ func Schema() ([]byte, error) {
 // object is the properties of a struct.
 func object(t reflect.Type) map[string]any {
 	properties := map[string]any{}
-	for _, k := range keysOf(t) {
-		p := shape(k.field.Type, k.field.Tag)
-		p["description"] = k.field.Tag.Get("says")
-		properties[k.name] = p
+	for _, k := range strict.Keys(t) {
+		p := shape(k.Field.Type, k.Field.Tag)
+		p["description"] = k.Field.Tag.Get("says")
+		properties[k.Name] = p
 	}
 	return properties
 }
@@ -93,9 +95,9 @@ func shape(t reflect.Type, tag reflect.StructTag) map[string]any {
 
 func requiredOf(t reflect.Type) []string {
 	names := []string{}
-	for _, k := range keysOf(t) {
-		if k.field.Tag.Get("required") != "" {
-			names = append(names, k.name)
+	for _, k := range strict.Keys(t) {
+		if k.Field.Tag.Get("required") != "" {
+			names = append(names, k.Name)
 		}
 	}
 	return names

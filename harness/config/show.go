@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"aegis.test/conformance/harness/strict"
 )
 
 // Effective is the configuration as it holds: every value with where it came
@@ -19,17 +21,17 @@ func (l Loaded) Effective() string {
 }
 
 func (l Loaded) show(b *strings.Builder, v reflect.Value, path, indent string) {
-	for _, k := range keysOf(v.Type()) {
-		at, field := join(path, k.name), v.Field(k.index)
+	for _, k := range strict.Keys(v.Type()) {
+		at, field := strict.Join(path, k.Name), v.Field(k.Index)
 		if !l.holds(at, field) {
 			continue
 		}
 		switch {
 		case field.Kind() == reflect.Struct:
-			fmt.Fprintf(b, "%s%s:\n", indent, k.name)
+			fmt.Fprintf(b, "%s%s:\n", indent, k.Name)
 			l.show(b, field, at, indent+"  ")
 		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
-			fmt.Fprintf(b, "%s%s:\n", indent, k.name)
+			fmt.Fprintf(b, "%s%s:\n", indent, k.Name)
 			for i := range field.Len() {
 				var item strings.Builder
 				l.show(&item, field.Index(i), fmt.Sprintf("%s[%d]", at, i), indent+"    ")
@@ -40,7 +42,7 @@ func (l Loaded) show(b *strings.Builder, v reflect.Value, path, indent string) {
 			if field.Type() == reflect.TypeFor[Reference]() {
 				text, origin = dots, field.String()+", "+origin
 			}
-			fmt.Fprintf(b, "%s%-*s # %s\n", indent, max(48-len(indent), 1), k.name+": "+text, origin)
+			fmt.Fprintf(b, "%s%-*s # %s\n", indent, max(48-len(indent), 1), k.Name+": "+text, origin)
 		}
 	}
 }
@@ -51,8 +53,8 @@ func (l Loaded) holds(path string, v reflect.Value) bool {
 	if v.Kind() != reflect.Struct {
 		return l.Origins[path] != ""
 	}
-	for _, k := range keysOf(v.Type()) {
-		if l.holds(join(path, k.name), v.Field(k.index)) {
+	for _, k := range strict.Keys(v.Type()) {
+		if l.holds(strict.Join(path, k.Name), v.Field(k.Index)) {
 			return true
 		}
 	}

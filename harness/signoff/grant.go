@@ -1,15 +1,17 @@
 package signoff
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/strict"
 )
 
 // MaxWaiverDays is how far ahead a waiver may expire unless told otherwise: a
@@ -28,65 +30,103 @@ type Grants struct {
 	MaxDays int // how far ahead a waiver may expire
 }
 
-// waiverKeys are the keys of one waiver; those that must be there come first.
-var waiverKeys = []string{"expectation", "owner", "approver", "reason", "ticket", "expires", "expected", "scope"}
+// waiverFile is waivers.yaml.
+type waiverFile struct {
+	Waivers []waiverEntry `yaml:"waivers"`
+}
 
-const waiversRequired = 6
+// waiverEntry is a waiver as it is written; those keys must be there that are required.
+type waiverEntry struct {
+	Expectation string      `yaml:"expectation" required:"yes" plain:"yes"`
+	Owner       string      `yaml:"owner" required:"yes" plain:"yes"`
+	Approver    string      `yaml:"approver" required:"yes" plain:"yes"`
+	Reason      string      `yaml:"reason" required:"yes" plain:"yes"`
+	Ticket      string      `yaml:"ticket" required:"yes" plain:"yes"`
+	Expires     string      `yaml:"expires" required:"yes" plain:"yes"`
+	Expected    string      `yaml:"expected" plain:"yes"`
+	Scope       waiverScope `yaml:"scope"`
+}
+
+// waiverScope is where a waiver holds.
+type waiverScope struct {
+	Target string `yaml:"target" plain:"yes"`
+	Mode   string `yaml:"mode" enum:"oidc,mtls"`
+}
 
 // ReadWaivers reads waivers.yaml strictly. The error tells every mistake with
 // its line: what cannot be read, what the catalogue does not know, what has
 // expired or expires too far ahead.
 func ReadWaivers(data []byte, g Grants) ([]Waiver, error) {
-	s := &sheet{file: g.File}
-	root := s.open(data, "waivers")
-	var waivers []Waiver
-	if list, ok := root["waivers"]; ok {
-		for _, item := range s.items(list) {
-			waivers = append(waivers, s.waiver(item, g, waivers))
-		}
-	} else if len(s.mistakes) == 0 {
-		s.mistakes = append(s.mistakes, g.File+":1: want a list under the key waivers")
+	var file waiverFile
+	origins, err := strict.File(g.File, data, &file)
+	problems, half := errors.AsType[strict.Problems](err)
+	c := claims{Grants: g, origins: origins, problems: problems}
+	if !half && origins["waivers"] == "" {
+		c.problems = strict.Problems{{At: g.File + ":1", What: "want a list under the key waivers"}}
 	}
-	if len(s.mistakes) > 0 {
-		return nil, s.mistakes
+	var waivers []Waiver
+	for i, entry := range file.Waivers {
+		c.at = fmt.Sprintf("waivers[%d]", i)
+		w := entry.waiver(origins[c.at])
+		if !half {
+			c.whole(entry)
+		}
+		c.people(w)
+		c.known(w, waivers)
+		c.expiry(w)
+		waivers = append(waivers, w)
+	}
+	if len(c.problems) > 0 {
+		return nil, c.problems
 	}
 	return waivers, nil
 }
 
-func (s *sheet) waiver(n ast.Node, g Grants, before []Waiver) Waiver {
-	sound := len(s.mistakes)
-	values := s.mapping(n, waiverKeys...)
-	w := Waiver{At: s.at(n)}
+func (e waiverEntry) waiver(at string) Waiver {
+	return Waiver{
+		Expectation: strings.TrimSpace(e.Expectation), Owner: strings.TrimSpace(e.Owner), Approver: strings.TrimSpace(e.Approver),
+		Reason: strings.TrimSpace(e.Reason), Ticket: strings.TrimSpace(e.Ticket), Expires: strings.TrimSpace(e.Expires),
+		Expected: strings.TrimSpace(e.Expected), Target: strings.TrimSpace(e.Scope.Target), Mode: harness.Mode(e.Scope.Mode), At: at,
+	}
+}
+
+// claims holds waivers against what is known.
+type claims struct {
+	Grants
+	origins  map[string]string // by path, where each value stands
+	at       string            // the path of the waiver that is held
+	problems strict.Problems
+}
+
+// wrong notes a mistake at a key of the waiver, or at the waiver.
+func (c *claims) wrong(key, format string, args ...any) {
+	at := cmp.Or(c.origins[strict.Join(c.at, key)], c.origins[c.at])
+	c.problems = append(c.problems, strict.Problem{At: at, What: fmt.Sprintf(format, args...)})
+}
+
+// whole wants every key that is required.
+func (c *claims) whole(e waiverEntry) {
 	var missing []string
-	for i, field := range []*string{&w.Expectation, &w.Owner, &w.Approver, &w.Reason, &w.Ticket, &w.Expires, &w.Expected} {
-		if value, ok := values[waiverKeys[i]]; ok {
-			*field = s.text(value)
-		}
-		if i < waiversRequired && *field == "" {
-			missing = append(missing, waiverKeys[i])
+	v := reflect.ValueOf(e)
+	for _, k := range strict.Keys(v.Type()) {
+		if k.Field.Tag.Get("required") != "" && strings.TrimSpace(v.Field(k.Index).String()) == "" {
+			missing = append(missing, k.Name)
 		}
 	}
-	if len(missing) > 0 && len(s.mistakes) == sound {
-		s.wrong(n, "the waiver of %q lacks %s", w.Expectation, listed(missing))
+	if len(missing) > 0 {
+		c.wrong("", "the waiver of %q lacks %s", e.Expectation, listed(missing))
 	}
-	s.people(values, w)
-	if scope, ok := values["scope"]; ok {
-		s.scope(scope, &w)
-	}
-	s.known(values["expectation"], w, g, before)
-	s.expiry(values["expires"], w, g)
-	return w
 }
 
 // people wants names that can be read, and somebody else to approve than who owns.
-func (s *sheet) people(values map[string]ast.Node, w Waiver) {
+func (c *claims) people(w Waiver) {
 	for _, field := range []struct{ key, text string }{{"owner", w.Owner}, {"approver", w.Approver}, {"reason", w.Reason}, {"ticket", w.Ticket}} {
 		if field.text != "" && !strings.ContainsFunc(field.text, readable(field.key == "ticket")) {
-			s.wrong(values[field.key], "the %s is %q: nobody can read it, write it in letters", field.key, field.text)
+			c.wrong(field.key, "the %s is %q: nobody can read it, write it in letters", field.key, field.text)
 		}
 	}
 	if name := plain(w.Owner); name != "" && name == plain(w.Approver) {
-		s.wrong(values["approver"], "%q owns the failure and approves of it: somebody else must approve", w.Approver)
+		c.wrong("approver", "%q owns the failure and approves of it: somebody else must approve", w.Approver)
 	}
 }
 
@@ -108,48 +148,35 @@ func plain(name string) string {
 	}, name))
 }
 
-func (s *sheet) scope(n ast.Node, w *Waiver) {
-	values := s.mapping(n, "target", "mode")
-	if target, ok := values["target"]; ok {
-		w.Target = s.text(target)
-	}
-	if mode, ok := values["mode"]; ok {
-		w.Mode = harness.Mode(s.text(mode))
-		if w.Mode != harness.OIDC && w.Mode != harness.MTLS {
-			s.wrong(mode, "the mode is %q, want oidc or mtls", string(w.Mode))
-		}
-	}
-}
-
 // known wants an expectation of the catalogue, waived once for one scope.
-func (s *sheet) known(n ast.Node, w Waiver, g Grants, before []Waiver) {
+func (c *claims) known(w Waiver, before []Waiver) {
 	if w.Expectation == "" {
 		return
 	}
-	if !slices.Contains(g.Known, w.Expectation) {
-		s.wrong(n, "the catalogue has no expectation %q: conformance list shows them", w.Expectation)
+	if !slices.Contains(c.Known, w.Expectation) {
+		c.wrong("expectation", "the catalogue has no expectation %q: conformance list shows them", w.Expectation)
 	}
 	for _, other := range before {
 		if other.Expectation == w.Expectation && other.Target == w.Target && other.Mode == w.Mode {
-			s.wrong(n, "%s is waived already at %s", w.Expectation, other.At)
+			c.wrong("expectation", "%s is waived already at %s", w.Expectation, other.At)
 		}
 	}
 }
 
-func (s *sheet) expiry(n ast.Node, w Waiver, g Grants) {
+func (c *claims) expiry(w Waiver) {
 	if w.Expires == "" {
 		return
 	}
 	last, err := time.Parse(day, w.Expires)
-	today := g.Today.UTC().Truncate(24 * time.Hour)
+	today := c.Today.UTC().Truncate(24 * time.Hour)
 	switch {
 	case err != nil:
-		s.wrong(n, "it expires on %q, want a date like %s", w.Expires, today.AddDate(0, 1, 0).Format(day))
+		c.wrong("expires", "it expires on %q, want a date like %s", w.Expires, today.AddDate(0, 1, 0).Format(day))
 	case last.Before(today):
-		s.wrong(n, "the waiver of %s expired on %s: mend the failure, or have it granted anew", w.Expectation, w.Expires)
-	case last.After(today.AddDate(0, 0, g.MaxDays)):
-		s.wrong(n, "the waiver of %s expires on %s, more than %d days ahead: want %s at the latest",
-			w.Expectation, w.Expires, g.MaxDays, today.AddDate(0, 0, g.MaxDays).Format(day))
+		c.wrong("expires", "the waiver of %s expired on %s: mend the failure, or have it granted anew", w.Expectation, w.Expires)
+	case last.After(today.AddDate(0, 0, c.MaxDays)):
+		c.wrong("expires", "the waiver of %s expires on %s, more than %d days ahead: want %s at the latest",
+			w.Expectation, w.Expires, c.MaxDays, today.AddDate(0, 0, c.MaxDays).Format(day))
 	}
 }
 
@@ -161,4 +188,12 @@ func (w Waiver) lasting(from time.Time, days int) bool {
 
 func (w Waiver) String() string {
 	return fmt.Sprintf("%-9s until %s, owned by %s, approved by %s (%s): %s", w.Expectation, w.Expires, w.Owner, w.Approver, w.Ticket, w.Reason)
+}
+
+func listed[T ~string](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = string(item)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -53,20 +53,20 @@ func TestReadWaivers(t *testing.T) {
 func TestEveryMistakeHasItsLine(t *testing.T) {
 	change := func(from, to string) string { return strings.Replace(leave, from, to, 1) }
 	for _, c := range []struct{ name, data, want string }{
-		{"nothing", "", "waivers.yaml:1: "},
+		{"nothing", "", "waivers.yaml: want one document"},
 		{"two documents", leave + "---\nwaivers: []\n", "want one"},
-		{"no YAML", "waivers: [", "waivers.yaml:1: it is no YAML"},
-		{"a key twice", change("    ticket: 412\n", "    ticket: 412\n    ticket: 413\n"), `waivers.yaml:11: it is no YAML: mapping key "ticket" already defined`},
-		{"no list", "waivers: all\n", "waivers.yaml:1: want a list"},
-		{"another root", "waivrs: []\n", `waivers.yaml:1: "waivrs" is no key here: want waivers`},
-		{"no mapping", "waivers:\n  - OIDC-005\n", "waivers.yaml:2: want a mapping"},
-		{"an unknown key", change("    owner: team-identity", "    ownr: team-identity"), `waivers.yaml:5: "ownr" is no key here: want expectation, owner`},
+		{"no YAML", "waivers: [", "waivers.yaml:1:10: it is no YAML"},
+		{"a key twice", change("    ticket: 412\n", "    ticket: 412\n    ticket: 413\n"), "waivers.yaml:11: waivers[0].ticket: the key stands here twice"},
+		{"no list", "waivers: all\n", "waivers.yaml:1: waivers: got text, want a list"},
+		{"another root", "waivrs: []\n", `waivers.yaml:1: waivrs: there is no such key: the nearest is "waivers"`},
+		{"no mapping", "waivers:\n  - OIDC-005\n", "waivers.yaml:2: waivers[0]: got text, want keys with values"},
+		{"an unknown key", change("    owner: team-identity", "    ownr: team-identity"), `waivers.yaml:5: waivers[0].ownr: there is no such key: the nearest is "owner"`},
 		{"a key missing", change("    approver: ciso\n", ""), `waivers.yaml:3: the waiver of "OIDC-005" lacks approver`},
-		{"an empty value", change("    owner: team-identity", "    owner:"), `waivers.yaml:3: the waiver of "OIDC-005" lacks owner`},
-		{"a list for a text", change("ciso", "[ciso, cto]"), "waivers.yaml:6: want a text"},
+		{"an empty value", change("    owner: team-identity", "    owner:"), "waivers.yaml:5: waivers[0].owner: nothing behind the key"},
+		{"a list for a text", change("ciso", "[ciso, cto]"), "waivers.yaml:6: waivers[0].approver: got a list, want text"},
 		{"an unknown ID", change("OIDC-005", "OIDC-999"), `waivers.yaml:3: the catalogue has no expectation "OIDC-999"`},
-		{"an unknown mode", change("mode: oidc", "mode: saml"), `waivers.yaml:4: the mode is "saml"`},
-		{"an unknown scope", change("mode: oidc", "path: /"), `waivers.yaml:4: "path" is no key here: want target, mode`},
+		{"an unknown mode", change("mode: oidc", "mode: saml"), `waivers.yaml:4: waivers[0].scope.mode: "saml" is none of the values it may have: want oidc, mtls`},
+		{"an unknown scope", change("mode: oidc", "path: /"), "waivers.yaml:4: waivers[0].scope.path: there is no such key: want one of target, mode"},
 		{"the same twice", change("    scope: {target: staging-eu, mode: oidc}\n", ""), "OIDC-005 is waived already at waivers.yaml:3"},
 		{"no date", change("2026-12-31", "next year"), `waivers.yaml:11: it expires on "next year", want a date like 2026-12-24`},
 		{"an impossible date", change("2026-12-31", "2026-02-30"), "want a date"},
@@ -96,7 +96,7 @@ func TestEveryMistakeHasItsLine(t *testing.T) {
 func TestEveryMistakeIsTold(t *testing.T) {
 	data := strings.NewReplacer("OIDC-005", "OIDC-999", "2026-11-24", "2026-01-01", "mode: oidc", "mode: x").Replace(leave)
 	_, err := ReadWaivers([]byte(data), grants)
-	for _, want := range []string{":3: the catalogue", ":4: the mode", ":13: the catalogue", ":18: the waiver"} {
+	for _, want := range []string{":3: the catalogue", ":4: waivers[0].scope.mode", ":13: the catalogue", ":18: the waiver"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}

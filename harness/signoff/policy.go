@@ -1,14 +1,14 @@
 package signoff
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/strict"
 )
 
 // Policy is what an organisation requires of a record. The zero value requires
@@ -35,67 +35,84 @@ type Policy struct {
 // Evidence are the kinds of run that a policy may ask for; a rehearsal is none.
 var Evidence = []harness.Kind{harness.SelfTest, harness.Image, harness.Live, harness.Release}
 
-// levels are the requirement levels, strictest first.
-var levels = []harness.Level{harness.MUST, harness.SHOULD, harness.MAY}
+// policyFile is policy.yaml.
+type policyFile struct {
+	Kinds    []string      `yaml:"kinds" enum:"self-test,image,live,release"`
+	Claim    string        `yaml:"claim" enum:"core,full"`
+	Chapters []string      `yaml:"chapters"`
+	Levels   []string      `yaml:"levels" enum:"MUST,SHOULD,MAY"`
+	Exempt   policyMost    `yaml:"not_applicable"`
+	Waivers  policyWaivers `yaml:"waivers"`
+	Build    policyBuild   `yaml:"build"`
+	MaxAge   time.Duration `yaml:"max_age"`
+}
+
+type (
+	policyMost struct {
+		Max int `yaml:"max"`
+	}
+	policyWaivers struct {
+		Max     int `yaml:"max"`
+		MaxDays int `yaml:"max_days"`
+	}
+	policyBuild struct {
+		Label    string `yaml:"label"`
+		Required bool   `yaml:"required"`
+	}
+)
 
 // ReadPolicy reads policy.yaml strictly; chapters are those the catalogue has.
 // The error tells every mistake with its line.
 func ReadPolicy(file string, data []byte, chapters []string) (Policy, error) {
-	s := &sheet{file: file}
-	var p Policy
-	for key, n := range s.open(data, "kinds", "claim", "chapters", "levels", "not_applicable", "waivers", "build", "max_age") {
-		switch key {
-		case "kinds":
-			p.Kinds = words(s, n, Evidence)
-		case "claim":
-			p.Claim = word(s, n, Claims)
-		case "not_applicable":
-			if most, ok := s.mapping(n, "max")["max"]; ok {
-				number := s.count(most)
-				p.Exempt = &number
-			}
-		case "build":
-			s.build(n, &p)
-		case "max_age":
-			p.MaxAge = s.duration(n)
-		case "chapters":
-			p.Chapters = words(s, n, chapters)
-		case "levels":
-			p.Levels = words(s, n, levels)
-		case "waivers":
-			values := s.mapping(n, "max", "max_days")
-			if most, ok := values["max"]; ok {
-				number := s.count(most)
-				p.Waivers = &number
-			}
-			if days, ok := values["max_days"]; ok {
-				p.MaxDays = s.count(days)
-			}
+	var f policyFile
+	origins, err := strict.File(file, data, &f)
+	problems, half := errors.AsType[strict.Problems](err)
+	wrong := func(path, what, do string) {
+		problems = append(problems, strict.Problem{At: origins[path], Path: path, What: what, Do: do})
+	}
+	for _, list := range []struct {
+		path string
+		n    int
+	}{{"kinds", len(f.Kinds)}, {"chapters", len(f.Chapters)}, {"levels", len(f.Levels)}} {
+		if list.n == 0 && origins[list.path] != "" {
+			wrong(list.path, "the list is empty, which nothing can satisfy", "leave the key out, or name some")
 		}
 	}
-	if len(s.mistakes) > 0 {
-		slices.Sort(s.mistakes)
-		return Policy{}, s.mistakes
+	for i, chapter := range f.Chapters {
+		if !slices.Contains(chapters, chapter) && !half {
+			wrong(fmt.Sprintf("chapters[%d]", i), fmt.Sprintf("%q is no chapter", chapter), "want "+listed(chapters))
+		}
+	}
+	if origins["build"] != "" && f.Build.Label == "" && origins["build.required"] == "" && !half {
+		wrong("build", "it says nothing",
+			"want {label: NAME}, the label of the image that a live target's own words must be, or {required: false}")
+	}
+	if origins["max_age"] != "" && f.MaxAge <= 0 {
+		wrong("max_age", "it is no time at all", "want a duration with its unit, as 24h")
+	}
+	if len(problems) > 0 {
+		return Policy{}, problems
+	}
+	p := Policy{
+		Kinds: as[harness.Kind](f.Kinds), Claim: Claim(f.Claim), Chapters: f.Chapters, Levels: as[harness.Level](f.Levels),
+		MaxDays: f.Waivers.MaxDays, Label: f.Build.Label, Anonymous: origins["build.required"] != "" && !f.Build.Required, MaxAge: f.MaxAge,
+	}
+	if origins["not_applicable.max"] != "" {
+		p.Exempt = &f.Exempt.Max
+	}
+	if origins["waivers.max"] != "" {
+		p.Waivers = &f.Waivers.Max
 	}
 	return p, nil
 }
 
-// build reads what a policy wants of the build.
-func (s *sheet) build(n ast.Node, p *Policy) {
-	values := s.mapping(n, "label", "required")
-	if label, ok := values["label"]; ok {
-		p.Label = s.text(label)
+// as is a list of words of another type.
+func as[T ~string](words []string) []T {
+	var all []T
+	for _, word := range words {
+		all = append(all, T(word))
 	}
-	required, ok := values["required"]
-	switch word := ""; {
-	case ok:
-		if word = s.text(required); word != "true" && word != "false" && len(s.mistakes) == 0 {
-			s.wrong(required, "required is %q, want true or false", word)
-		}
-		p.Anonymous = word == "false"
-	case p.Label == "" && len(s.mistakes) == 0:
-		s.wrong(n, "want {label: NAME}, the label of the image that a live target's own words must be, or {required: false}")
-	}
+	return all
 }
 
 // Refusal is one reason why a record is not enough.

@@ -2,10 +2,13 @@ package signoff
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/strict"
 )
 
 var chaptersKnown = []string{"oidc", "mtls", "secrets"}
@@ -16,23 +19,24 @@ func TestReadPolicy(t *testing.T) {
 		t.Error(got)
 	}
 	for _, c := range []struct{ data, want string }{
-		{"", "policy.yaml:1: "},
-		{"kind: [live]\n", `policy.yaml:1: "kind" is no key here: want kinds, claim, chapters`},
-		{"kinds: live\n", "policy.yaml:1: want a list"},
-		{"levels: [MUST]\nkinds: [rehearsal]\n", `policy.yaml:2: "rehearsal" is none of self-test, image, live`},
-		{"chapters: [oidc, saml]\n", `policy.yaml:1: "saml" is none of oidc, mtls, secrets`},
-		{"levels: [must]\n", `"must" is none of MUST, SHOULD, MAY`},
-		{"kinds: []\n", "policy.yaml:1: the list is empty"},
-		{"build: {label: }\n", "want {label: NAME}"},
-		{"build: {required: maybe}\n", `policy.yaml:1: required is "maybe", want true or false`},
+		{"", "policy.yaml: want one document"},
+		{"kind: [live]\n", `policy.yaml:1: kind: there is no such key: the nearest is "kinds"`},
+		{"kinds: live\n", "policy.yaml:1: kinds: got text, want a list"},
+		{"levels: [MUST]\nkinds: [rehearsal]\n", `policy.yaml:2: kinds[0]: "rehearsal" is none of the values it may have: want self-test, image, live, release`},
+		{"chapters: [oidc, saml]\n", `policy.yaml:1: chapters[1]: "saml" is no chapter: want oidc, mtls, secrets`},
+		{"levels: [must]\n", `levels[0]: "must" is none of the values it may have: the nearest is "MUST"`},
+		{"kinds: []\n", "policy.yaml:1: kinds: the list is empty"},
+		{"build: {label: }\n", "build.label: nothing behind the key"},
+		{"build: {}\n", "want {label: NAME}"},
+		{"build: {required: maybe}\n", "policy.yaml:1: build.required: got text, want true or false"},
 		{"max_age: 0s\n", "want a duration"},
-		{"max_age: 7\n", "want a duration"},
-		{"claim: all\n", `"all" is none of core, full`},
-		{"not_applicable: {max: -2}\n", "want a whole number"},
+		{"max_age: 7\n", "want a duration: write it with its unit"},
+		{"claim: all\n", `"all" is none of the values it may have`},
+		{"not_applicable: {max: -2}\n", "is no whole number from 0"},
 		{"waivers: {max: none}\n", "want a whole number"},
-		{"waivers: {max: -1}\n", "want a whole number"},
-		{"waivers: {security: true}\n", `"security" is no key here: want max, max_days`},
-		{"security: waive\n", `"security" is no key here`},
+		{"waivers: {max: -1}\n", "is no whole number from 0"},
+		{"waivers: {security: true}\n", "waivers.security: there is no such key: want one of max, max_days"},
+		{"security: waive\n", "security: there is no such key"},
 	} {
 		if _, err := ReadPolicy("policy.yaml", []byte(c.data), chaptersKnown); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v; want one that says %q", c.data, err, c.want)
@@ -47,6 +51,36 @@ func TestPolicyOfTheBuild(t *testing.T) {
 			t.Errorf("%q: %v %q, %v; want %q", data, p.Anonymous, p.Label, err, want)
 		}
 	}
+}
+
+// TestPolicyWordsAreAll: what a file may say is what there is.
+func TestPolicyWordsAreAll(t *testing.T) {
+	for key, want := range map[string]string{"kinds": listed(Evidence), "claim": listed(Claims), "levels": listed([]harness.Level{harness.MUST, harness.SHOULD, harness.MAY})} {
+		for _, k := range strict.Keys(reflect.TypeFor[policyFile]()) {
+			if got := strings.ReplaceAll(k.Field.Tag.Get("enum"), ",", ", "); k.Name == key && got != want {
+				t.Errorf("%s may be %s, want %s", key, got, want)
+			}
+		}
+	}
+}
+
+// FuzzReadPolicy: whatever a file holds, it is refused or asks for what there is.
+func FuzzReadPolicy(f *testing.F) {
+	for _, seed := range []string{
+		"kinds: [live]\nlevels: [MUST, SHOULD]\nwaivers: {max: 0, max_days: 30}\nnot_applicable: {max: 3}\nbuild: {label: a}\nmax_age: 24h\n", "",
+		"chapters: &a [*a]\n", "claim: !!binary aGk=\n", "? [a]\n: b\n", "kinds:\n- live\n- live\n", "waivers:\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := ReadPolicy("policy.yaml", data, chaptersKnown)
+		strange := slices.ContainsFunc(p.Kinds, func(k harness.Kind) bool { return !slices.Contains(Evidence, k) }) ||
+			slices.ContainsFunc(p.Chapters, func(c string) bool { return !slices.Contains(chaptersKnown, c) }) ||
+			p.Waivers != nil && *p.Waivers < 0 || p.Exempt != nil && *p.Exempt < 0 || p.MaxDays < 0 || p.MaxAge < 0
+		if strange || err != nil && (len(p.Kinds) > 0 || p.Label != "") {
+			t.Errorf("read as %+v, %v", p, err)
+		}
+	})
 }
 
 // TestWeigh: a policy may ask for less than everything, never for less than

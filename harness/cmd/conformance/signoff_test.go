@@ -127,7 +127,7 @@ func TestSignoffByPolicy(t *testing.T) {
 		"all":               {[]string{run}, exitPass, "enough to release on"},
 		"kinds":             {[]string{run, "--policy", written(t, "policy.yaml", "kinds: [live]\n")}, exitIncomplete, "the run is a self-test, want live"},
 		"chapters":          {[]string{run, "--policy", written(t, "policy.yaml", "chapters: [oidc, mtls]\nlevels: [MUST]\n")}, exitPass, "enough"},
-		"unknown chapter":   {[]string{run, "--policy", written(t, "policy.yaml", "chapters: [saml]\n")}, exitUsage, `policy.yaml:1: "saml"`},
+		"unknown chapter":   {[]string{run, "--policy", written(t, "policy.yaml", "chapters: [saml]\n")}, exitUsage, `policy.yaml:1: chapters[0]: "saml"`},
 		"no policy":         {[]string{run, "--policy", "/nonexistent"}, exitUsage, "reading the policy"},
 		"another catalogue": {[]string{older}, exitIncomplete, "was held to the catalogue"},
 		"its catalogue":     {[]string{older, "--catalogue", catalogueOf(t, older)}, exitPass, "enough to release on"},

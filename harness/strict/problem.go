@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a configuration.
+// Problem is one thing that is wrong with a file.
 type Problem struct {
 	At   string // file:line:column, or the override that brought it
 	Path string // of the key: target.url; empty for the file as a whole
@@ -29,7 +29,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems are all that is wrong with a configuration.
+// Problems are all that is wrong with a file.
 type Problems []Problem
 
 // Error is one line for each.
@@ -39,25 +39,25 @@ func (p Problems) Error() string {
 		lines[i] = one.String()
 	}
 	if len(p) == 1 {
-		return "reading the configuration: " + lines[0]
+		return lines[0]
 	}
-	return fmt.Sprintf("reading the configuration: %d problems\n  %s", len(p), strings.Join(lines, "\n  "))
+	return fmt.Sprintf("%d problems\n  %s", len(p), strings.Join(lines, "\n  "))
 }
 
 // secretive are the signs of a secret in the wrong place: a URL that names a user or has
 // a query, a token, PEM, or many characters without a word's end.
 var secretive = regexp.MustCompile(`[@?=]|eyJ|\bhv[sbr]\.|-----|[A-Za-z0-9+/_-]{20,}`)
 
-// told is a value as an error tells it: as it is, unless it looks like a secret.
-func told(text string) string {
+// Told is a value as an error tells it: as it is, unless it looks like a secret.
+func Told(text string) string {
 	if len(text) > 100 || secretive.MatchString(text) {
-		return redacted(text)
+		return Redacted(text)
 	}
 	return strconv.Quote(text)
 }
 
-// redacted stands for a value that is not shown: it could be a secret in the
+// Redacted stands for a value that is not shown: it could be a secret in the
 // wrong place.
-func redacted(text string) string {
+func Redacted(text string) string {
 	return fmt.Sprintf("•••• (%d characters)", len([]rune(text)))
 }
