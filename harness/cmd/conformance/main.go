@@ -115,9 +115,10 @@ Exit status: 0 pass, 1 fail, 2 usage, 3 incomplete or invalid, 4 environment
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w%s: %s --help lists the flags", err, nearestFlag(c, err), c.CommandPath())}
 	})
-	c.AddCommand(runCommand(), mergeCommand(), releaseCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(), imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
+	c.AddCommand(runCommand(), mergeCommand(), releaseCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(),
+		imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
 	c.AddCommand(initCommand(), schemaCommand(), configCommand(), planCommand(), doctorCommand())
-	c.AddCommand(reportCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand())
+	c.AddCommand(reportCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand(), lintCommand())
 	return c
 }
 
