@@ -71,6 +71,41 @@ func cards(r signoff.Record) []card {
 	return all
 }
 
+// byID is the card that tells each failure.
+func byID(r signoff.Record) map[string]card {
+	of := map[string]card{}
+	for _, c := range cards(r) {
+		for _, row := range c.Rows {
+			of[row.ID] = c
+		}
+	}
+	return of
+}
+
+// line is one fact of a card, with what it is.
+type line struct{ label, value string }
+
+// advised is what a card says beside its evidence: the cause, why it matters and how it is
+// mended.
+func (c card) advised() []line {
+	if len(c.Rows) == 0 {
+		return nil
+	}
+	lines := []line{{"cause", c.Heading}, {"why it matters", c.Topic.Why}, {"to be mended in", c.Whose}}
+	for _, m := range c.Topic.Mend {
+		lines = append(lines, line{"mend (" + m.Product + ")", m.Do})
+	}
+	return lines
+}
+
+// again is how a finding is seen once more: the request that shows it, as a shell sends it.
+func again(r signoff.Record, f signoff.Finding) []string {
+	if e, ok := telling(f); ok {
+		return commands(r, e)
+	}
+	return nil
+}
+
 // weight puts what tells a cause best first: what decides, then what is about the cause
 // itself, then core.
 func (f failure) weight(c signoff.Cause) int {
@@ -199,7 +234,7 @@ func (c *console) causes(r signoff.Record) {
 		}
 		c.b.WriteByte('\n')
 	}
-	if found := unclear(r); len(found) > 0 && found[0].N > 1 {
+	if found := unclear(r); len(found) > 0 {
 		fmt.Fprintf(&c.b, "%s\n", c.paint(bold, "WHY SOMETHING IS INCONCLUSIVE"))
 		for _, one := range found {
 			fmt.Fprintf(&c.b, "  %3d  %s\n       %s\n", one.N, clip(one.Says, width), clip(one.IDs, width))

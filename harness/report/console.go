@@ -13,8 +13,8 @@ import (
 func Console(r signoff.Record, color bool) string {
 	r = inert(r)
 	c := console{color: color}
-	for _, f := range r.ByVerdict(harness.Fail) {
-		c.failure(r, f)
+	for _, one := range cards(r) {
+		c.card(r, one)
 	}
 	c.unseen(r)
 	c.causes(r)
@@ -51,26 +51,38 @@ func (c *console) field(label, value string) {
 	}
 }
 
-func (c *console) failure(r signoff.Record, f signoff.Finding) {
-	colour, leave := red, waived(r, f)
-	if leave != "" || !f.Decides() {
+// card tells one cause of failures, by the expectation that tells it best.
+func (c *console) card(r signoff.Record, one card) {
+	f, colour := one.Lead, red
+	if one.Tone != "fail" {
 		colour = yellow
 	}
-	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID), f.Title, f.Bucket, weight(f), owner(f.Owner))
-	c.field("waived", leave)
+	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID), one.Heading, f.Bucket, weight(f), one.Whose)
+	if ids := one.IDs()[1:]; len(ids) > 0 {
+		c.field("also", named(ids))
+	}
+	if len(one.Also) > 0 {
+		c.field("unclear", fmt.Sprintf("%d inconclusive by the same: %s", len(one.Also), named(one.Also)))
+	}
+	c.field("waived", waived(r, f))
+	c.field("rule", f.Title)
 	c.field("got", f.Got)
 	c.field("want", f.Want)
 	if f.Got == "" {
 		c.field("reason", f.Reason)
 	}
 	c.field("control", f.Control)
-	for _, clause := range clauses(r, f) {
-		c.field("runbook", strings.TrimSpace(clause.ID+" "+clause.Text))
-	}
 	if e, ok := telling(f); ok {
 		c.field("evidence", exchange(e))
 	}
-	c.field("rerun", f.Rerun)
+	c.field("why", one.Topic.Why)
+	for i, m := range one.Topic.Mend {
+		c.field([]string{"mend", ""}[min(i, 1)], m.Product+": "+m.Do)
+	}
+	for i, command := range one.Commands {
+		c.field([]string{"again", ""}[min(i, 1)], command)
+	}
+	c.field("rerun", one.Rerun)
 	c.b.WriteByte('\n')
 }
 
@@ -94,9 +106,10 @@ func exchange(e harness.Evidence) string {
 	return text
 }
 
-// unseen tells what is neither pass nor fail, grouped by its reason.
+// unseen tells what is neither pass nor fail, grouped by its reason; what is inconclusive
+// is told by its causes.
 func (c *console) unseen(r signoff.Record) {
-	for _, v := range unseenVerdicts {
+	for _, v := range []harness.Verdict{harness.Error, harness.NotExercised} {
 		for _, g := range groups(r.ByVerdict(v), func(f signoff.Finding) string { return f.Reason }) {
 			const width = 160
 			fmt.Fprintf(&c.b, "%s %s: %s\n", c.paint(yellow, strings.ToUpper(words(v))), clip(g.IDs, width), clip(g.Key, width))

@@ -5,8 +5,11 @@ import (
 	"aegis.test/conformance/harness/signoff"
 )
 
-// ctrfReport and what is below it are the part of the Common Test Report
-// Format, version 1.0.0, that is written.
+// ctrfVersion is the version of the Common Test Report Format that is written, a published
+// one (github.com/ctrf-io/ctrf, CHANGELOG.md).
+const ctrfVersion = "0.1.0"
+
+// ctrfReport and what is below it are the part of the format that is written.
 type ctrfReport struct {
 	Format    string      `json:"reportFormat"`
 	Spec      string      `json:"specVersion"`
@@ -98,15 +101,16 @@ func CTRF(r signoff.Record) ([]byte, error) {
 		Tests:       []ctrfTest{},
 		Environment: ctrfEnvironment{"Aegis conformance sign-off", r.Target.Name, string(r.Kind), r.Verdict == signoff.Passed},
 	}
+	of := byID(r)
 	for _, f := range r.Findings {
-		results.Tests = append(results.Tests, ctrfTestOf(r, f))
+		results.Tests = append(results.Tests, ctrfTestOf(r, f, of[f.ID]))
 	}
 	return indented(ctrfReport{
-		Format: "CTRF", Spec: "1.0.0", Run: r.Run, Timestamp: stamp(r.Ended), By: "aegis-conformance", Results: results,
+		Format: "CTRF", Spec: ctrfVersion, Run: r.Run, Timestamp: stamp(r.Ended), By: "aegis-conformance", Results: results,
 	})
 }
 
-func ctrfTestOf(r signoff.Record, f signoff.Finding) ctrfTest {
+func ctrfTestOf(r signoff.Record, f signoff.Finding, c card) ctrfTest {
 	t := ctrfTest{
 		TestID: f.ID, Name: f.ID + " " + f.Title, Status: ctrfStatus(f.Verdict), Raw: string(f.Verdict),
 		Duration: f.Millis, Suite: []string{f.Chapter}, Message: f.Reason,
@@ -115,7 +119,7 @@ func ctrfTestOf(r signoff.Record, f signoff.Finding) ctrfTest {
 	}
 	t.File, t.Line = stands(f)
 	if f.Verdict != harness.Pass {
-		t.Trace = detail(r, f)
+		t.Trace = detail(r, f, c)
 	}
 	return t
 }

@@ -3,9 +3,14 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
+	"html"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,9 +39,12 @@ func sarifTotals(t *testing.T, data []byte) map[harness.Verdict]int {
 			t.Errorf("the result of %s points at the rule of %s", result.RuleID, rule.ID)
 		}
 	}
-	results[harness.Pass], results[harness.NotApplicable] = totals[harness.Pass], totals[harness.NotApplicable]
 	for v, n := range totals {
-		if results[v] != n || run.Properties.Totals[v] != n {
+		alerts := 0
+		if v == harness.Fail {
+			alerts = n
+		}
+		if results[v] != alerts || run.Properties.Totals[v] != n {
 			t.Errorf("SARIF: %d rules are %s, %d results, and the log says %d", n, v, results[v], run.Properties.Totals[v])
 		}
 	}
@@ -124,37 +132,152 @@ func decoded(t *testing.T, data []byte) any {
 	return document
 }
 
-// TestSARIFStandsAtTheRunbook wants every result at the line of the clause it is
-// held against.
-func TestSARIFStandsAtTheRunbook(t *testing.T) {
-	var log sarifLog
-	if err := json.Unmarshal(files(t, sample())["signoff.sarif"], &log); err != nil {
-		t.Fatal(err)
-	}
-	if len(log.Runs[0].Results) != 5 {
-		t.Errorf("%d results; want the 2 that failed and the 3 that were not seen", len(log.Runs[0].Results))
-	}
-	for _, result := range log.Runs[0].Results {
-		at := result.Locations[0].Physical
-		if at.Artifact.URI != "suites/runbook.md" || at.Region.Line != 43 {
-			t.Errorf("%s stands at %s:%d; want suites/runbook.md:43", result.RuleID, at.Artifact.URI, at.Region.Line)
+// TestSARIFStandsAtTheReadersFile wants every result at the file that configured the run,
+// which is below the root of the reader's repository; what was not seen is no alert.
+func TestSARIFStandsAtTheReadersFile(t *testing.T) {
+	for file, want := range map[string]string{
+		"staging.yaml": "staging.yaml", "deploy/eu west.yaml": "deploy/eu%20west.yaml", "/etc/aegis/staging.yaml": "staging.yaml", "../up/staging.yaml": "staging.yaml", "": runbookPath,
+	} {
+		r := sample()
+		r.Config.File = file
+		var log sarifLog
+		if err := json.Unmarshal(files(t, r)["signoff.sarif"], &log); err != nil {
+			t.Fatal(err)
 		}
-		if wantLevel := result.Properties.Verdict == harness.Fail; wantLevel != (result.Level == "error") {
-			t.Errorf("%s, %s, has level %q", result.RuleID, result.Properties.Verdict, result.Level)
+		if len(log.Runs[0].Results) != 2 {
+			t.Errorf("%d results; want the 2 that failed", len(log.Runs[0].Results))
+		}
+		for _, result := range log.Runs[0].Results {
+			if at := result.Locations[0].Physical; at.Artifact.URI != want || at.Region.Line != 1 || result.Level != "error" {
+				t.Errorf("%s of %q stands at %s:%d, level %s; want %s:1", result.RuleID, file, at.Artifact.URI, at.Region.Line, result.Level, want)
+			}
 		}
 	}
 }
 
-// TestJUnitProperties wants ID, clause and level on every case.
-func TestJUnitProperties(t *testing.T) {
+// TestSARIFRulesHelp: each rule says why it matters and how it is mended, is of a CWE, and has
+// a severity that code scanning sorts by; that nobody unauthorised was served is less.
+func TestSARIFRulesHelp(t *testing.T) {
+	var log sarifLog
+	if err := json.Unmarshal(files(t, broken(t))["signoff.sarif"], &log); err != nil {
+		t.Fatal(err)
+	}
+	severities := map[string]string{}
+	for _, rule := range log.Runs[0].Tool.Driver.Rules {
+		severities[rule.ID] = rule.Properties.Severity
+		if !strings.Contains(strings.Join(rule.Properties.Tags, " "), "external/cwe/cwe-") {
+			t.Errorf("%s is of no CWE", rule.ID)
+		}
+		for _, help := range []string{rule.Help.Text, rule.Help.Markdown} {
+			if !strings.Contains(help, "mend") || len(help) < 100 {
+				t.Errorf("%s helps little: %s", rule.ID, help)
+			}
+		}
+	}
+	if hole, other := severities["OIDC-005"], severities["MTLS-001"]; hole != "9.1" || other != "4.3" {
+		t.Errorf("a hole is %s grave, an answer that is not as documented %s; want critical and medium", hole, other)
+	}
+}
+
+// junitSchema is what Jenkins' xUnit plugin has in junit-10.xsd, as far as it bounds what is
+// written: the attributes an element may have, those it must have, and what may stand in it.
+var junitSchema = map[string]struct{ may, must, holds string }{
+	"testsuites": {"name time tests failures errors", "", "testsuite"},
+	"testsuite":  {"name tests failures errors group time skipped timestamp hostname id package file log url", "name tests failures errors", "testsuite properties testcase system-out system-err"},
+	"testcase":   {"name time classname group", "name", "skipped error failure system-out system-err"},
+	"properties": {"", "", "property"},
+	"property":   {"name value", "name value", ""},
+	"failure":    {"type message", "", ""}, "error": {"type message", "", ""}, "skipped": {"type message", "", ""},
+	"system-out": {"", "", ""},
+}
+
+// TestJUnitHoldsToTheCommonSchema walks the document beside the schema.
+func TestJUnitHoldsToTheCommonSchema(t *testing.T) {
+	for _, r := range append(hostileRecords(), sample(), rehearsal(), signoff.Conclude(signoff.Input{})) {
+		decoder := xml.NewDecoder(bytes.NewReader(files(t, r)["junit.xml"]))
+		within, elements := []string{}, 0
+		for {
+			token, err := decoder.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch e := token.(type) {
+			case xml.StartElement:
+				elements++
+				junitElement(t, within, e)
+				within = append(within, e.Name.Local)
+			case xml.EndElement:
+				within = within[:len(within)-1]
+			}
+		}
+		if elements == 0 {
+			t.Error("the document is empty")
+		}
+	}
+}
+
+var surefireTime = regexp.MustCompile(`^(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?$`)
+
+func junitElement(t *testing.T, within []string, e xml.StartElement) {
+	t.Helper()
+	of, known := junitSchema[e.Name.Local]
+	if !known || len(within) > 0 && !slices.Contains(strings.Fields(junitSchema[within[len(within)-1]].holds), e.Name.Local) {
+		t.Errorf("%s stands in %v", e.Name.Local, within)
+	}
+	var has []string
+	for _, a := range e.Attr {
+		has = append(has, a.Name.Local)
+		if !slices.Contains(strings.Fields(of.may), a.Name.Local) {
+			t.Errorf("%s has the attribute %s", e.Name.Local, a.Name.Local)
+		}
+		if a.Name.Local == "time" && !surefireTime.MatchString(a.Value) {
+			t.Errorf("%s took %q", e.Name.Local, a.Value)
+		}
+	}
+	for _, must := range strings.Fields(of.must) {
+		if !slices.Contains(has, must) {
+			t.Errorf("%s lacks %s", e.Name.Local, must)
+		}
+	}
+}
+
+// TestJUnitTellsWhatTheSchemaHasNot wants ID, clause and level of every case.
+func TestJUnitTellsWhatTheSchemaHasNot(t *testing.T) {
 	text := string(files(t, sample())["junit.xml"])
-	for _, want := range []string{`name="id" value="OIDC-005"`, `name="clause" value="4.3"`, `name="level" value="MUST"`} {
+	for _, want := range []string{"id: OIDC-005", "clause: 4.3", "level: MUST"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("JUnit lacks %s", want)
 		}
 	}
-	if n := strings.Count(text, `<property name="clause"`); n != len(sample().Findings) {
+	if n := strings.Count(text, "clause: "); n != len(sample().Findings) {
 		t.Errorf("%d cases name their clause; want %d", n, len(sample().Findings))
+	}
+}
+
+// TestEveryFormatTellsTheCard: who reads another format than the page learns the same: the
+// cause, why it matters, how it is mended, and how it is judged again at the same target.
+func TestEveryFormatTellsTheCard(t *testing.T) {
+	r := broken(t)
+	all := files(t, r)
+	all["console"], all["annotations"] = []byte(Console(r, false)), []byte(GitHub(r))
+	delete(all, "signoff.json")
+	for name, data := range all {
+		text := html.UnescapeString(strings.ReplaceAll(strings.ReplaceAll(string(data), `\`, ""), "%3A", ":"))
+		wants := []string{"an expired token is served", "A token that leaks, out of a log or a laptop", "the service", "conformance run --config staging.yaml --only OIDC-005"}
+		if name != "step-summary.md" {
+			wants = append(wants, "PyJWT", "Authorization: Bearer $TOKEN")
+		}
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q", name, want)
+			}
+		}
+		if strings.Contains(text, "run --only OIDC-005") {
+			t.Errorf("%s names a command that starts a stack of ours", name)
+		}
 	}
 }
 
@@ -162,9 +285,9 @@ func TestJUnitProperties(t *testing.T) {
 // job's page takes.
 func TestStepSummaryIsBounded(t *testing.T) {
 	r := sample()
-	for len(r.Findings) < 1000 {
-		f := failed(r.Findings[2])
-		f.Got, f.Reason = strings.Repeat("x", 4096), strings.Repeat("y", 4096)
+	for i := range 1000 {
+		f := contract(r.Findings[2])
+		f.Got, f.Reason = fmt.Sprintf("%s %s", strings.Repeat("x", 4096), strings.Repeat("!", i)), strings.Repeat("y", 4096)
 		r.Findings = append(r.Findings, f)
 	}
 	retally(&r)
@@ -175,7 +298,7 @@ func TestStepSummaryIsBounded(t *testing.T) {
 	if len(summary) > 64<<10 {
 		t.Errorf("%d bytes", len(summary))
 	}
-	if !bytes.Contains(summary, []byte(fmt.Sprintf("and %d more", r.Totals[harness.Fail]-summaryFailures))) {
+	if !bytes.Contains(summary, []byte(fmt.Sprintf("and %d more", len(cards(r))-summaryCauses))) {
 		t.Error("the summary does not say that it left some out")
 	}
 }

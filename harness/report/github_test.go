@@ -7,22 +7,24 @@ import (
 	"aegis.test/conformance/harness/signoff"
 )
 
-// TestAnnotations wants a line for the verdict and for each failure, at the
-// runbook's line, with who must mend it.
+// TestAnnotations wants a line for the verdict and for each cause of failures, at the file
+// that configured the run, with who must mend it; what was not seen is one notice.
 func TestAnnotations(t *testing.T) {
 	r := sample()
-	r.Findings[2].Owner = signoff.Ingress
 	lines := strings.Split(strings.TrimSpace(GitHub(r)), "\n")
-	if len(lines) != 6 {
-		t.Fatalf("%d annotations; want the verdict, 2 failures and 3 that were not seen:\n%s", len(lines), strings.Join(lines, "\n"))
+	if len(lines) != 4 {
+		t.Fatalf("%d annotations; want the verdict, 2 causes and what was not seen:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 	if !strings.HasPrefix(lines[0], "::error title=Aegis conformance%3A FAIL::2 of 9") {
 		t.Errorf("the first is %q; want the verdict", lines[0])
 	}
-	for _, want := range []string{"::error file=suites/runbook.md,line=43,title=OIDC-005 Expired token%3A to be mended in the ingress", "want: 401%0A", "rerun: "} {
+	for _, want := range []string{"::error file=staging.yaml,line=1,title=OIDC-005 an expired token is served%3A to be mended in the service", "want: 401%0A", "rerun: "} {
 		if !strings.Contains(lines[1], want) {
 			t.Errorf("the failure's is %q; want %q in it", lines[1], want)
 		}
+	}
+	if !strings.HasPrefix(lines[3], "::notice title=Not seen") || !strings.Contains(lines[3], "MET-001") {
+		t.Errorf("the last is %q; want what was not seen", lines[3])
 	}
 }
 
@@ -56,7 +58,7 @@ func TestWaivedIsToldWithItsFailure(t *testing.T) {
 			t.Errorf("%s does not tell the failure and its waiver", name)
 		}
 	}
-	if !strings.Contains(string(all["github"]), "::warning file=suites/runbook.md,line=43,title=MTLS-002") {
+	if !strings.Contains(string(all["github"]), "::warning file=staging.yaml,line=1,title=MTLS-002") {
 		t.Error("a waived failure is annotated as if it were not")
 	}
 }

@@ -17,7 +17,6 @@ type testsuites struct {
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
-	Skipped  int         `xml:"skipped,attr"`
 	Time     string      `xml:"time,attr"` // seconds
 	Suites   []testsuite `xml:"testsuite"`
 }
@@ -41,15 +40,14 @@ type property struct {
 }
 
 type testcase struct {
-	Name       string     `xml:"name,attr"`
-	Class      string     `xml:"classname,attr"`
-	Time       string     `xml:"time,attr"` // seconds
-	File       string     `xml:"file,attr"`
-	Line       string     `xml:"line,attr"`
-	Properties []property `xml:"properties>property"`
-	Failure    *outcome   `xml:"failure"`
-	Error      *outcome   `xml:"error"`
-	Skipped    *outcome   `xml:"skipped"`
+	Name    string   `xml:"name,attr"`
+	Class   string   `xml:"classname,attr"`
+	Time    string   `xml:"time,attr"` // seconds
+	Failure *outcome `xml:"failure"`
+	Error   *outcome `xml:"error"`
+	Skipped *outcome `xml:"skipped"`
+	// Out is what the common schema has no attribute for, a line each.
+	Out string `xml:"system-out"`
 }
 
 type outcome struct {
@@ -58,18 +56,19 @@ type outcome struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit renders the record as JUnit XML, one test suite per chapter. A fail is
+// JUnit renders the record as JUnit XML, one test suite per chapter, as the schema of
+// Jenkins' xUnit plugin (junit-10) has it: no properties of a test case. A fail is
 // a <failure>; inconclusive is an <error>, as is a broken harness, so that no
 // CI server shows it green; not exercised and not applicable are <skipped>.
 func JUnit(r signoff.Record) ([]byte, error) {
 	r = inert(r)
 	all := testsuites{Name: "aegis-conformance " + string(r.Verdict), Time: seconds(r.Ended.Sub(r.Started))}
+	of := byID(r)
 	for _, c := range chapters(r) {
-		s := suite(r, c)
+		s := suite(r, c, of)
 		all.Tests += s.Tests
 		all.Failures += s.Failures
 		all.Errors += s.Errors
-		all.Skipped += s.Skipped
 		all.Suites = append(all.Suites, s)
 	}
 	data, err := xml.MarshalIndent(all, "", "  ")
@@ -79,7 +78,7 @@ func JUnit(r signoff.Record) ([]byte, error) {
 	return append([]byte(xml.Header), append(data, '\n')...), nil
 }
 
-func suite(r signoff.Record, c chapter) testsuite {
+func suite(r signoff.Record, c chapter, of map[string]card) testsuite {
 	s := testsuite{
 		Name:      c.Name,
 		Tests:     len(c.Findings),
@@ -94,24 +93,22 @@ func suite(r signoff.Record, c chapter) testsuite {
 	var millis int64
 	for _, f := range c.Findings {
 		millis += f.Millis
-		s.Cases = append(s.Cases, testCase(r, f))
+		s.Cases = append(s.Cases, testCase(r, f, of[f.ID]))
 	}
 	s.Time = seconds(time.Duration(millis) * time.Millisecond)
 	return s
 }
 
-func testCase(r signoff.Record, f signoff.Finding) testcase {
-	file, line, _ := strings.Cut(f.At, ":")
+func testCase(r signoff.Record, f signoff.Finding, c card) testcase {
 	t := testcase{
 		Name:  f.ID + " " + f.Title,
 		Class: "suites." + f.Chapter,
 		Time:  seconds(time.Duration(f.Millis) * time.Millisecond),
-		File:  file, Line: line,
-		Properties: properties("id", f.ID, "clause", strings.Join(f.Clauses, ", "), "level", string(f.Level),
-			"verdict", string(f.Verdict), "bucket", string(f.Bucket), "owner", string(f.Owner), "waiver", waived(r, f),
-			"source", f.Source, "rule", f.Rule),
+		Out: facts([]line{{"id", f.ID}, {"clause", strings.Join(f.Clauses, ", ")}, {"level", string(f.Level)},
+			{"verdict", string(f.Verdict)}, {"bucket", string(f.Bucket)}, {"owner", string(f.Owner)}, {"waiver", waived(r, f)},
+			{"source", f.Source}, {"rule", f.Rule}, {"at", f.At}}),
 	}
-	told := &outcome{Type: string(f.Verdict), Message: f.Reason, Text: detail(r, f)}
+	told := &outcome{Type: string(f.Verdict), Message: f.Reason, Text: detail(r, f, c)}
 	switch f.Verdict {
 	case harness.Pass:
 	case harness.Fail:
@@ -125,28 +122,33 @@ func testCase(r signoff.Record, f signoff.Finding) testcase {
 	return t
 }
 
-// detail is what a CI server shows below the message.
-func detail(r signoff.Record, f signoff.Finding) string {
+// facts writes facts, a line each; empty ones are left out.
+func facts(lines []line) string {
 	var b strings.Builder
-	lines := [][2]string{{"got", f.Got}, {"want", f.Want}, {"control", f.Control}, {"missing", join(f.Missing)}, {"waived", waived(r, f)}}
-	if f.Owner != "" {
-		lines = append(lines, [2]string{"to be mended in", owner(f.Owner)})
-	}
-	for _, c := range clauses(r, f) {
-		lines = append(lines, [2]string{"runbook " + c.ID, c.Text})
-	}
-	for _, line := range lines {
-		if line[1] != "" {
-			fmt.Fprintf(&b, "%s: %s\n", line[0], line[1])
+	for _, l := range lines {
+		if l.value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", l.label, l.value)
 		}
 	}
-	for _, e := range f.Evidence {
-		fmt.Fprintf(&b, "evidence: %s\n", exchange(e))
-	}
-	if f.Rerun != "" {
-		fmt.Fprintf(&b, "rerun: %s\n", f.Rerun)
-	}
 	return b.String()
+}
+
+// detail is what a CI server shows below the message.
+func detail(r signoff.Record, f signoff.Finding, c card) string {
+	lines := []line{{"got", f.Got}, {"want", f.Want}, {"control", f.Control}, {"missing", join(f.Missing)}, {"waived", waived(r, f)}}
+	lines = append(lines, c.advised()...)
+	for _, clause := range clauses(r, f) {
+		lines = append(lines, line{"runbook " + clause.ID, clause.Text})
+	}
+	for _, e := range f.Evidence {
+		lines = append(lines, line{"evidence", exchange(e)})
+	}
+	if f.Verdict == harness.Fail {
+		for _, command := range again(r, f) {
+			lines = append(lines, line{"see it again", command})
+		}
+	}
+	return facts(append(lines, line{"rerun", f.Rerun}))
 }
 
 // properties pairs names with values; empty values are left out.

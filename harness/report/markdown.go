@@ -139,34 +139,56 @@ func selection(r signoff.Record) string {
 	return text
 }
 
+// failures tells each cause as a card.
 func (m *markdown) failures(r signoff.Record) {
-	failed := r.ByVerdict(harness.Fail)
-	if len(failed) == 0 {
+	all := cards(r)
+	if len(all) == 0 {
 		return
 	}
-	m.line("## Failures\n")
-	for _, f := range failed {
-		m.line("### %s %s\n", md(f.ID), md(f.Title))
-		m.line("**%s**, %s. %s\n", md(f.Bucket), md(weight(f)), md(f.Rule))
-		m.line("- reason: %s", md(f.Reason))
-		m.field("got", f.Got)
-		m.field("want", f.Want)
-		m.field("control", f.Control)
-		for _, c := range clauses(r, f) {
-			m.line("- runbook %s, line %d: %s", md(c.ID), c.Line, md(c.Text))
+	m.line("## Failures, by cause\n")
+	for _, c := range all {
+		m.line("### %s\n", md(c.Heading))
+		m.line("%s To be mended in **%s**. %s\n", md(c.Topic.Why), md(c.Whose), md(c.Topic.Elsewhere.String()))
+		for _, row := range c.Rows {
+			m.failed(row)
 		}
-		for _, e := range f.Evidence {
+		if len(c.Also) > 0 {
+			m.line("- inconclusive by the same cause: %s", md(strings.Join(c.Also, ", ")))
+		}
+		m.line("")
+		for _, e := range c.Lead.Evidence {
 			m.field("evidence", exchange(e))
 		}
-		for _, note := range f.Notes {
+		m.field("control", c.Lead.Control)
+		for _, note := range c.Lead.Notes {
 			m.line("- note: %s", md(note))
 		}
-		m.line("- to be mended in %s", md(owner(f.Owner)))
-		if leave := waived(r, f); leave != "" {
-			m.line("- **waived**: %s", md(leave))
-		}
-		m.field("rerun", f.Rerun)
 		m.line("")
+		m.remedies(c.Topic)
+		for _, command := range c.Commands {
+			m.field("see it again", command)
+		}
+		m.field("rerun", c.Rerun)
+		m.line("")
+	}
+}
+
+// failed tells one expectation of a card.
+func (m *markdown) failed(f failure) {
+	var held []string
+	for _, c := range f.Runbook {
+		held = append(held, "runbook "+c.ID)
+	}
+	m.line("- **%s** %s (%s, %s; %s): got %s, want %s", md(f.ID), md(f.Title), md(f.Bucket), md(f.Weight), md(strings.Join(held, ", ")), code(or(f.Got, f.Reason)), code(f.Want))
+	if f.Leave != "" {
+		m.line("  - **waived**: %s", md(f.Leave))
+	}
+}
+
+// remedies tell how a failure of a topic is mended, by product.
+func (m *markdown) remedies(topic signoff.Topic) {
+	for _, one := range topic.Mend {
+		m.line("- mend, %s: %s", md(one.Product), code(one.Do))
 	}
 }
 
@@ -176,16 +198,35 @@ func (m *markdown) field(label, value string) {
 	}
 }
 
+// unseen tells what is neither pass nor fail: why, and what to grant.
 func (m *markdown) unseen(r signoff.Record) {
 	var rows [][]string
-	for _, v := range unseenVerdicts {
+	for _, v := range []harness.Verdict{harness.Error, harness.Inconclusive} {
 		for _, f := range r.ByVerdict(v) {
-			rows = append(rows, []string{md(f.ID), words(v), md(f.Title), md(f.Reason), md(join(f.Missing))})
+			rows = append(rows, []string{md(f.ID), words(v), md(f.Title), md(f.Reason)})
 		}
 	}
+	lacks := lackings(r)
+	if len(rows) == 0 && len(lacks) == 0 {
+		return
+	}
+	m.line("## Not seen\n")
 	if len(rows) > 0 {
-		m.line("## Not seen\n")
-		m.table([]string{"ID", "verdict", "title", "reason", "missing"}, rows)
+		m.table([]string{"ID", "verdict", "title", "reason"}, rows)
+	}
+	rows = nil
+	for _, l := range lacks {
+		var ids []string
+		for _, f := range l.Findings {
+			ids = append(ids, f.ID)
+		}
+		rows = append(rows, []string{fmt.Sprint(len(ids)), md(or(join(l.Lacks), l.Reason)), md(l.Findings[0].Reason), md(strings.Join(ids, ", "))})
+	}
+	if len(rows) > 0 {
+		m.table([]string{"not exercised", "lacks", "reason", "expectations"}, rows)
+	}
+	if yaml := toWrite(r, lacks); yaml != "" && r.Kind == harness.Live {
+		m.line("To grant all of it, in the configuration of the target:\n\n```yaml\n%s```\n", yaml)
 	}
 }
 

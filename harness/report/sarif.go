@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -9,8 +11,8 @@ import (
 	"aegis.test/conformance/harness/signoff"
 )
 
-// runbookPath is where the runbook stands in the repository, as SARIF and
-// annotations name it.
+// runbookPath is where the runbook stands in the repository of the harness: what SARIF names
+// where no file of the reader's configured the run.
 const runbookPath = "suites/runbook.md"
 
 // sarifLog and what is below it are the part of SARIF 2.1.0 that is written.
@@ -46,7 +48,7 @@ type sarifRule struct {
 	ID         string        `json:"id"`
 	Short      sarifText     `json:"shortDescription"`
 	Full       sarifText     `json:"fullDescription"`
-	Help       sarifText     `json:"help"`
+	Help       sarifHelp     `json:"help"`
 	Default    sarifSeverity `json:"defaultConfiguration"`
 	Properties sarifTags     `json:"properties"`
 }
@@ -55,13 +57,19 @@ type sarifText struct {
 	Text string `json:"text"`
 }
 
+type sarifHelp struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
 type sarifSeverity struct {
 	Level string `json:"level"`
 }
 
 type sarifTags struct {
-	Tags    []string        `json:"tags"`
-	Verdict harness.Verdict `json:"verdict"`
+	Tags     []string        `json:"tags"`
+	Verdict  harness.Verdict `json:"verdict"`
+	Severity string          `json:"security-severity"` // 0.0 to 10.0, as code scanning sorts by
 }
 
 type sarifAutomation struct {
@@ -75,8 +83,7 @@ type sarifInvocation struct {
 }
 
 type sarifArtifact struct {
-	Location sarifURI          `json:"location"`
-	Hashes   map[string]string `json:"hashes,omitempty"`
+	Location sarifURI `json:"location"`
 }
 
 type sarifURI struct {
@@ -90,7 +97,6 @@ type sarifResult struct {
 	Level        string             `json:"level"`
 	Message      sarifText          `json:"message"`
 	Locations    []sarifLocation    `json:"locations"`
-	Related      []sarifLocation    `json:"relatedLocations,omitempty"`
 	Fingerprints map[string]string  `json:"partialFingerprints"`
 	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
 	Properties   sarifResultDetails `json:"properties"`
@@ -133,10 +139,10 @@ type sarifConclusion struct {
 	Totals   map[harness.Verdict]int `json:"totals"`
 }
 
-// SARIF renders the record as a SARIF 2.1.0 log, each result at the line of the
-// runbook it is held against. Every expectation is a rule; a result is only
-// what fails or was not seen, because code scanning takes every result for an
-// alert, whatever its kind.
+// SARIF renders the record as a SARIF 2.1.0 log, each result at the file of the reader's that
+// configured the run. Every expectation is a rule; a result is only what fails, because
+// code scanning takes every result for an alert, whatever its kind: what was not seen is
+// counted in the properties.
 func SARIF(r signoff.Record) ([]byte, error) {
 	r = inert(r)
 	run := sarifRun{
@@ -144,15 +150,16 @@ func SARIF(r signoff.Record) ([]byte, error) {
 		Automation: sarifAutomation{"aegis-conformance/" + string(r.Kind) + "/" + r.Run},
 		Invocations: []sarifInvocation{{Successful: r.Verdict != signoff.Invalid,
 			Start: stamp(r.Started), End: stamp(r.Ended)}},
-		Artifacts:  []sarifArtifact{runbookArtifact(r)},
+		Artifacts:  []sarifArtifact{{Location: sarifURI{place(r).Physical.Artifact.URI}}},
 		Results:    []sarifResult{},
 		ColumnKind: "utf16CodeUnits",
 		Properties: sarifConclusion{r.Verdict, r.Headline, r.Kind, r.Run, r.Totals},
 	}
+	of := byID(r)
 	for i, f := range r.Findings {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRuleOf(r, f))
-		if f.Verdict != harness.Pass && f.Verdict != harness.NotApplicable {
-			run.Results = append(run.Results, sarifResultOf(r, i))
+		if f.Verdict == harness.Fail {
+			run.Results = append(run.Results, sarifResultOf(r, i, of[f.ID]))
 		}
 	}
 	return indented(sarifLog{
@@ -161,27 +168,43 @@ func SARIF(r signoff.Record) ([]byte, error) {
 	})
 }
 
-func runbookArtifact(r signoff.Record) sarifArtifact {
-	a := sarifArtifact{Location: sarifURI{runbookPath}}
-	if sum, ok := strings.CutPrefix(r.Runbook.Digest, "sha256:"); ok {
-		a.Hashes = map[string]string{"sha-256": sum}
-	}
-	return a
-}
-
 func sarifRuleOf(r signoff.Record, f signoff.Finding) sarifRule {
-	help := f.Rule
-	for _, c := range clauses(r, f) {
-		help += fmt.Sprintf("\nRunbook %s: %s", c.ID, c.Text)
-	}
+	topic := signoff.TopicOf(f.ID)
 	tags := []string{"security", "chapter/" + f.Chapter, "level/" + string(f.Level)}
+	if number, ok := strings.CutPrefix(topic.CWE, "CWE-"); ok {
+		tags = append(tags, "external/cwe/cwe-"+number)
+	}
 	for _, c := range f.Clauses {
 		tags = append(tags, "runbook/"+c)
 	}
 	return sarifRule{
-		ID: f.ID, Short: sarifText{f.Title}, Full: sarifText{f.Rule}, Help: sarifText{help + "\nSource: " + f.Source},
-		Default: sarifSeverity{severity(f.Level)}, Properties: sarifTags{tags, f.Verdict},
+		ID: f.ID, Short: sarifText{f.Title}, Full: sarifText{f.Rule}, Help: sarifHelp{helpText(r, f, topic), helpMarkdown(r, f, topic)},
+		Default: sarifSeverity{severity(f.Level)}, Properties: sarifTags{tags, f.Verdict, f.SecuritySeverity()},
 	}
+}
+
+// helpText says what a rule wants, why it matters and how a failure of it is mended.
+func helpText(r signoff.Record, f signoff.Finding, topic signoff.Topic) string {
+	lines := []line{{"rule", f.Rule}, {"why it matters", topic.Why}}
+	for _, m := range topic.Mend {
+		lines = append(lines, line{"mend (" + m.Product + ")", m.Do})
+	}
+	for _, c := range clauses(r, f) {
+		lines = append(lines, line{"runbook " + c.ID, c.Text})
+	}
+	return facts(append(lines, line{"source", f.Source}, line{"elsewhere", topic.Elsewhere.String()}))
+}
+
+// helpMarkdown is the same where Markdown is shown.
+func helpMarkdown(r signoff.Record, f signoff.Finding, topic signoff.Topic) string {
+	m := &markdown{}
+	m.line("%s\n\n%s\n", md(f.Rule), md(topic.Why))
+	m.remedies(topic)
+	for _, c := range clauses(r, f) {
+		m.line("- runbook %s: %s", md(c.ID), md(c.Text))
+	}
+	m.line("- source: %s\n- elsewhere: %s", md(f.Source), md(topic.Elsewhere.String()))
+	return m.b.String()
 }
 
 // severity is what a failed expectation of a level is called.
@@ -196,48 +219,43 @@ func severity(l harness.Level) string {
 	}
 }
 
-// sarifResultOf is the result of the finding at index i. What was not seen is
-// "open", which has no level (SARIF 2.1.0 section 3.27.10).
-func sarifResultOf(r signoff.Record, i int) sarifResult {
+// sarifResultOf is the result of the failure at index i.
+func sarifResultOf(r signoff.Record, i int, c card) sarifResult {
 	f := r.Findings[i]
-	kind, level := "open", "none"
-	if f.Verdict == harness.Fail {
-		kind, level = "fail", severity(f.Level)
-	}
-	places := places(r, f)
 	var suppressions []sarifSuppression
 	if why := waived(r, f); why != "" {
 		suppressions = []sarifSuppression{{"external", "accepted", why}}
 	}
 	return sarifResult{
-		RuleID: f.ID, RuleIndex: i, Kind: kind, Level: level,
-		Message:      sarifText{fmt.Sprintf("%s (%s): %s\n%s", f.Title, words(f.Verdict), f.Reason, detail(r, f))},
-		Locations:    places[:1],
-		Related:      places[1:],
+		RuleID: f.ID, RuleIndex: i, Kind: "fail", Level: severity(f.Level),
+		Message:      sarifText{fmt.Sprintf("%s (%s): %s\n%s", f.Title, words(f.Verdict), f.Reason, detail(r, f, c))},
+		Locations:    []sarifLocation{place(r)},
 		Suppressions: suppressions,
 		Fingerprints: map[string]string{"expectation/v1": f.ID},
 		Properties:   sarifResultDetails{f.Verdict, f.Bucket, f.Clauses, f.Owner, f.Rerun},
 	}
 }
 
-// places are the lines of the runbook a finding is held against, and last the
-// line of its rule.
-func places(r signoff.Record, f signoff.Finding) []sarifLocation {
-	var all []sarifLocation
-	add := func(file string, line int, says string) {
-		if line > 0 {
-			all = append(all, sarifLocation{sarifPhysical{sarifURI{file}, sarifRegion{line}}, &sarifText{says}})
-		}
+// place is where a finding is shown: the file that configured the run, which the reader has;
+// the runbook where none did.
+func place(r signoff.Record) sarifLocation {
+	if file, ok := configured(r); ok {
+		return sarifLocation{Physical: sarifPhysical{sarifURI{file}, sarifRegion{1}}, Message: &sarifText{"this configured the run"}}
 	}
-	for _, c := range clauses(r, f) {
-		add(runbookPath, c.Line, fmt.Sprintf("runbook %s: %s", c.ID, c.Text))
+	return sarifLocation{Physical: sarifPhysical{sarifURI{runbookPath}, sarifRegion{1}}, Message: &sarifText{"the runbook that it is held against"}}
+}
+
+// configured is the file that configured a run as a URI below the repository's root: of a
+// path that leads elsewhere, its name.
+func configured(r signoff.Record) (uri string, ok bool) {
+	if r.Config == nil || r.Config.File == "" {
+		return "", false
 	}
-	file, line := stands(f)
-	add(file, line, "the rule stands here")
-	if len(all) == 0 {
-		add(runbookPath, 1, "the finding names no line")
+	file := path.Clean(strings.ReplaceAll(r.Config.File, `\`, "/"))
+	if path.IsAbs(file) || strings.HasPrefix(file, "../") {
+		file = path.Base(file)
 	}
-	return all
+	return (&url.URL{Path: file}).EscapedPath(), true
 }
 
 // stands splits where a finding's rule stands.

@@ -7,9 +7,9 @@ import (
 	"aegis.test/conformance/harness/signoff"
 )
 
-// summaryFailures is how many failures a step summary tells at length: a CI
+// summaryCauses is how many causes a step summary tells at length: a CI
 // server refuses a summary of more than 1 MiB.
-const summaryFailures = 20
+const summaryCauses = 20
 
 // StepSummary renders the record as the short Markdown that a CI job shows on
 // its page: the verdict, what to do next, the failures and what was not seen.
@@ -28,7 +28,6 @@ func StepSummary(r signoff.Record) ([]byte, error) {
 		m.line("- %s", md(step))
 	}
 	m.line("")
-	m.causes(r)
 	m.checklist(r)
 	m.shortFailures(r)
 	m.shortUnseen(r)
@@ -36,34 +35,31 @@ func StepSummary(r signoff.Record) ([]byte, error) {
 }
 
 func (m *markdown) shortFailures(r signoff.Record) {
-	failed := r.ByVerdict(harness.Fail)
-	if len(failed) == 0 {
+	all := cards(r)
+	if len(all) == 0 {
 		return
 	}
-	m.line("### %d failed\n", len(failed))
+	m.line("### %d failed, of %s\n", r.Totals[harness.Fail], counted(len(all), "cause"))
 	const width = 400
-	for i, f := range failed {
-		if i == summaryFailures {
-			m.line("- and %d more: signoff.html tells them all", len(failed)-i)
+	for i, c := range all {
+		if i == summaryCauses {
+			m.line("- and %d more: signoff.html tells them all", len(all)-i)
 			break
 		}
-		m.line("- **%s** %s (%s, %s)", md(f.ID), md(f.Title), md(f.Bucket), md(weight(f)))
-		m.line("  - got: %s", code(clip(f.Got, width)))
-		m.line("  - want: %s", code(clip(f.Want, width)))
-		for _, c := range clauses(r, f) {
-			m.line("  - runbook %s, line %d: %s", md(c.ID), c.Line, md(clip(c.Text, width)))
-		}
+		f := c.Lead
+		m.line("- **%s** (%s, %s), to be mended in %s", md(clip(c.Heading, width)), md(f.Bucket), md(weight(f)), md(c.Whose))
+		m.line("  - %s; %s", md(named(c.IDs())), md(c.Topic.Why))
+		m.line("  - got: %s, want: %s", code(clip(or(f.Got, f.Reason), width)), code(clip(f.Want, width)))
 		if f.Control != "" {
 			m.line("  - control: %s", code(clip(f.Control, width)))
 		}
 		if e, ok := telling(f); ok {
 			m.line("  - evidence: %s", code(clip(exchange(e), width)))
 		}
-		m.line("  - to be mended in %s", md(owner(f.Owner)))
 		if leave := waived(r, f); leave != "" {
 			m.line("  - **waived**: %s", md(clip(leave, width)))
 		}
-		m.line("  - rerun: %s", code(f.Rerun))
+		m.line("  - rerun: %s", code(clip(c.Rerun, width)))
 	}
 	m.line("")
 }
@@ -76,8 +72,8 @@ func (m *markdown) shortUnseen(r signoff.Record) {
 			rows = append(rows, []string{"**" + words(v) + "**", fmt.Sprint(g.N), md(clip(g.IDs, width)), md(clip(g.Key, width))})
 		}
 	}
-	if len(rows) > summaryFailures {
-		rows = append(rows[:summaryFailures], []string{"", "", "", "and more: signoff.html tells them all"})
+	if len(rows) > summaryCauses {
+		rows = append(rows[:summaryCauses], []string{"", "", "", "and more: signoff.html tells them all"})
 	}
 	if len(rows) > 0 {
 		m.line("### Not seen, and so not passed\n")

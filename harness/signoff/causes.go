@@ -72,8 +72,8 @@ func (r Record) cause(f Finding) Cause {
 		}
 		return Cause{Says: topic.Says, Owner: cmp.Or(topic.Owner, f.Owner, f.answerer()), Topic: topic}
 	}
-	if refused, accepted := acceptedRefused(f); refused {
-		return Cause{Says: accepted, Owner: refuser(accepted), Topic: topic}
+	if refused, words := acceptedRefused(f); refused {
+		return Cause{Says: words, Owner: refuser(words), Topic: topicNamed(accepted)}
 	}
 	if f.Verdict == harness.Inconclusive {
 		return Cause{Says: general(f.Reason), Topic: topic}
@@ -84,9 +84,9 @@ func (r Record) cause(f Finding) Cause {
 // refuser is the layer to look at first where an accepted call is refused: a certificate
 // that verifies and gives 401 was not forwarded as a name, one that gives 403 is a name
 // that is not on the list.
-func refuser(accepted string) Layer {
+func refuser(refusal string) Layer {
 	switch {
-	case strings.Contains(accepted, "certificate") && !strings.Contains(accepted, "403"):
+	case strings.Contains(refusal, "certificate") && !strings.Contains(refusal, "403"):
 		return Ingress
 	default:
 		return Service
@@ -143,14 +143,14 @@ func acceptedRefused(f Finding) (bool, string) {
 	}
 	_, with, _ := strings.Cut(told.Request, " with ")
 	answer, _, _ := strings.Cut(told.Response, ";")
-	if !slices.Contains(accepted, with) || strings.HasPrefix(answer, "2") {
+	if !slices.Contains(acceptedWith, with) || strings.HasPrefix(answer, "2") {
 		return false, ""
 	}
 	return true, refusal(with, answer)
 }
 
-// accepted are the credentials of accepted calls, as evidence names them.
-var accepted = []string{"valid token", "enrolled certificate"}
+// acceptedWith are the credentials of accepted calls, as evidence names them.
+var acceptedWith = []string{"valid token", "enrolled certificate"}
 
 func refusal(with, answer string) string {
 	return fmt.Sprintf("the call that must be accepted, with the %s, is refused: %s", with, general(answer))

@@ -6,6 +6,9 @@ import (
 	"aegis.test/conformance/harness"
 )
 
+// accepted is the topic of calls that must be served.
+const accepted = "accepted"
+
 // nobody is a request that shows nothing of who sends it.
 var nobody = regexp.MustCompile(`with no credential$`)
 
@@ -157,7 +160,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-306", "12.1.3, 12.3.5", "", "IA-3, SC-23"},
 	},
 	{
-		Name: "anonymous", Rows: "OIDC-001..004 OIDC-013 OIDC-021..023 BRR-004 EPT-001..002 EPT-022",
+		Name: "anonymous", Rows: "OIDC-004 OIDC-013 OIDC-021..023 BRR-004 EPT-001..002 EPT-022",
 		With: nobody,
 		Says: "a caller who shows no credential is served",
 		Why:  "Authentication is not in force: whoever reaches the address uses the service.",
@@ -169,6 +172,17 @@ var Topics = []Topic{
 			{Anything, "AUTH_MODE is set in every replica, and an unknown value ends the start"},
 		},
 		Elsewhere: Elsewhere{"CWE-306", "8.2.1, 8.3.1", "", "IA-2, AC-3"},
+	},
+	{
+		Name: accepted, Rows: "OIDC-001..003 MTLS-002",
+		Says: "a caller who must be served is refused",
+		Why:  "Those who may call cannot, and beside a call that is refused no refusal of another says anything.",
+		Mend: []Remedy{
+			{"nginx", "a certificate that verifies and gives 401 was not forwarded: proxy_set_header X-SSL-Client-CN … in the location of proxy_pass, under the name that MTLS_ID_HEADER has"},
+			{"Vault", "403 for an enrolled client: its name is not in clients/allowed of secret/aegis/runtime, or the service has not read it yet"},
+			{"PyJWT", "401 for a valid token: compare OIDC_ISSUER, OIDC_AUDIENCE and OIDC_JWKS_URI with what the token says; conformance doctor shows it"},
+		},
+		Elsewhere: Elsewhere{"CWE-863", "8.2.1", "", "AC-3, CP-10"},
 	},
 	{
 		Name: "bearer", Rows: "BRR-001..003 BRR-005..011 BRR-016..018",
@@ -257,7 +271,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-384", "12.1.1, 12.1.3", "", "SC-23, IA-3"},
 	},
 	{
-		Name: "identity-header", Rows: "MTLS-002 MTLS-019..020 HDR-001..005 HDR-008..009 HDR-022 HDR-025 ING-001 ING-010",
+		Name: "identity-header", Rows: "MTLS-019..020 HDR-001..005 HDR-008..009 HDR-022 HDR-025 ING-001 ING-010",
 		With:  regexp.MustCompile(`identity header|claiming to be the enrolled|enrolled one's identity|header in (capitals|lower|mixed)|folded value|header twice`),
 		Says:  "an identity that the caller wrote himself is believed",
 		Why:   "The name in the header is all that the service looks at: whoever may write it is any client.",
