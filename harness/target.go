@@ -280,11 +280,17 @@ const (
 	InNoStack     Placement = "none"
 )
 
+// Setting is a value of the configuration, by its path.
+type Setting struct{ Path, Value string }
+
 // CapabilityRow is all that is known of a capability (rulings 0.5).
 type CapabilityRow struct {
 	Name Capability
 	// Config says what in the configuration of a live target gives it; empty: nothing does.
 	Config string
+	// Example is a configuration that gives it: every reference in it is the reader's own
+	// to name, and MODE in a path is each mode.
+	Example []Setting
 	// Mode is the mode whose credential it is, or of which it makes some; empty: of none.
 	Mode Mode
 	// Owner is who must mend what fails in a row that needs it; empty: that turns on who
@@ -304,33 +310,61 @@ type CapabilityRow struct {
 var CapabilityTable = []CapabilityRow{
 	{Name: URL, Config: "the target's address", Granted: func(*Target) bool { return true }},
 	{Name: GivenTokens, Config: "grants.tokens (valid, client_credentials, vault_role or signing_key)", Mode: OIDC,
+		Example: []Setting{{"grants.tokens.valid", "env:STAGING_TOKEN"}},
 		Granted: func(t *Target) bool { return t.Tokens.Valid != "" || len(t.Tokens.Signing) > 0 }},
 	{Name: ExpiredToken, Mode: OIDC,
-		Config: "grants.tokens (expired, signing_key, or client_credentials whose tokens end within wait_max)",
+		Config:  "grants.tokens (expired, signing_key, or client_credentials whose tokens end within wait_max)",
+		Example: []Setting{{"grants.tokens.expired", "env:STAGING_EXPIRED_TOKEN"}},
 		Granted: func(t *Target) bool {
 			return t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || t.Control != nil && t.Control.Ended.Token != ""
 		}},
-	{Name: MintTokens, Config: "grants.tokens.signing_key", Mode: OIDC, Granted: mints(MintTokens)},
-	{Name: MintEC, Config: "grants.tokens.signing_key, of an ES algorithm", Mode: OIDC, Granted: mints(MintEC)},
-	{Name: MintRSA, Config: "grants.tokens.signing_key, of an RS or PS algorithm", Mode: OIDC, Granted: mints(MintRSA)},
-	{Name: EncryptTokens, Config: "grants.tokens.signing_key, of an RS, PS or ES algorithm", Mode: OIDC, Granted: mints(EncryptTokens)},
+	{Name: MintTokens, Config: "grants.tokens.signing_key", Mode: OIDC,
+		Example: []Setting{{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
+		Granted: mints(MintTokens)},
+	{Name: MintEC, Config: "grants.tokens.signing_key, of an ES algorithm", Mode: OIDC,
+		Example: []Setting{{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
+		Granted: mints(MintEC)},
+	{Name: MintRSA, Config: "grants.tokens.signing_key, of an RS or PS algorithm", Mode: OIDC,
+		Example: []Setting{{"grants.tokens.signing_keys", "[{key: file:idp-rsa.key, id: KID-RSA, algorithm: RS256}]"}},
+		Granted: mints(MintRSA)},
+	{Name: EncryptTokens, Config: "grants.tokens.signing_key, of an RS, PS or ES algorithm", Mode: OIDC,
+		Example: []Setting{{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
+		Granted: mints(EncryptTokens)},
 	{Name: DeclaredAudience, Config: "profile.audience (none, where tokens of any are accepted)",
+		Example: []Setting{{"profile.audience", "AUDIENCE"}},
 		Granted: func(t *Target) bool { return t.Profile.Audience != "" }},
 	{Name: DeclaredIssuer, Config: "profile.issuer (none, where those of any are accepted)",
+		Example: []Setting{{"profile.issuer", "https://idp.staging.example"}},
 		Granted: func(t *Target) bool { return t.Profile.Issuer != "" }},
 	{Name: GivenClientCerts, Config: "grants.certificates (enrolled and unenrolled, authority, or vault_pki)", Mode: MTLS,
+		Example: []Setting{
+			{"grants.certificates.enrolled", "{certificate: file:enrolled.crt, key: file:enrolled.key}"},
+			{"grants.certificates.unenrolled", "{certificate: file:unenrolled.crt, key: file:unenrolled.key}"},
+		},
 		Granted: func(t *Target) bool { return len(t.Certs.Enrolled.Chain) > 0 && len(t.Certs.Unenrolled.Chain) > 0 }},
 	{Name: ClientCAKey, Config: "grants.certificates.authority", Mode: MTLS,
+		Example: []Setting{
+			{"grants.certificates.authority", "{certificate: file:clients-ca.crt, key: file:clients-ca.key}"},
+			{"grants.certificates.enrolled_cn", "CLIENT-ON-THE-LIST"},
+			{"grants.certificates.unenrolled_cn", "CLIENT-OFF-THE-LIST"},
+		},
 		Granted: func(t *Target) bool { return t.Certs.Authority.Key != "" }},
 	{Name: SiblingClient, Config: "grants.certificates.sibling", Mode: MTLS,
+		Example: []Setting{{"grants.certificates.sibling", "{certificate: file:sibling.crt, key: file:sibling.key}"}},
 		Granted: func(t *Target) bool { return len(t.Certs.Sibling.Chain) > 0 }},
 	{Name: PublicClient, Config: "grants.certificates.public", Mode: MTLS,
+		Example: []Setting{{"grants.certificates.public", "{certificate: file:public.crt, key: file:public.key}"}},
 		Granted: func(t *Target) bool { return len(t.Certs.Public.Chain) > 0 }},
 
 	{Name: AlertsAPI, Config: "grants.prometheus and grants.alertmanager", Owner: MonitoringLayer, Control: true, Stack: InContainers,
+		Example: []Setting{
+			{"grants.prometheus", "https://prometheus.staging.example"},
+			{"grants.alertmanager", "https://alertmanager.staging.example"},
+		},
 		Granted: controls(func(c *Control) bool { return c.Alerts != nil })},
 	{Name: ControlJWKS, Control: true, Granted: controls(func(c *Control) bool { return c.JWKS != nil })},
 	{Name: RestartService, Config: "grants.hooks.replica", Owner: ServiceLayer, Control: true, // it started as it must not, or did not start
+		Example: []Setting{{"grants.hooks.replica", `{command: [/opt/aegis/bin/serve], url: "http://127.0.0.1:{{port}}"}`}},
 		Granted: controls(func(c *Control) bool { return c.Launcher != nil })},
 	{Name: VaultControlled, Control: true, Granted: controls(func(c *Control) bool { return c.Vault != nil })},
 	{Name: RollOut, Control: true, Granted: controls(func(c *Control) bool { return c.Rollout != nil })},
@@ -341,29 +375,69 @@ var CapabilityTable = []CapabilityRow{
 	{Name: DeploymentRead, Owner: ServiceLayer, Control: true, Stack: InContainers, // it was deployed as it must not
 		Granted: controls(func(c *Control) bool { return c.Deployment != nil })},
 	{Name: VaultRead, Config: "grants.vault or grants.aws", Owner: VaultLayer, Control: true,
+		Example: []Setting{
+			{"grants.vault.address", "https://vault.staging.example:8200"},
+			{"grants.vault.login", "{token: env:VAULT_TOKEN}"},
+		},
 		Granted: controls(func(c *Control) bool { return c.Secrets != nil })},
 	{Name: VaultWrite, Config: "grants.vault.write or grants.aws.write", Owner: VaultLayer, Control: true,
+		Example: []Setting{
+			{"grants.vault.address", "https://vault.staging.example:8200"},
+			{"grants.vault.login", "{token: env:VAULT_TOKEN}"},
+			{"grants.vault.write", "true"},
+		},
 		Granted: controls(func(c *Control) bool { return c.Secrets != nil })},
 	{Name: RealVault, Config: "grants.vault.service_token", Control: true, Stack: WithRealVault,
+		Example: []Setting{{"grants.vault.service_token", "env:STAGING_SERVICE_TOKEN"}},
 		Granted: func(t *Target) bool {
 			return t.Control != nil && t.Control.Secrets != nil && !slices.Contains(t.Denied, VaultRead) && !slices.Contains(t.Beyond, RealVault)
 		}},
 	{Name: VaultPKI, Config: "grants.certificates.vault_pki", Mode: MTLS, Control: true, Stack: WithRealVault,
+		Example: []Setting{
+			{"grants.certificates.vault_pki", "{mount: pki, role: conformance}"},
+			{"grants.certificates.enrolled_cn", "CLIENT-ON-THE-LIST"},
+			{"grants.certificates.unenrolled_cn", "CLIENT-OFF-THE-LIST"},
+		},
 		Granted: controls(func(c *Control) bool { return c.Issuer != nil })},
 	{Name: VaultPKIClient, Config: "grants.certificates.vault_pki.client_token", Mode: MTLS, Control: true, Stack: WithRealVault,
+		Example: []Setting{
+			{"grants.certificates.vault_pki", "{mount: pki, role: conformance, client_token: env:STAGING_CLIENT_TOKEN}"},
+		},
 		Granted: controls(func(c *Control) bool { return c.OwnIssuer != nil })},
 	{Name: VaultKubernetes, Config: "grants.vault.service_role", Control: true, Stack: WithRealVault,
+		Example: []Setting{{"grants.vault.service_role", "{mount: kubernetes, role: aegis}"}},
 		Granted: controls(func(c *Control) bool { return c.Login != nil })},
 	{Name: BackendPath, Config: "grants.backend", Owner: ServiceLayer, Ingress: true, // called behind the ingress (rulings A-40)
+		Example: []Setting{{"grants.backend.MODE", "http://aegis.staging.example:8080"}},
 		Granted: func(t *Target) bool { return len(t.Backends) > 0 }},
-	{Name: Metrics, Config: "grants.metrics", Granted: func(t *Target) bool { return len(t.Metrics) > 0 }},
-	{Name: Logs, Config: "grants.logs", Granted: func(t *Target) bool { return len(t.Oracles) > 0 }},
-	{Name: ComponentLogs, Config: "grants.component_logs", Control: true, Granted: controls(func(c *Control) bool { return c.Logs != nil })},
+	{Name: Metrics, Config: "grants.metrics",
+		Example: []Setting{{"grants.metrics.MODE", "http://aegis.staging.example:8080/metrics"}},
+		Granted: func(t *Target) bool { return len(t.Metrics) > 0 }},
+	{Name: Logs, Config: "grants.logs",
+		Example: []Setting{
+			{"grants.logs.handled", `'handled (?P<identity>\S+)'`},
+			{"grants.logs.file", "/var/log/aegis/requests.log"},
+		},
+		Granted: func(t *Target) bool { return len(t.Oracles) > 0 }},
+	{Name: ComponentLogs, Config: "grants.component_logs", Control: true,
+		Example: []Setting{
+			{"grants.component_logs.ingress", `[tail, -c, "1000000", /var/log/nginx/access.log]`},
+			{"grants.component_logs.MODE", `[journalctl, -u, aegis, -n, "5000", --no-pager]`},
+		},
+		Granted: controls(func(c *Control) bool { return c.Logs != nil })},
 	{Name: KubernetesRead},
 	{Name: IngressControlled, Config: "grants.hooks.reload and trust_file", Control: true, Ingress: true,
+		Example: []Setting{
+			{"grants.hooks.reload", "[systemctl, reload, nginx]"},
+			{"grants.hooks.trust_file", "/etc/nginx/clients-ca.pem"},
+		},
 		Granted: controls(func(c *Control) bool { return c.Ingress != nil })},
-	{Name: PlainPort, Config: "target.plain_url", Ingress: true, Granted: func(t *Target) bool { return t.Plain != "" }},
-	{Name: IngressAddresses, Config: "target.siblings", Ingress: true, Granted: func(t *Target) bool { return len(t.Siblings) > 0 }},
+	{Name: PlainPort, Config: "target.plain_url", Ingress: true,
+		Example: []Setting{{"target.plain_url", "http://aegis.staging.example"}},
+		Granted: func(t *Target) bool { return t.Plain != "" }},
+	{Name: IngressAddresses, Config: "target.siblings", Ingress: true,
+		Example: []Setting{{"target.siblings", "[aegis.staging.example:8443]"}},
+		Granted: func(t *Target) bool { return len(t.Siblings) > 0 }},
 	{Name: OutOfBand, Control: true, Granted: controls(func(c *Control) bool { return c.Outside != nil })},
 	{Name: SecondHost, Ingress: true, Granted: func(t *Target) bool { return t.Open != nil }},
 	{Name: ForeignHost, Ingress: true, Granted: func(t *Target) bool { return t.Foreign != nil }},

@@ -49,41 +49,6 @@ func lackings(r signoff.Record) []lacking {
 	return all
 }
 
-// setting is a value of staging.yaml, by its path.
-type setting struct{ path, value string }
-
-// settings are what grants a capability, as an example: every reference in it is the
-// reader's own to name.
-var settings = map[harness.Capability][]setting{
-	harness.GivenTokens:       {{"grants.tokens.valid", "env:STAGING_TOKEN"}},
-	harness.ExpiredToken:      {{"grants.tokens.expired", "env:STAGING_EXPIRED_TOKEN"}},
-	harness.MintTokens:        {{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
-	harness.MintEC:            {{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
-	harness.EncryptTokens:     {{"grants.tokens.signing_key", "{key: file:idp.key, id: KID, algorithm: ES256}"}},
-	harness.MintRSA:           {{"grants.tokens.signing_keys", "[{key: file:idp-rsa.key, id: KID-RSA, algorithm: RS256}]"}},
-	harness.GivenClientCerts:  {{"grants.certificates.enrolled", "{certificate: file:enrolled.crt, key: file:enrolled.key}"}, {"grants.certificates.unenrolled", "{certificate: file:unenrolled.crt, key: file:unenrolled.key}"}},
-	harness.ClientCAKey:       {{"grants.certificates.authority", "{certificate: file:clients-ca.crt, key: file:clients-ca.key}"}, {"grants.certificates.enrolled_cn", "CLIENT-ON-THE-LIST"}, {"grants.certificates.unenrolled_cn", "CLIENT-OFF-THE-LIST"}},
-	harness.VaultPKI:          {{"grants.certificates.vault_pki", "{mount: pki, role: conformance}"}, {"grants.certificates.enrolled_cn", "CLIENT-ON-THE-LIST"}, {"grants.certificates.unenrolled_cn", "CLIENT-OFF-THE-LIST"}},
-	harness.VaultPKIClient:    {{"grants.certificates.vault_pki", "{mount: pki, role: conformance, client_token: env:STAGING_CLIENT_TOKEN}"}},
-	harness.SiblingClient:     {{"grants.certificates.sibling", "{certificate: file:sibling.crt, key: file:sibling.key}"}},
-	harness.PublicClient:      {{"grants.certificates.public", "{certificate: file:public.crt, key: file:public.key}"}},
-	harness.VaultRead:         {{"grants.vault.address", "https://vault.staging.example:8200"}, {"grants.vault.login", "{token: env:VAULT_TOKEN}"}},
-	harness.VaultWrite:        {{"grants.vault.address", "https://vault.staging.example:8200"}, {"grants.vault.login", "{token: env:VAULT_TOKEN}"}, {"grants.vault.write", "true"}},
-	harness.RealVault:         {{"grants.vault.service_token", "env:STAGING_SERVICE_TOKEN"}},
-	harness.VaultKubernetes:   {{"grants.vault.service_role", "{mount: kubernetes, role: aegis}"}},
-	harness.Metrics:           {{"grants.metrics.MODE", "http://aegis.staging.example:8080/metrics"}},
-	harness.BackendPath:       {{"grants.backend.MODE", "http://aegis.staging.example:8080"}},
-	harness.Logs:              {{"grants.logs.handled", `'handled (?P<identity>\S+)'`}, {"grants.logs.file", "/var/log/aegis/requests.log"}},
-	harness.ComponentLogs:     {{"grants.component_logs.ingress", `[tail, -c, "1000000", /var/log/nginx/access.log]`}, {"grants.component_logs.MODE", `[journalctl, -u, aegis, -n, "5000", --no-pager]`}},
-	harness.AlertsAPI:         {{"grants.prometheus", "https://prometheus.staging.example"}, {"grants.alertmanager", "https://alertmanager.staging.example"}},
-	harness.RestartService:    {{"grants.hooks.replica", `{command: [/opt/aegis/bin/serve], url: "http://127.0.0.1:{{port}}"}`}},
-	harness.IngressControlled: {{"grants.hooks.reload", "[systemctl, reload, nginx]"}, {"grants.hooks.trust_file", "/etc/nginx/clients-ca.pem"}},
-	harness.DeclaredAudience:  {{"profile.audience", "AUDIENCE"}},
-	harness.DeclaredIssuer:    {{"profile.issuer", "https://idp.staging.example"}},
-	harness.PlainPort:         {{"target.plain_url", "http://aegis.staging.example"}},
-	harness.IngressAddresses:  {{"target.siblings", "[aegis.staging.example:8443]"}},
-}
-
 // ToWrite is the YAML that grants what a record lacks, as one piece; empty where it lacks
 // nothing that a configuration gives.
 func ToWrite(r signoff.Record) string { return toWrite(r, lackings(r)) }
@@ -100,11 +65,11 @@ func toWrite(r signoff.Record, groups []lacking) string {
 		}
 	}
 	for _, c := range lacks {
-		if effect, ok := strings.CutPrefix(string(c), string(harness.Allows(""))); ok {
-			tree.allow(harness.Effect(strings.TrimSpace(effect)))
+		if effect, ok := c.Effect(); ok {
+			tree.allow(effect)
 			continue
 		}
-		for _, s := range settings[c] {
+		for _, s := range c.Row().Example {
 			tree.settle(s, r.Target.Modes)
 		}
 	}
@@ -132,17 +97,17 @@ func (n *node) at(path string) *node {
 }
 
 // settle puts a value where there is none, or a longer one, which says more.
-func (n *node) settle(s setting, modes []harness.Mode) {
-	paths := []string{s.path}
-	if strings.Contains(s.path, "MODE") {
+func (n *node) settle(s harness.Setting, modes []harness.Mode) {
+	paths := []string{s.Path}
+	if strings.Contains(s.Path, "MODE") {
 		paths = nil
 		for _, mode := range modes {
-			paths = append(paths, strings.ReplaceAll(s.path, "MODE", string(mode)))
+			paths = append(paths, strings.ReplaceAll(s.Path, "MODE", string(mode)))
 		}
 	}
 	for _, path := range paths {
-		if at := n.at(path); len(s.value) > len(at.value) {
-			at.value = s.value
+		if at := n.at(path); len(s.Value) > len(at.value) {
+			at.value = s.Value
 		}
 	}
 }
