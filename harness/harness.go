@@ -76,6 +76,9 @@ var ErrUnseen = errors.New("not seen")
 // answer for.
 var ErrMissing = errors.New("granted, and not there")
 
+// ErrUnsent marks a request that was not sent: nothing of it is the target's.
+var ErrUnsent = errors.New("not sent")
+
 // ErrNotOffered marks what was asked of a granted server that does not offer it: what
 // needs it was not exercised.
 var ErrNotOffered = errors.New("not offered")
@@ -260,16 +263,18 @@ type Finding struct {
 
 // Evidence is one exchange as a report shows it: no credential in it.
 type Evidence struct {
-	ProbeID  string `json:"probe"`
-	Control  bool   `json:"control,omitempty"`
-	Variant  string `json:"variant,omitempty"`
-	Mode     Mode   `json:"mode,omitempty"`
-	Request  string `json:"request"`  // method, path, credential in words
-	Response string `json:"response"` // status, transport outcome, challenge
-	TLS      string `json:"tls,omitempty"`
-	Body     string `json:"body,omitempty"`    // an excerpt, made safe
-	Reached  string `json:"reached,omitempty"` // NotReached, or what the service made of it
-	Millis   int64  `json:"millis"`
+	ProbeID string `json:"probe"`
+	Control bool   `json:"control,omitempty"`
+	Variant string `json:"variant,omitempty"`
+	Mode    Mode   `json:"mode,omitempty"`
+	Request string `json:"request"` // method, path, credential in words
+	// Credential is that credential, by the name that its probe gives it.
+	Credential string `json:"credential,omitempty"`
+	Response   string `json:"response"` // status, transport outcome, challenge
+	TLS        string `json:"tls,omitempty"`
+	Body       string `json:"body,omitempty"`    // an excerpt, made safe
+	Reached    string `json:"reached,omitempty"` // NotReached, or what the service made of it
+	Millis     int64  `json:"millis"`
 }
 
 // NotReached is the Evidence.Reached of a request that somebody else answered,

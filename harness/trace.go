@@ -141,6 +141,7 @@ type Observation struct {
 	Truncated bool   // the body was longer, or ended early
 	Transport Transport
 	Detail    string // of the transport outcome, in the library's words
+	Unsent    bool   // it was not sent: Detail says why
 	AlertCode uint8  // of Alert
 
 	TLSVersion  uint16 // 0 when the handshake did not end

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -40,6 +41,7 @@ func (h *Held) Send(ctx context.Context, r harness.Request) harness.Observation 
 		_ = h.conn.SetDeadline(deadline)
 		if err = h.conn.exchange(r, &seen, false); err != nil {
 			seen.Transport, seen.Detail, seen.AlertCode = h.conn.classify(err)
+			seen.Unsent = errors.Is(err, harness.ErrUnsent)
 		}
 	} else if err = stream(ctx, h.client, r, &seen); err != nil {
 		seen.Transport, seen.Detail, seen.AlertCode = classifyStream(h.end.instead(err))

@@ -86,6 +86,7 @@ func (c *Connection) next(i int, requests []harness.Request, seen []harness.Obse
 		if err := c.turn(i); err != nil {
 			for j := i; j < len(seen); j++ {
 				seen[j].Transport, seen[j].Detail, seen[j].At = harness.Broken, err.Error(), time.Now()
+				seen[j].Unsent = errors.Is(err, harness.ErrUnsent)
 			}
 			return false
 		}
@@ -159,6 +160,7 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 			seen[i].Total = time.Since(seen[i].At)
 			for j := i; j < len(seen); j++ {
 				seen[j].Transport, seen[j].Detail, seen[j].AlertCode = w.classify(err)
+				seen[j].Unsent = errors.Is(err, harness.ErrUnsent)
 			}
 			break
 		}
@@ -363,7 +365,7 @@ func clientTLS(face harness.Face, u *url.URL, r harness.Request) (*tls.Config, e
 func (w *wire) exchange(r harness.Request, seen *harness.Observation, last bool) error {
 	w.read = 0
 	if w.spent != "" {
-		return errors.New("not sent: " + w.spent)
+		return fmt.Errorf("%w: %s", harness.ErrUnsent, w.spent)
 	}
 	if w.keeps = r.Raw != nil; w.keeps {
 		_ = w.SetReadDeadline(time.Now().Add(firstSilence))

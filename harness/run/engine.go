@@ -316,7 +316,7 @@ func (e *Engine) turnOf(ctx context.Context, i, burst int) error {
 		return nil
 	}
 	if err := e.turn(ctx); err != nil {
-		return errors.New(notSent + err.Error())
+		return fmt.Errorf("%w: %w", harness.ErrUnsent, err)
 	}
 	e.sent.Add(1)
 	return nil
@@ -350,13 +350,12 @@ func (e *Engine) met(r harness.Request) {
 	}
 }
 
-// notSent begins the detail of what was not sent.
-const notSent = "not sent: "
-
 // unsent marks exchanges that were not sent.
 func unsent(exchanges []harness.Exchange, why error) []harness.Exchange {
 	for i := range exchanges {
-		exchanges[i].Observation = harness.Observation{Transport: harness.Broken, Detail: notSent + why.Error(), At: time.Now()}
+		exchanges[i].Observation = harness.Observation{
+			Transport: harness.Broken, Unsent: true, Detail: harness.ErrUnsent.Error() + ": " + why.Error(), At: time.Now(),
+		}
 	}
 	return exchanges
 }

@@ -73,10 +73,11 @@ func exhibit(x harness.Exchange) harness.Evidence {
 	o := x.Observation
 	e := harness.Evidence{
 		ProbeID: o.ProbeID, Control: x.Request.Control, Variant: x.Request.Variant, Mode: x.Request.Mode,
-		Request:  shown(fmt.Sprintf("%s %s with %s", x.Request.Method, x.Request.Path, x.Request.Credential), x.Request),
-		Response: shown(outcome.Answer(o), x.Request),
-		Body:     excerpt(string(o.Body), x.Request),
-		Millis:   o.Total.Milliseconds(),
+		Request:    shown(fmt.Sprintf("%s %s with %s", x.Request.Method, x.Request.Path, x.Request.Credential), x.Request),
+		Credential: shown(x.Request.Credential, x.Request),
+		Response:   shown(outcome.Answer(o), x.Request),
+		Body:       excerpt(string(o.Body), x.Request),
+		Millis:     o.Total.Milliseconds(),
 	}
 	for _, name := range shownFields {
 		if value := o.Header.Get(name); value != "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -106,7 +105,7 @@ func (r *rails) watch(request harness.Request, seen harness.Observation) {
 		r.silent = 0
 		return
 	}
-	if strings.HasPrefix(seen.Detail, notSent) {
+	if seen.Unsent {
 		return
 	}
 	if r.silent++; r.silent == 1 {

@@ -42,7 +42,7 @@ func TestAnswersKeepARunGoing(t *testing.T) {
 	}
 	r.watch(harness.Request{}, harness.Observation{Transport: harness.Refused})
 	r.watch(harness.Request{Face: &harness.Face{}}, harness.Observation{Transport: harness.Refused})
-	r.watch(harness.Request{}, harness.Observation{Transport: harness.Broken, Detail: notSent + "because"})
+	r.watch(harness.Request{}, harness.Observation{Transport: harness.Broken, Unsent: true})
 	if r.stopped() != "" {
 		t.Errorf("stopped: %s", r.stopped())
 	}

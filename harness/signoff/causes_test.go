@@ -11,8 +11,9 @@ import (
 
 // seen is a finding that tells one exchange.
 func seen(id string, v harness.Verdict, b harness.Bucket, mode harness.Mode, request, response, got string) Finding {
+	_, with, _ := strings.Cut(request, " with ")
 	return Finding{ID: id, Verdict: v, Bucket: b, Owner: Ingress, Got: got, Reason: "got " + got,
-		Evidence: []harness.Evidence{{Mode: mode, Request: request, Response: response}}}
+		Evidence: []harness.Evidence{{Mode: mode, Request: request, Credential: with, Response: response}}}
 }
 
 // refusedControl is a finding whose control was refused.
@@ -129,7 +130,7 @@ func TestOwnerOfTheList(t *testing.T) {
 	if f.Chapter, f.Exchanges = "mtls", 1; f.owner() != Service {
 		t.Errorf("an unenrolled client is served: %s", f.owner())
 	}
-	f.Evidence[0].Request = "POST /predict with certificate of another authority"
+	f.Evidence[0].Credential = "certificate of another authority"
 	if f.owner() != Ingress {
 		t.Errorf("a foreign certificate is served: %s", f.owner())
 	}

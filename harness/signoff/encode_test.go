@@ -33,7 +33,7 @@ func full() Record {
 	}
 	in.Findings[1] = finding("OIDC-005", harness.Fail)
 	in.Findings[1].Notes = []string{"worth telling"}
-	in.Findings[1].Evidence = []harness.Evidence{{ProbeID: "p", Control: true, Variant: "v", Mode: harness.MTLS,
+	in.Findings[1].Evidence = []harness.Evidence{{ProbeID: "p", Credential: "c", Control: true, Variant: "v", Mode: harness.MTLS,
 		Request: "POST", Response: "200", TLS: "1.3", Body: "{}", Reached: "handled once", Millis: 3}}
 	in.Findings[1].Timeline = &harness.Timeline{Change: "a key is removed", Bound: time.Minute, Window: 2 * time.Minute,
 		Then:  &harness.Timeline{Change: "a node is lost", Marks: []harness.Mark{{Label: "lost", DoneMS: 5}}, Samples: []harness.Sample{{Class: "valid"}}},

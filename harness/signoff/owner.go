@@ -46,7 +46,7 @@ func (f Finding) answerer() Layer {
 		return Ingress
 	case f.Chapter == "mtls" && f.Exchanges == 0:
 		return Ingress // what clients were given was read: it would have to check revocation
-	case i >= 0 && f.Bucket == harness.Security && strings.HasSuffix(f.Evidence[i].Request, " with "+unenrolled):
+	case i >= 0 && f.Bucket == harness.Security && f.Evidence[i].Credential == unenrolled:
 		return Service // his certificate verifies: it is the list that he is not on
 	case f.Chapter == "mtls" && f.Bucket == harness.Security:
 		return Ingress // a client it should not have let in (runbook section 3)
