@@ -72,6 +72,9 @@ type Target struct {
 	Control *Control
 }
 
+// ProbeHeader is the field that carries a probe's ID; the reference service logs it.
+const ProbeHeader = "X-Conformance-Probe"
+
 // ProxyHeader is the header field of Target.ProxySecret.
 const ProxyHeader = "X-Ingress-Auth"
 

@@ -356,7 +356,7 @@ func followUps(exchanges []harness.Exchange) []harness.Request {
 		r.Fields = slices.Clone(r.Fields)
 		r.Remove("Authorization")
 		r.Certificate, r.Credential = nil, "no credential"
-		r.Set(Header, x.Request.Get(Header)+"-followed")
+		r.Set(harness.ProbeHeader, x.Request.Get(harness.ProbeHeader)+"-followed")
 		r.Path = destination(x.Request, location).RequestURI()
 		r.Variant += ", redirect followed"
 		requests = append(requests, r)

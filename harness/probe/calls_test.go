@@ -115,7 +115,7 @@ func TestRedirects(t *testing.T) {
 				if i > 0 && r.Header.Get("Authorization") != "" {
 					t.Error("the credential was forwarded")
 				}
-				if i > 0 && r.Header.Get(Header) == seen()[0].Header.Get(Header) {
+				if i > 0 && r.Header.Get(harness.ProbeHeader) == seen()[0].Header.Get(harness.ProbeHeader) {
 					t.Error("two requests carry one probe ID")
 				}
 			}
@@ -172,7 +172,7 @@ func TestVariantsDifferInOneProperty(t *testing.T) {
 // a body of its own.
 func differing(a, b harness.Request) []string {
 	fields := func(r harness.Request) map[string]string {
-		r.Remove(Header)
+		r.Remove(harness.ProbeHeader)
 		all := map[string]string{}
 		for _, f := range r.Fields {
 			all[f.Name] += "\n" + f.Value
@@ -278,7 +278,7 @@ func TestSecretsArePutBack(t *testing.T) {
 	original := map[string]string{"oidc_jwks_uri": "https://idp.test/jwks", ListField: `["caller"]`}
 	for name, stimulus := range map[string]harness.Builder{
 		"removal of a client": RemoveClient(), "empty list": EmptyList(), "list in JSON": JSONList(),
-		"field missing": Replica(harness.OIDC).WithoutField("oidc_jwks_uri"), "field changed": Replica(harness.OIDC).WithField("oidc_jwks_uri", ""),
+		"field missing": Replica(harness.OIDC).Without("oidc_jwks_uri"), "field changed": Replica(harness.OIDC).With("oidc_jwks_uri", ""),
 		"secret missing": Replica(harness.OIDC).WithoutSecret(),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,13 +33,13 @@ func (s Start) Or(others ...Start) Start {
 func (s Start) WithEach(name string, values ...string) Start {
 	starts := make([]Start, len(values))
 	for i, value := range values {
-		starts[i] = s.WithField(name, value)
+		starts[i] = s.With(name, value)
 	}
 	return starts[0].Or(starts[1:]...)
 }
 
-// In starts it with an environment variable set.
-func (s Start) In(name, value string) Start {
+// Env starts it with an environment variable set.
+func (s Start) Env(name, value string) Start {
 	s.words = strings.TrimPrefix(s.words+fmt.Sprintf(", with %s=%q", name, value), "as it is, ")
 	s.env = maps.Clone(s.env)
 	if s.env == nil {
@@ -49,11 +49,11 @@ func (s Start) In(name, value string) Start {
 	return s
 }
 
-// InEach starts a replica for each value of an environment variable.
-func (s Start) InEach(name string, values ...string) Start {
+// EnvEach starts a replica for each value of an environment variable.
+func (s Start) EnvEach(name string, values ...string) Start {
 	starts := make([]Start, len(values))
 	for i, value := range values {
-		starts[i] = s.In(name, value)
+		starts[i] = s.Env(name, value)
 	}
 	return starts[0].Or(starts[1:]...)
 }
@@ -63,7 +63,7 @@ func (s Start) InEach(name string, values ...string) Start {
 // bound.
 func (s Start) brief() Start {
 	words := s.words
-	s = s.In("STARTUP_TIMEOUT", "1500ms")
+	s = s.Env("STARTUP_TIMEOUT", "1500ms")
 	s.words = words
 	return s
 }
@@ -71,7 +71,7 @@ func (s Start) brief() Start {
 // Unreachable starts it with the address of a Vault at which nobody listens, or
 // where somebody accepts and never answers.
 func (s Start) Unreachable() Start {
-	nobody := s.brief().In("VAULT_ADDR", "https://127.0.0.1:1")
+	nobody := s.brief().Env("VAULT_ADDR", "https://127.0.0.1:1")
 	nobody.words = "while nobody listens at VAULT_ADDR"
 	silent := s.brief()
 	silent.words, silent.hold, silent.never = "while Vault accepts connections and never answers", true, true
@@ -89,7 +89,7 @@ func (s Start) Impostor() Start {
 // WithToken starts it with a token of Vault's that is no good.
 func (s Start) WithToken(kinds ...harness.TokenKind) Start {
 	s.words = "with a token that Vault never gave"
-	unknown := s.In("VAULT_TOKEN", "hvs."+token.Random(16))
+	unknown := s.Env("VAULT_TOKEN", "hvs."+token.Random(16))
 	unknown.words = s.words
 	for _, kind := range kinds {
 		one := s
@@ -97,7 +97,7 @@ func (s Start) WithToken(kinds ...harness.TokenKind) Start {
 		one.prepare, one.lends = func(ctx context.Context, t *harness.Target, s *Start) (func(context.Context) error, error) {
 			made, err := t.Control.Vault.Token(ctx, kind)
 			if err == nil {
-				*s = s.In("VAULT_TOKEN", made.Reveal())
+				*s = s.Env("VAULT_TOKEN", made.Reveal())
 				s.words = "with a token that is " + string(kind)
 			}
 			return nothingToUndo, err
@@ -110,13 +110,6 @@ func (s Start) WithToken(kinds ...harness.TokenKind) Start {
 // Logging says what its log must name, if it ends.
 func (s Start) Logging(names ...string) Start {
 	s.names = names
-	return s
-}
-
-// WithoutFields starts it while the secret lacks several fields.
-func (s Start) WithoutFields(names ...string) Start {
-	s.words, s.names = "while aegis/runtime lacks "+strings.Join(names, " and "), names
-	s.secrets = lacking(names...)
 	return s
 }
 
@@ -189,9 +182,9 @@ func certificatePEM() string {
 // them may serve (expectation FFS-018). WEB_CONCURRENCY is gunicorn's and
 // uvicorn's own variable.
 func (s Start) Workers(field string) Start {
-	s = s.WithoutField(field)
+	s = s.Without(field)
 	words := s.words
-	s = s.In("WEB_CONCURRENCY", "3")
+	s = s.Env("WEB_CONCURRENCY", "3")
 	s.words = "with three workers " + words
 	return s
 }
@@ -199,9 +192,9 @@ func (s Start) Workers(field string) Start {
 // Masked starts it while the secret lacks oidc_jwks_uri and the environment has
 // one (expectation FFS-019).
 func (s Start) Masked() Start {
-	s = s.WithoutField("oidc_jwks_uri")
+	s = s.Without("oidc_jwks_uri")
 	names, words := s.names, s.words
-	s = s.In("OIDC_JWKS_URI", "https://stale.invalid/jwks")
+	s = s.Env("OIDC_JWKS_URI", "https://stale.invalid/jwks")
 	s.names, s.words = names, words+" and the environment has a stale one"
 	return s
 }

@@ -99,8 +99,7 @@ func (t *traffic) takenOver(ctx context.Context, vault harness.Failover) error {
 // newcomer starts a replica, and watches what becomes of it.
 func (t *traffic) newcomer(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
-	start := Replica(shown(t.target)[0]).Serving()
-	start.words, start.names = "while Vault has no active node", []string{"aegis/runtime"}
+	start := Replica(shown(t.target)[0]).Serving().While("while Vault has no active node").Logging("aegis/runtime")
 	go func() {
 		seen, err := start.watch(ctx, t.hands)
 		t.mu.Lock()

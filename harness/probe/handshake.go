@@ -149,7 +149,9 @@ func (t *Tickets) Put(_ string, ticket *tls.ClientSessionState) {
 	t.last = ticket
 }
 
-// frozen offers a ticket and keeps no other.
+// Frozen offers the ticket that is kept, and keeps no other.
+func (t *Tickets) Frozen() tls.ClientSessionCache { return frozen{t} }
+
 type frozen struct{ *Tickets }
 
 func (frozen) Put(string, *tls.ClientSessionState) {}

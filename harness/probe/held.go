@@ -29,7 +29,7 @@ func Hold(t *harness.Target, like harness.Request) *Held { return &Held{target: 
 // the connection ended since the last answer, which is a server's right, the
 // transport outcome is Broken.
 func (h *Held) Send(ctx context.Context, r harness.Request) harness.Observation {
-	seen := harness.Observation{ProbeID: r.Get(Header), At: time.Now()}
+	seen := harness.Observation{ProbeID: r.Get(harness.ProbeHeader), At: time.Now()}
 	if err := h.open(ctx, r, &seen); err != nil {
 		seen.Transport, seen.Detail, seen.AlertCode = classify(err)
 		seen.Total = time.Since(seen.At)

@@ -34,7 +34,7 @@ func credentialsInLogs(ctx context.Context, hands harness.Hands) (trace harness.
 	if s.sought, err = confidential(ctx, t); err != nil {
 		return trace, err
 	}
-	lacking, stop, err := Replica(shown(t)[0]).WithoutField("model_signing_pubkey").once(ctx, hands)
+	lacking, stop, err := Replica(shown(t)[0]).Without("model_signing_pubkey").once(ctx, hands)
 	defer stop()
 	if err != nil {
 		return trace, err
@@ -126,7 +126,7 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 		for _, r := range slices.Concat(refused, others) { // at the service itself, by way of the ingress
 			r.Face, r.Fields = nil, slices.Clone(r.Fields)
 			r.Set("Host", t.Faces[mode].Authority())
-			r.Set(Header, t.Run+"-"+token.Random(6))
+			r.Set(harness.ProbeHeader, t.Run+"-"+token.Random(6))
 			others = append(others, r)
 		}
 	}
@@ -138,7 +138,7 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 	trace.Exchanges = append(trace.Exchanges, last...)
 	text := logged(ctx, hands, last, func(context.Context) (string, error) { return replica.Log(), nil })
 	place := "the log of a replica in mode " + string(mode) + " at level debug"
-	if !strings.Contains(text, last[len(last)-1].Request.Get(Header)) {
+	if !strings.Contains(text, last[len(last)-1].Request.Get(harness.ProbeHeader)) {
 		trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{place}})
 	}
 	s.in(place, text)

@@ -40,7 +40,7 @@ func TestRefusalsInAnIngressLog(t *testing.T) {
 			w.line(`127.0.0.1 - - [01/Oct/2026:10:00:00 +0000] "%s %s HTTP/1.1" 401 20 "-" "%s"`, r.Method, r.RequestURI, r.UserAgent())
 		}, true},
 		"the path alone": {func(w *written, r *http.Request) { w.line(`{"uri":%q,"status":401}`, r.URL.Path) }, true},
-		"a header":       {func(w *written, r *http.Request) { w.line(`probe=%s 401`, r.Header.Get(Header)) }, true},
+		"a header":       {func(w *written, r *http.Request) { w.line(`probe=%s 401`, r.Header.Get(harness.ProbeHeader)) }, true},
 		"another status": {func(w *written, r *http.Request) { w.line(`{"uri":%q,"status":200}`, r.URL.Path) }, false},
 		"nothing":        {func(*written, *http.Request) {}, false},
 	} {

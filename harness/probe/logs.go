@@ -105,7 +105,7 @@ func logged(ctx context.Context, hands harness.Hands, calls []harness.Exchange, 
 		}
 		text = now
 		return !slices.ContainsFunc(calls, func(x harness.Exchange) bool {
-			return !strings.Contains(text, x.Request.Get(Header))
+			return !strings.Contains(text, x.Request.Get(harness.ProbeHeader))
 		})
 	})
 	return text
@@ -119,7 +119,7 @@ func records(text string, calls []harness.Exchange, first int) []harness.Record 
 	for i, x := range calls {
 		record := harness.Record{Exchange: first + i}
 		for _, line := range lines {
-			if strings.Contains(line, x.Request.Get(Header)) {
+			if strings.Contains(line, x.Request.Get(harness.ProbeHeader)) {
 				record.Lines = append(record.Lines, line)
 			}
 		}
@@ -174,7 +174,7 @@ func refusedByIngress(ctx context.Context, hands harness.Hands, calls Calls, tim
 			return trace, err
 		}
 		for i := range requests { // an access log holds the target as a rule, and no header of ours
-			requests[i].Path += "?probe=" + requests[i].Get(Header)
+			requests[i].Path += "?probe=" + requests[i].Get(harness.ProbeHeader)
 		}
 		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
 	}
@@ -238,15 +238,17 @@ func handshakes(text string) (n int) {
 // Unreadable starts replicas that cannot read their secrets, and reads what they
 // log of it (MET-016).
 func Unreadable() harness.Stimulus {
-	refused := Replica(harness.OIDC).With("VAULT_TOKEN", "conformance-no-token", "with a token that Vault refuses")
-	silent := Replica(harness.OIDC).With("VAULT_ADDR", nowhere, "with a Vault that does not answer").and("STARTUP_TIMEOUT", "1s")
+	const refused, silent = "with a token that Vault refuses", "with a Vault that does not answer"
+	sound := Replica(harness.OIDC)
 	return harness.Stimulus{
-		Words: "start a replica in mode oidc " + refused.words + ", and one " + silent.words + ", and read its log",
+		Words: "start a replica in mode oidc " + refused + ", and one " + silent + ", and read its log",
 		Needs: []harness.Capability{harness.RestartService, harness.VaultRead, harness.GivenTokens}, Modes: oidcOnly,
 		Effect:     harness.AuthFailures, // the replicas are beside those that serve
 		OwnControl: true,                 // a sound start
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			return unreadable(ctx, hands, refused, silent, Replica(harness.OIDC))
+			return unreadable(ctx, hands, sound,
+				sound.Env("VAULT_TOKEN", "conformance-no-token").While(refused),
+				sound.Env("VAULT_ADDR", nowhere).Env("STARTUP_TIMEOUT", "1s").While(silent))
 		},
 	}
 }
@@ -255,8 +257,8 @@ func Unreadable() harness.Stimulus {
 // replica's own host.
 const nowhere = "https://127.0.0.1:9"
 
-// unreadable starts and reads.
-func unreadable(ctx context.Context, hands harness.Hands, starts ...Start) (harness.Trace, error) {
+// unreadable starts and reads, and the sound one last.
+func unreadable(ctx context.Context, hands harness.Hands, sound Start, starts ...Start) (harness.Trace, error) {
 	var trace harness.Trace
 	fields, err := hands.Target().Control.Secrets.Read(ctx)
 	if err != nil {
@@ -266,13 +268,12 @@ func unreadable(ctx context.Context, hands harness.Hands, starts ...Start) (harn
 	for name, value := range fields {
 		sought[name] = harness.Secret(value)
 	}
-	for _, s := range starts {
-		s.sought = sought
-		seen, err := s.watch(ctx, hands)
+	for i, s := range append(starts, sound) {
+		seen, err := s.Seeking(sought).watch(ctx, hands)
 		if err != nil {
 			return trace, err
 		}
-		seen.Control = len(s.env) == 0
+		seen.Control = i == len(starts)
 		trace.Startups = append(trace.Startups, seen)
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if slices.Contains(seen.Leaks, name) {

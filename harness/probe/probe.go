@@ -26,9 +26,6 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// Header is the field that carries a probe's ID; the reference service logs it.
-const Header = "X-Conformance-Probe"
-
 // maxHead is how many bytes of header fields an answer may have, those of its
 // interim answers included.
 const maxHead = 256 << 10
@@ -119,7 +116,7 @@ func (c *Connection) Close() {
 func (c *Connection) Send(ctx context.Context, requests []harness.Request) []harness.Observation {
 	seen := make([]harness.Observation, len(requests))
 	for i := range seen {
-		seen[i] = harness.Observation{ProbeID: requests[i].Get(Header), At: c.at}
+		seen[i] = harness.Observation{ProbeID: requests[i].Get(harness.ProbeHeader), At: c.at}
 	}
 	if c.err != nil {
 		for i := range seen {
@@ -171,7 +168,7 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 // again is the observation of a further request on a connection that exists.
 func again(first harness.Observation, request harness.Request) harness.Observation {
 	return harness.Observation{
-		ProbeID: request.Get(Header), At: time.Now(),
+		ProbeID: request.Get(harness.ProbeHeader), At: time.Now(),
 		TLSVersion: first.TLSVersion, CipherSuite: first.CipherSuite, ALPN: first.ALPN, Peer: first.Peer,
 	}
 }

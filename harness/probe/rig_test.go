@@ -68,7 +68,7 @@ func face(url string, roots []byte) *harness.Target {
 func plainFace(address string) *harness.Target { return face("http://"+address, nil) }
 
 func post(path string) harness.Request {
-	return harness.Request{Mode: harness.OIDC, Method: "POST", Path: path, Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: Header, Value: "run-1"}}}
+	return harness.Request{Mode: harness.OIDC, Method: "POST", Path: path, Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: harness.ProbeHeader, Value: "run-1"}}}
 }
 
 // within bounds a test whose subject hangs.

@@ -97,7 +97,7 @@ func (t *traffic) resume(ctx context.Context, class string, version uint16) erro
 		return fmt.Errorf("taking a session ticket: %w: the answer was %d %s", harness.ErrUnseen, o.Status, o.Transport)
 	}
 	t.begin(harness.MTLS, class, func() (Change, error) {
-		return func(r *harness.Request) { dress(r, frozen{tickets}) }, nil
+		return func(r *harness.Request) { dress(r, tickets.Frozen()) }, nil
 	})
 	return nil
 }

@@ -148,7 +148,7 @@ func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (
 			told := false
 			until(ctx, hands, bound(heard[name], logBound), func() bool {
 				texts[name], readErr = t.Control.Logs.Read(ctx, name)
-				told = strings.Contains(texts[name], last.Get(Header))
+				told = strings.Contains(texts[name], last.Get(harness.ProbeHeader))
 				return readErr != nil || told
 			})
 			if readErr != nil {

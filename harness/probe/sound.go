@@ -71,7 +71,7 @@ func plain(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) harn
 	}
 	r.Add("Host", t.Faces[mode].Authority())
 	r.Add("User-Agent", "aegis-conformance/"+harness.Version+" (run "+t.Run+")")
-	r.Add(Header, t.Run+"-"+token.Random(6))
+	r.Add(harness.ProbeHeader, t.Run+"-"+token.Random(6))
 	r.Add("Accept", "application/json")
 	if endpoint.ContentType != "" && len(r.Body) > 0 {
 		r.Add("Content-Type", endpoint.ContentType)

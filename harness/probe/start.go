@@ -29,7 +29,7 @@ type Start struct {
 	serving  bool // it is called until it accepts valid credentials, or has had its time for keys
 	impostor bool
 	names    []string       // what its log must name, if it ends
-	sought   harness.Sought // what its log must not show, beside what the service holds
+	sought   harness.Sought // what its log must not show
 	needs    []harness.Capability
 	// outsider calls also as a client who is on no list.
 	outsider bool
@@ -44,16 +44,15 @@ type Start struct {
 // Replica starts a replica of a mode's service.
 func Replica(mode harness.Mode) Start { return Start{mode: mode, words: "as it is"} }
 
-// WithoutField starts it while the secret lacks a field.
-func (s Start) WithoutField(name string) Start {
-	s.words = fmt.Sprintf("while aegis/runtime lacks %s", name)
-	s.names = []string{name}
-	s.secrets = lacking(name)
+// Without starts it while the secret lacks fields.
+func (s Start) Without(names ...string) Start {
+	s.words, s.names = "while aegis/runtime lacks "+strings.Join(names, " and "), names
+	s.secrets = lacking(names...)
 	return s
 }
 
-// WithField starts it while a field of the secret has another value.
-func (s Start) WithField(name, value string) Start {
+// With starts it while a field of the secret has another value.
+func (s Start) With(name, value string) Start {
 	s.words = fmt.Sprintf("while %s is %q", name, value)
 	s.names = []string{name}
 	s.secrets = setting(name, value)
@@ -74,25 +73,22 @@ func (s Start) Unset(name string) Start {
 	return s
 }
 
-// With starts it with another value of an environment variable.
-func (s Start) With(name, value, words string) Start {
-	s.words = words
-	return s.and(name, value)
-}
-
-func (s Start) and(name, value string) Start {
-	s.env = maps.Clone(s.env)
-	if s.env == nil {
-		s.env = map[string]string{}
-	}
-	s.env[name] = value
-	return s
-}
-
 // HeldVault starts it while Vault holds its answers back.
 func (s Start) HeldVault() Start {
 	s.words = "while Vault holds its answers back, then lets them go"
 	s.hold = true
+	return s
+}
+
+// While says in words what its conditions are.
+func (s Start) While(words string) Start {
+	s.words = words
+	return s
+}
+
+// Seeking says what its log must not show, beside what the service holds.
+func (s Start) Seeking(sought harness.Sought) Start {
+	s.sought = sought
 	return s
 }
 

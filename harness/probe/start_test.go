@@ -15,10 +15,10 @@ func TestStartsThatChangeNothingAreApart(t *testing.T) {
 		want  bool
 	}{
 		"an environment":       {replica.Unset("AUTH_MODE"), true},
-		"environments":         {replica.InEach("AUTH_MODE", "odic", ""), true},
+		"environments":         {replica.EnvEach("AUTH_MODE", "odic", ""), true},
 		"no Vault":             {replica.Unreachable(), true},
 		"tokens of their own":  {replica.WithToken(harness.RevokedVaultToken), true},
-		"another secret":       {replica.WithoutField("oidc_jwks_uri"), false},
+		"another secret":       {replica.Without("oidc_jwks_uri"), false},
 		"another secret later": {replica.Unset("AUTH_MODE").Or(replica.WithoutSecret()), false},
 		"a sealed Vault":       {replica.Sealed(), false},
 		"a deleted version":    {replica.Deleted(), false},

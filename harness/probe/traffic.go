@@ -385,7 +385,7 @@ func (t *traffic) trace(change string) harness.Trace {
 
 // scene is the key set at work under the traffic; the sound one is put back.
 func (t *traffic) scene() *scene {
-	s := &scene{hands: t.hands, t: t.target, jwks: t.target.Control.JWKS}
+	s := sceneOf(t.hands)
 	t.finally(s.restore)
 	return s
 }

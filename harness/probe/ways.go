@@ -227,7 +227,7 @@ func (c Calls) AlsoBehind() harness.Stimulus {
 func behind(t *harness.Target, r harness.Request, face harness.Face) harness.Request {
 	r.Certificate, r.Fields = nil, slices.Clone(r.Fields)
 	r.To(face)
-	r.Set(Header, t.Run+"-"+token.Random(6))
+	r.Set(harness.ProbeHeader, t.Run+"-"+token.Random(6))
 	if t.ProxySecret != "" {
 		r.Set(harness.ProxyHeader, t.ProxySecret.Reveal())
 	}
@@ -307,7 +307,7 @@ func (h otherHost) visit(t *harness.Target, certificate *tls.Certificate, versio
 func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Certificate, version uint16, tickets *Tickets, claims bool) harness.Request {
 	call := plain(t, harness.MTLS, endpoint)
 	call.Variant = "ticket of another host over " + tls.VersionName(version)
-	call.Credential, call.Certificate, call.Sessions = "a session ticket", certificate, frozen{tickets}
+	call.Credential, call.Certificate, call.Sessions = "a session ticket", certificate, tickets.Frozen()
 	call.MinTLS, call.MaxTLS = version, version
 	if claims {
 		call.Variant += " with identity header of the enrolled client"
@@ -357,7 +357,7 @@ func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var calls []harness.Request
 	for i, version := range versions {
 		for _, endpoint := range t.Endpoints {
-			calls = append(calls, call("resumed session over "+tls.VersionName(version), endpoint, version, frozen{tickets[i]}))
+			calls = append(calls, call("resumed session over "+tls.VersionName(version), endpoint, version, tickets[i].Frozen()))
 		}
 	}
 	trace.Exchanges = hands.SendAll(ctx, calls)

@@ -41,7 +41,7 @@ func TestWhatIsWaitedFor(t *testing.T) {
 	}{
 		"calls":                {probe.ValidToken(), 0, 0},
 		"a start, and a sound": {probe.Replica(harness.OIDC).Unset("OIDC_JWKS_URI"), 2, 2 * time.Minute},
-		"a start, and a list":  {probe.Replica(harness.MTLS).WithoutField("clients/allowed"), 2, 2*time.Minute + 2*harness.DefaultPropagation},
+		"a start, and a list":  {probe.Replica(harness.MTLS).Without("clients/allowed"), 2, 2*time.Minute + 2*harness.DefaultPropagation},
 		"a new key":            {probe.NewKey(), 0, 20 * time.Second},
 		"lists, and a sound":   {probe.MalformedLists(), 5, 5*time.Minute + 2*harness.DefaultPropagation},
 	} {

@@ -21,13 +21,13 @@ var FailFast = []Expectation{
 		ID: "FFS-001", Title: "oidc_jwks_uri missing", Clauses: []string{"G.3", "2.1", "2.2", "2.6", "5.1", "8.1"},
 		Source: "runbook sections 2 and 5; rulings A-29", Level: MUST,
 		Rule:     Says("Without oidc_jwks_uri in aegis/runtime the service exits with a non-zero status and serves nobody."),
-		Stimulus: probe.Replica(OIDC).WithoutField("oidc_jwks_uri"), Outcome: outcome.RefusesToStart(),
+		Stimulus: probe.Replica(OIDC).Without("oidc_jwks_uri"), Outcome: outcome.RefusesToStart(),
 	},
 	{
 		ID: "FFS-002", Title: "model_signing_pubkey missing", Clauses: []string{"G.3", "2.1", "2.2", "2.3", "5.1", "8.1"},
 		Source: "runbook sections 2 and 5; rulings A-29", Level: MUST,
 		Rule:     Says("Without model_signing_pubkey in aegis/runtime the service exits with a non-zero status and serves nobody."),
-		Stimulus: probe.Replica(OIDC).WithoutField("model_signing_pubkey"), Outcome: outcome.RefusesToStart(),
+		Stimulus: probe.Replica(OIDC).Without("model_signing_pubkey"), Outcome: outcome.RefusesToStart(),
 	},
 	{
 		ID: "FFS-003", Title: "Secret path absent", Clauses: []string{"G.1", "1.3", "2.3", "2.4", "8.1"},
@@ -89,7 +89,7 @@ var FailFast = []Expectation{
 		ID: "FFS-012", Title: "Enrolment list missing", Clauses: []string{"1.4", "2.7", "8.4"},
 		Source: "runbook section 8; rulings A-17", Level: SHOULD,
 		Rule:     Says("Without clients/allowed a service in mtls mode exits with a non-zero status."),
-		Stimulus: probe.Replica(MTLS).WithoutField(probe.ListField), Outcome: outcome.RefusesToStart(),
+		Stimulus: probe.Replica(MTLS).Without(probe.ListField), Outcome: outcome.RefusesToStart(),
 	},
 	{
 		ID: "FFS-013", Title: "AUTH_MODE unset", Clauses: []string{"2.5", "7.5"},
@@ -101,13 +101,13 @@ var FailFast = []Expectation{
 		ID: "FFS-014", Title: "AUTH_MODE misspelt", Clauses: []string{"2.5", "7.5"},
 		Source: "ASVS 16.5.3; rulings A-30", Level: MUST,
 		Rule:     Says("With an AUTH_MODE that is misspelt, empty or a list the service exits with a non-zero status, or enforces; it never serves unauthenticated calls."),
-		Stimulus: probe.Replica(OIDC).InEach("AUTH_MODE", "odic", "none,oidc", "", "off", "OIDC", " mtls "), Outcome: outcome.RefusesOrEnforces(),
+		Stimulus: probe.Replica(OIDC).EnvEach("AUTH_MODE", "odic", "none,oidc", "", "off", "OIDC", " mtls "), Outcome: outcome.RefusesOrEnforces(),
 	},
 	{
 		ID: "FFS-015", Title: "What is required depends on the mode", Clauses: []string{"2.2", "2.5"},
 		Source: "runbook section 2", Level: MAY,
 		Rule:     Says("A service in oidc mode starts without clients/allowed, which it does not use; one in mtls mode without oidc_jwks_uri exits, or enforces."),
-		Stimulus: probe.Replica(OIDC).WithoutField(probe.ListField).Serving().Or(probe.Replica(MTLS).WithoutField("oidc_jwks_uri")),
+		Stimulus: probe.Replica(OIDC).Without(probe.ListField).Serving().Or(probe.Replica(MTLS).Without("oidc_jwks_uri")),
 		Outcome: outcome.PerStart{
 			"while aegis/runtime lacks clients/allowed": outcome.Serves(), "while aegis/runtime lacks oidc_jwks_uri": outcome.RefusesOrEnforces(),
 		},
@@ -116,8 +116,8 @@ var FailFast = []Expectation{
 		ID: "FFS-016", Title: "Exit tells what, and not which value", Clauses: []string{"5.1", "8.5"},
 		Source: "runbook section 5; ASVS 16.2.5", Level: MUST,
 		Rule: Says("A service that exits for a secret that is missing or malformed names each such key in its log, and shows neither a value of the secrets nor its token."),
-		Stimulus: probe.Replica(OIDC).WithoutFields("oidc_jwks_uri", "model_signing_pubkey").
-			Or(probe.Replica(OIDC).MalformedKeys(), probe.Replica(MTLS).WithoutField(probe.ListField)),
+		Stimulus: probe.Replica(OIDC).Without("oidc_jwks_uri", "model_signing_pubkey").
+			Or(probe.Replica(OIDC).MalformedKeys(), probe.Replica(MTLS).Without(probe.ListField)),
 		Outcome: outcome.RefusesToStart().Named().Discreet(),
 	},
 	{
