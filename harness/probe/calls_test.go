@@ -105,7 +105,7 @@ func TestRedirects(t *testing.T) {
 			if row.follow {
 				calls = calls.Following()
 			}
-			trace, err := calls.Build().Act(within(t, 20*time.Second), hands{target})
+			trace, err := calls.Build().Act(within(t, 20*time.Second), on(target))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -289,7 +289,7 @@ func TestSecretsArePutBack(t *testing.T) {
 			target.Certs = harness.CertGrant{Authority: harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)}, EnrolledCN: "caller", UnenrolledCN: "other"}
 			store := &shelf{fields: maps.Clone(original)}
 			target.Control = &harness.Control{Launcher: noLauncher{interrupt}, Secrets: store}
-			_, _ = stimulus.Build().Act(ctx, hands{target})
+			_, _ = stimulus.Build().Act(ctx, on(target))
 			if !maps.Equal(store.fields, original) || store.writes == 0 {
 				t.Errorf("%v after %d writes, want the original", store.fields, store.writes)
 			}
@@ -302,7 +302,7 @@ func TestSecretsThatCannotBePutBack(t *testing.T) {
 	broken := errors.New("vault is sealed")
 	target := &harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {}},
 		Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
-	if _, err := Replica(harness.OIDC).WithoutSecret().Build().Act(t.Context(), hands{target}); !errors.Is(err, broken) {
+	if _, err := Replica(harness.OIDC).WithoutSecret().Build().Act(t.Context(), on(target)); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}
 }
@@ -313,11 +313,11 @@ func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
 	target := httpsFace(t, func(http.ResponseWriter, *http.Request) {})
 	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
 	unfit := token.Recipe{Name: "unfit", Make: func(token.Source) (string, error) { return "", token.ErrUnfit }}
-	trace, err := Bearer(token.Literal("fit", "a.b.c"), unfit).Build().Act(t.Context(), hands{target})
+	trace, err := Bearer(token.Literal("fit", "a.b.c"), unfit).Build().Act(t.Context(), on(target))
 	if err != nil || len(trace.Exchanges) != 1 || len(trace.Notes) != 1 || !strings.Contains(trace.Notes[0], `"unfit" was not sent`) {
 		t.Errorf("%d exchanges, notes %q, %v", len(trace.Exchanges), trace.Notes, err)
 	}
-	if _, err := Bearer(unfit).Build().Act(t.Context(), hands{target}); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
+	if _, err := Bearer(unfit).Build().Act(t.Context(), on(target)); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
@@ -330,12 +330,12 @@ func TestCallsWaitForTheEnd(t *testing.T) {
 	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
 	end := time.Now().Add(300 * time.Millisecond)
 	target.Control = &harness.Control{Ended: harness.EndedToken{Token: "over", At: end}}
-	trace, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 20*time.Second), hands{target})
+	trace, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 20*time.Second), on(target))
 	if err != nil || len(trace.Exchanges) != 1 || time.Now().Before(end) || len(shown) != 1 || shown[0] != "Bearer over" {
 		t.Errorf("%d exchanges, %v, shown %q: want one call with the token, after its end", len(trace.Exchanges), err, shown)
 	}
 	target.Control.Ended.At = time.Now().Add(time.Hour)
-	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 100*time.Millisecond), hands{target}); !errors.Is(err, harness.ErrUnseen) {
+	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 100*time.Millisecond), on(target)); !errors.Is(err, harness.ErrUnseen) {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }

@@ -41,7 +41,7 @@ untyped_thing 7
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := families[AuthFailures]; f.Type != "counter" || len(f.Series) != 2 || f.Sum() != 5 {
+	if f := families["aegis_auth_failures_total"]; f.Type != "counter" || len(f.Series) != 2 || f.Sum() != 5 {
 		t.Errorf("%+v, want two series that sum to 5", f)
 	}
 	if f := families["untyped_thing"]; f.Sum() != 7 {
@@ -113,7 +113,7 @@ func TestFormats(t *testing.T) {
 	const classic = "# HELP aegis_auth_failures_total Refused.\n# TYPE aegis_auth_failures_total counter\naegis_auth_failures_total{reason=\"expired\"} 5\n"
 	const open = "# TYPE aegis_auth_failures counter\n# HELP aegis_auth_failures Refused.\naegis_auth_failures_total{reason=\"expired\"} 5 # {trace_id=\"a\"} 1 1.7e9\naegis_auth_failures_created{reason=\"expired\"} 1.7e9\n# EOF\n"
 	kind, help, reason, five := dto.MetricType_COUNTER, "Refused.", "expired", 5.0
-	name, label := AuthFailures, "reason"
+	name, label := "aegis_auth_failures_total", "reason"
 	var binary bytes.Buffer
 	if _, err := protodelim.MarshalTo(&binary, &dto.MetricFamily{Name: &name, Help: &help, Type: &kind, Metric: []*dto.Metric{
 		{Label: []*dto.LabelPair{{Name: &label, Value: &reason}}, Counter: &dto.Counter{Value: &five}}}}); err != nil {
@@ -129,7 +129,7 @@ func TestFormats(t *testing.T) {
 		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited": binary.String(),
 	} {
 		families, err := parsePage([]byte(page), http.Header{"Content-Type": {format}})
-		f := families[AuthFailures]
+		f := families["aegis_auth_failures_total"]
 		if err != nil || f.Type != "counter" || f.Help != "Refused." || f.Sum() != 5 || len(f.Series) != 1 {
 			t.Errorf("%q: %+v, %v", format, f, err)
 		}
@@ -160,7 +160,7 @@ func labelled(t *testing.T, counts bool) *harness.Target {
 // refusal, which is made for it.
 func TestAbsentUntilTheFirst(t *testing.T) {
 	for _, counts := range []bool{true, false} {
-		trace, err := FirstScrape().Act(within(t, 20*time.Second), hands{labelled(t, counts)})
+		trace, err := FirstScrape().Act(within(t, 20*time.Second), on(labelled(t, counts)))
 		if err != nil || len(trace.Tallies) != 1 {
 			t.Fatalf("%+v, %v", trace.Tallies, err)
 		}
@@ -177,7 +177,7 @@ func TestReadAgain(t *testing.T) {
 	target.Metrics[harness.OIDC] = page(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintf(w, "aegis_auth_failures_total %d\n", asked.Add(1)%2)
 	})
-	trace, err := Count(NoCredential(harness.OIDC), 3).Act(within(t, 20*time.Second), hands{target})
+	trace, err := Count(NoCredential(harness.OIDC), 3).Act(within(t, 20*time.Second), on(target))
 	if err != nil || len(trace.Tallies) != 1 || len(trace.Tallies[0].Again) != restless {
 		t.Errorf("%+v, %v", trace.Tallies, err)
 	}

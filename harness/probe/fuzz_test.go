@@ -24,13 +24,12 @@ func FuzzAnswer(f *testing.F) {
 	}
 	var answer atomic.Pointer[[]byte]
 	at := anything(f, &answer)
-	target := &harness.Target{Run: "run", Faces: map[harness.Mode]harness.Face{harness.OIDC: {URL: "http://" + at}},
-		Endpoints: []harness.Endpoint{{Name: "inference", Method: http.MethodPost, Path: "/predict", Body: []byte("{}")}}}
+	target := &harness.Target{Run: "run", Faces: map[harness.Mode]harness.Face{harness.OIDC: {URL: "http://" + at}}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		answer.Store(&data)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		seen := Send(ctx, target, With(target, harness.OIDC, target.Endpoints[0], func(*harness.Request) {}))
+		seen := Send(ctx, target, post("/predict"))
 		if ctx.Err() != nil {
 			t.Error("no end within five seconds")
 		}

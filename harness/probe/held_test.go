@@ -17,9 +17,8 @@ func TestHeldStaysOpen(t *testing.T) {
 			w.Header().Set("Connection", "close")
 		}
 	})
-	h := hands{target}
-	like := plain(target, harness.OIDC, harness.Endpoint{Method: http.MethodGet, Path: "/"})
-	line := h.Hold(like)
+	like := post("/")
+	line := Hold(target, like)
 	defer line.Close()
 	last := like
 	last.Path = "/last"
@@ -28,7 +27,7 @@ func TestHeldStaysOpen(t *testing.T) {
 		want    harness.Transport
 		status  int
 	}{{like, harness.Answered, 200}, {like, harness.Answered, 200}, {last, harness.Answered, 200}, {like, harness.Broken, 0}} {
-		if o := line.Send(t.Context(), c.request).Observation; o.Transport != c.want || o.Status != c.status {
+		if o := line.Send(t.Context(), c.request); o.Transport != c.want || o.Status != c.status {
 			t.Errorf("call %d: got %d %q (%s), want %d %q", i, o.Status, o.Transport, o.Detail, c.status, c.want)
 		}
 	}
@@ -40,10 +39,10 @@ func TestHeldStaysOpen(t *testing.T) {
 // TestHeldRefused reports a connection that nobody takes, each time anew.
 func TestHeldRefused(t *testing.T) {
 	target := face("https://127.0.0.1:1", nil)
-	line := hands{target}.Hold(plain(target, harness.OIDC, harness.Endpoint{Method: http.MethodGet, Path: "/"}))
+	line := Hold(target, post("/"))
 	defer line.Close()
 	for range 2 {
-		if o := line.Send(t.Context(), harness.Request{Method: http.MethodGet, Path: "/"}).Observation; o.Transport != harness.Refused {
+		if o := line.Send(t.Context(), harness.Request{Method: http.MethodGet, Path: "/"}); o.Transport != harness.Refused {
 			t.Errorf("got %d %q, want %q", o.Status, o.Transport, harness.Refused)
 		}
 	}

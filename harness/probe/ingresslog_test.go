@@ -55,7 +55,7 @@ func TestRefusalsInAnIngressLog(t *testing.T) {
 			target.Faces[harness.MTLS] = target.Faces[harness.OIDC]
 			target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
 			target.Certs.EnrolledCN, target.Control = "caller", &harness.Control{Logs: w}
-			trace, err := RefusedByIngress(2).Act(t.Context(), hands{target})
+			trace, err := RefusedByIngress(2).Act(t.Context(), on(target))
 			if err != nil || len(trace.Records) != 4 {
 				t.Fatalf("%d records, %v", len(trace.Records), err)
 			}

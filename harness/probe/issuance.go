@@ -21,10 +21,11 @@ import (
 // and how long those live that clients were given (ROT-005).
 func IssuedLives() harness.Stimulus {
 	s := Lifetimes()
+	read := s.Act
 	s.Words = "read the longest life that Vault's PKI role allows; " + s.Words
 	s.Needs = append(s.Needs, harness.VaultPKI)
 	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		trace, err := lifetimes(ctx, hands)
+		trace, err := read(ctx, hands)
 		if err != nil {
 			return trace, err
 		}

@@ -124,6 +124,9 @@ func httpsFace(t *testing.T, handler http.HandlerFunc) *harness.Target {
 // hands send without controls and without pace.
 type hands struct{ target *harness.Target }
 
+// on are hands on a target.
+func on(t *harness.Target) harness.Hands { return hands{t} }
+
 func (h hands) Target() *harness.Target { return h.target }
 
 func (h hands) Send(ctx context.Context, r harness.Request) harness.Exchange {

@@ -403,7 +403,7 @@ func SecretBack() harness.Stimulus {
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
 			other := "client-" + token.Random(4)
-			clients := []client{{"the client of the former list", t.Certs.EnrolledCN}, {"the client of the new list", other}}
+			clients := []client{{name: "the client of the former list", cn: t.Certs.EnrolledCN}, {name: "the client of the new list", cn: other}}
 			certificates, err := issue(t, clients)
 			if err != nil {
 				return err

@@ -37,7 +37,7 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 			}
 			_ = tr.change("opened", func() error { time.Sleep(20 * time.Millisecond); open.Store(true); return nil })
 			return tr.settle(ctx, true, "caller", "held")
-		})(t.Context(), hands{target})
+		})(t.Context(), on(target))
 	if err != nil || open.Load() {
 		t.Fatalf("%v, open %v: want no error, and closed again", err, open.Load())
 	}
@@ -67,7 +67,7 @@ func TestTrafficOfNoCredential(t *testing.T) {
 	_, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "caller", func() (Change, error) { return nil, errors.New("no such key") })
 		return tr.rounds(ctx)
-	})(t.Context(), hands{face("https://127.0.0.1:1", nil)})
+	})(t.Context(), on(face("https://127.0.0.1:1", nil)))
 	if err == nil || !strings.Contains(err.Error(), `"caller": no such key`) {
 		t.Errorf("got %v", err)
 	}
@@ -80,7 +80,7 @@ func TestTrafficThatNeverSettles(t *testing.T) {
 	trace, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
 		tr.begin(harness.OIDC, "caller", nobody)
 		return tr.settleIn(ctx, 50*time.Millisecond, true, "caller")
-	})(t.Context(), hands{target})
+	})(t.Context(), on(target))
 	if err != nil || len(trace.Exchanges) < few {
 		t.Errorf("%v, %d calls", err, len(trace.Exchanges))
 	}
@@ -112,7 +112,7 @@ func TestAClassEndsWithItsLastCall(t *testing.T) {
 		close(changed)
 		tr.begin(harness.OIDC, "new", nobody)
 		return tr.rounds(ctx)
-	})(t.Context(), hands{target})
+	})(t.Context(), on(target))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestAnEndThatDoesNotCome(t *testing.T) {
 		limited, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
 		return tr.end(limited, "old")
-	})(t.Context(), hands{target})
+	})(t.Context(), on(target))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

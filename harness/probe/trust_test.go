@@ -72,7 +72,7 @@ func TestHooksThatReturnEarly(t *testing.T) {
 			target.Profile.Propagation = time.Second
 			target.Certs = harness.CertGrant{Enrolled: harness.CertPair{Chain: pair.ChainPEM(), Key: harness.Secret(enrolled)}, EnrolledCN: "caller"}
 			target.Control = &harness.Control{Ingress: &hooked{row.after, func() { changed.Store(true) }}}
-			trace, err := WithoutAuthority().Act(t.Context(), hands{target})
+			trace, err := WithoutAuthority().Act(t.Context(), on(target))
 			if err != nil || len(trace.Facts) != 2 || trace.Facts[0].Values[0] != row.taken {
 				t.Fatalf("%v, %v, want %s", trace.Facts, err, row.taken)
 			}
