@@ -30,15 +30,28 @@ var doors = []door{
 		because: "the vocabulary outlives the runner and the engine"},
 	{room: "harness/stack", forbids: []string{"github.com/onsi"}, through: true,
 		because: "what starts a target does not test it"},
+	{room: "harness/wire", forbids: []string{"github.com/onsi", module + "/harness/probe", module + "/harness/outcome", module + "/harness/run"}, through: true,
+		because: "what sends bytes knows no credential and no verdict"},
 	{room: "harness/probe", forbids: []string{"github.com/onsi", module + "/harness/outcome", module + "/harness/run"}, through: true,
 		because: "a probe observes and does not judge"},
-	{room: "harness/outcome", forbids: []string{"net", "net/http", "os", module + "/harness/probe"},
+	{room: "harness/probe/*", forbids: []string{"github.com/onsi", module + "/harness/outcome", module + "/harness/run"}, through: true,
+		because: "a probe observes and does not judge"},
+	{room: "harness/probe", forbids: slices.Concat(onMore, onCalls), because: "what acts on more than calls is made of calls"},
+	{room: "harness/probe/replica", forbids: slices.Concat(onMore, without("replica", onCalls)), because: beside},
+	{room: "harness/probe/edge", forbids: slices.Concat(onMore, without("edge", onCalls)), because: beside},
+	{room: "harness/probe/keyset", forbids: slices.Concat(onMore, without("keyset", onCalls)), because: beside},
+	{room: "harness/probe/leak", forbids: without("leak", onMore), because: beside},
+	{room: "harness/probe/monitor", forbids: without("monitor", onMore), because: beside},
+	{room: "harness/probe/rollout", forbids: without("rollout", onMore), because: beside},
+	{room: "harness/probe/rotation", forbids: without("rotation", onMore), because: beside},
+	{room: "harness/probe/vaultauth", forbids: slices.Concat(without("vaultauth", onMore), onCalls), because: beside},
+	{room: "harness/outcome", forbids: []string{"net", "net/http", "os", module + "/harness/probe", module + "/harness/wire"},
 		because: "an outcome judges and does not act"},
 	{room: "harness/run", forbids: []string{"github.com/onsi", "github.com/testcontainers", module + "/harness/stack"}, through: true,
 		because: "the same engine serves Ginkgo, the command and the fault suite"},
-	{room: "harness/report", forbids: []string{"github.com/onsi", "github.com/testcontainers", module + "/harness/probe"}, through: true,
+	{room: "harness/report", forbids: []string{"github.com/onsi", "github.com/testcontainers", module + "/harness/probe", module + "/harness/wire"}, through: true,
 		because: "a report can be made from a file, years later"},
-	{room: "harness/signoff", forbids: []string{"github.com/onsi", "github.com/testcontainers", module + "/harness/probe"}, through: true,
+	{room: "harness/signoff", forbids: []string{"github.com/onsi", "github.com/testcontainers", module + "/harness/probe", module + "/harness/wire"}, through: true,
 		because: "a report can be made from a file, years later"},
 	{room: "harness/lint", forbids: []string{"net", "net/http", "os/exec", "github.com/onsi", module + "/harness/probe",
 		module + "/harness/stack"},
@@ -58,6 +71,21 @@ var doors = []door{
 	{room: "fixtures/monitoring", uses: freeClients, because: ownClients},
 	{room: "fixtures/*", forbids: []string{"github.com/onsi", module + "/harness/run", module + "/suites"}, through: true,
 		because: "what a target is made of does not know it is tested"},
+}
+
+// Rooms of probe: onCalls act on one thing by calls, onMore on several.
+var (
+	onCalls = []string{module + "/harness/probe/replica", module + "/harness/probe/edge", module + "/harness/probe/keyset"}
+	onMore  = []string{module + "/harness/probe/leak", module + "/harness/probe/monitor", module + "/harness/probe/rollout",
+		module + "/harness/probe/rotation", module + "/harness/probe/vaultauth"}
+)
+
+// beside is why rooms that stand beside one another do not meet.
+const beside = "what two rooms share stands below both"
+
+// without is a list of rooms but one.
+func without(name string, rooms []string) []string {
+	return slices.DeleteFunc(slices.Clone(rooms), func(room string) bool { return strings.HasSuffix(room, "/"+name) })
 }
 
 // ownClients is why rooms that carry credentials make no client of their own.

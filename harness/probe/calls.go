@@ -1,3 +1,5 @@
+// Package probe acts: it calls a target with credentials, sound and not, in many ways, and
+// reports what was seen. It never judges.
 package probe
 
 import (
@@ -10,11 +12,23 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/token"
 )
+
+// Absent is a stimulus that nobody here can give: what it lacks is granted by no
+// target, so that it is never exercised.
+func Absent(words string, lacks harness.Capability) harness.Stimulus {
+	return harness.Stimulus{
+		Words: words, Needs: []harness.Capability{harness.VaultWrite, lacks}, Effect: harness.Disruptive, Modes: BothModes,
+		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+			return harness.Trace{}, fmt.Errorf("%s: %w: nobody here can do that", words, harness.ErrUnseen)
+		},
+	}
+}
 
 // Variant is one way to change the sound request of a mode and an endpoint.
 type Variant struct {
@@ -203,7 +217,7 @@ func (c Calls) Build() harness.Stimulus {
 	}
 	var modes []harness.Mode
 	for _, v := range c.variants {
-		modes = union(modes, []harness.Mode{v.Mode})
+		modes = Union(modes, []harness.Mode{v.Mode})
 	}
 	return harness.Stimulus{
 		Words: fmt.Sprintf("call %s with %s", where, c.words),
@@ -220,7 +234,7 @@ func (c Calls) Build() harness.Stimulus {
 func (c Calls) needs() []harness.Capability {
 	var needs []harness.Capability
 	for _, v := range c.variants {
-		needs = union(needs, v.Needs)
+		needs = Union(needs, v.Needs)
 	}
 	return needs
 }
@@ -231,7 +245,7 @@ func (c Calls) ended(ctx context.Context, t *harness.Target) error {
 	if t.Control == nil || t.Tokens.Expired != "" || len(t.Tokens.Signing) > 0 || !slices.Contains(c.needs(), harness.ExpiredToken) {
 		return nil
 	}
-	if wait := time.Until(t.Control.Ended.At); wait > 0 && !pause(ctx, wait) {
+	if wait := time.Until(t.Control.Ended.At); wait > 0 && !Pause(ctx, wait) {
 		return fmt.Errorf("waiting for the end of a token: %w: %w", harness.ErrUnseen, ctx.Err())
 	}
 	return nil
@@ -249,7 +263,7 @@ func (c Calls) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 			if err != nil {
 				return trace, err
 			}
-			trace.Notes = union(trace.Notes, unfit)
+			trace.Notes = Union(trace.Notes, unfit)
 			trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
 		}
 		return trace, nil
@@ -335,7 +349,7 @@ func (v Variant) to(t *harness.Target, endpoints []harness.Endpoint, change Chan
 	}
 	var requests []harness.Request
 	for _, endpoint := range endpoints {
-		r := plain(t, v.Mode, endpoint)
+		r := Plain(t, v.Mode, endpoint)
 		r.Variant = v.Name
 		change(&r)
 		requests = append(requests, r)
@@ -407,7 +421,7 @@ func bearers(recipes []token.Recipe) []Variant {
 		variants = append(variants, Variant{Name: recipe.Name, Mode: harness.OIDC, Needs: recipe.Needs,
 			Prepare: func(t *harness.Target) (Change, error) {
 				value, err := recipe.Make(token.From(t))
-				return func(r *harness.Request) { bearer(r, recipe.Name, value) }, err
+				return func(r *harness.Request) { SetToken(r, recipe.Name, value) }, err
 			}})
 	}
 	return variants
@@ -490,11 +504,52 @@ func recipeNames(recipes []token.Recipe) string {
 	return strings.Join(names, "; ")
 }
 
-func union[T comparable](a, b []T) []T {
+// Union is a with what b holds beside it.
+func Union[T comparable](a, b []T) []T {
 	for _, x := range b {
 		if !slices.Contains(a, x) {
 			a = append(slices.Clip(a), x)
 		}
 	}
 	return a
+}
+
+// Needing adds a capability to what the calls need.
+func (c Calls) Needing(capability harness.Capability) Calls {
+	c.variants = slices.Clone(c.variants)
+	for i := range c.variants {
+		c.variants[i].Needs = Union(c.variants[i].Needs, []harness.Capability{capability})
+	}
+	return c
+}
+
+// InTurn presents tokens one after the other on one connection; each variant's
+// name begins with its place.
+func InTurn(recipes ...token.Recipe) Calls {
+	variants := bearers(recipes)
+	for i := range variants {
+		variants[i].Name = fmt.Sprintf("%d: %s", i+1, variants[i].Name)
+	}
+	return Call(recipeNames(recipes), variants...).Together()
+}
+
+// Schemes presents a valid token under other schemes than Bearer.
+func Schemes(schemes ...string) Calls {
+	forms := map[string]func(string) string{}
+	for _, scheme := range schemes {
+		forms["valid token under the scheme "+scheme] = func(token string) string { return scheme + " " + token }
+	}
+	return Authorization(forms)
+}
+
+// SendLots sends some lots at once, each on a connection of its own; exchanges come
+// in order.
+func SendLots(ctx context.Context, hands harness.Hands, lots [][]harness.Request) []harness.Exchange {
+	answers := make([][]harness.Exchange, len(lots))
+	var wait sync.WaitGroup
+	for i, lot := range lots {
+		wait.Go(func() { answers[i] = hands.SendTogether(ctx, lot) })
+	}
+	wait.Wait()
+	return slices.Concat(answers...)
 }

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -13,11 +12,13 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/probe/probetest"
 	"aegis.test/conformance/harness/token"
+	"aegis.test/conformance/harness/wire/wiretest"
 )
 
 func TestSameOrigin(t *testing.T) {
-	r := post("/predict/")
+	r := wiretest.Post("/predict/")
 	r.Set("Host", "aegis.test:8443")
 	for location, want := range map[string]bool{
 		"/predict": true, "predict": true, "?x=1": true, "/a%2fb": true,
@@ -52,7 +53,7 @@ func TestSameOrigin(t *testing.T) {
 func redirecting(t *testing.T, location string) (*harness.Target, func() []*http.Request) {
 	var mu sync.Mutex
 	var seen []*http.Request
-	target := httpsFace(t, func(w http.ResponseWriter, r *http.Request) {
+	target := wiretest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		seen = append(seen, r)
 		mu.Unlock()
@@ -73,10 +74,10 @@ func redirecting(t *testing.T, location string) (*harness.Target, func() []*http
 
 // redirected calls /predict/ with a token and a certificate.
 func redirected(t *testing.T) Calls {
-	pair := leaf(t, authority(t), "caller").TLS()
+	pair := wiretest.Leaf(t, wiretest.Authority(t), "caller").TLS()
 	return Call("a credential", Variant{Name: "credential", Mode: harness.OIDC, Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
 		r.Path += "/"
-		bearer(r, "token", "credential-of-the-caller")
+		SetToken(r, "token", "credential-of-the-caller")
 		r.Certificate = &pair
 	})})
 }
@@ -105,7 +106,7 @@ func TestRedirects(t *testing.T) {
 			if row.follow {
 				calls = calls.Following()
 			}
-			trace, err := calls.Build().Act(within(t, 20*time.Second), on(target))
+			trace, err := calls.Build().Act(wiretest.Within(t, 20*time.Second), probetest.On(target))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,92 +233,17 @@ func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
 	}
 }
 
-// shelf is a secret store in memory.
-type shelf struct {
-	fields map[string]string
-	writes int
-	broken error
-}
-
-func (s *shelf) Read(context.Context) (map[string]string, error) { return maps.Clone(s.fields), nil }
-
-func (s *shelf) Write(ctx context.Context, fields map[string]string) error {
-	s.writes++
-	if err := errors.Join(s.broken, ctx.Err()); err != nil {
-		return err
-	}
-	s.fields = maps.Clone(fields)
-	return nil
-}
-
-func (s *shelf) Remove(context.Context) error { s.fields = nil; return nil }
-
-func (s *shelf) Delete(context.Context) error                                      { return nil }
-func (s *shelf) Destroy(context.Context) error                                     { return nil }
-func (s *shelf) ServiceCan(context.Context, []string) (map[string][]string, error) { return nil, nil }
-func (s *shelf) ServiceToken(context.Context) (harness.VaultToken, error) {
-	return harness.VaultToken{}, nil
-}
-
-// noLauncher starts nothing, and interrupts.
-type noLauncher struct{ interrupt func() }
-
-func (n noLauncher) Launch(context.Context, harness.Launch) (harness.Replica, error) {
-	n.interrupt()
-	return nil, errors.New("no replica today")
-}
-
-// TestSecretsArePutBack: whatever becomes of the stimulus, an interrupt
-// included, the secret is as it was.
-func TestSecretsArePutBack(t *testing.T) {
-	a := authority(t)
-	key, err := a.Pair().KeyPEM()
-	if err != nil {
-		t.Fatal(err)
-	}
-	original := map[string]string{"oidc_jwks_uri": "https://idp.test/jwks", ListField: `["caller"]`}
-	for name, stimulus := range map[string]harness.Builder{
-		"removal of a client": RemoveClient(), "empty list": EmptyList(), "list in JSON": JSONList(),
-		"field missing": Replica(harness.OIDC).Without("oidc_jwks_uri"), "field changed": Replica(harness.OIDC).With("oidc_jwks_uri", ""),
-		"secret missing": Replica(harness.OIDC).WithoutSecret(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			ctx, interrupt := context.WithCancel(t.Context())
-			target := httpsFace(t, func(w http.ResponseWriter, _ *http.Request) { interrupt(); w.WriteHeader(http.StatusForbidden) })
-			target.Faces[harness.MTLS] = target.Faces[harness.OIDC]
-			target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
-			target.Certs = harness.CertGrant{Authority: harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)}, EnrolledCN: "caller", UnenrolledCN: "other"}
-			store := &shelf{fields: maps.Clone(original)}
-			target.Control = &harness.Control{Launcher: noLauncher{interrupt}, Secrets: store}
-			_, _ = stimulus.Build().Act(ctx, on(target))
-			if !maps.Equal(store.fields, original) || store.writes == 0 {
-				t.Errorf("%v after %d writes, want the original", store.fields, store.writes)
-			}
-		})
-	}
-}
-
-// TestSecretsThatCannotBePutBack are told: the target is not as it was.
-func TestSecretsThatCannotBePutBack(t *testing.T) {
-	broken := errors.New("vault is sealed")
-	target := &harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {}},
-		Control: &harness.Control{Launcher: noLauncher{func() {}}, Secrets: &shelf{fields: map[string]string{}, broken: broken}}}
-	if _, err := Replica(harness.OIDC).WithoutSecret().Build().Act(t.Context(), on(target)); !errors.Is(err, broken) {
-		t.Errorf("error %v, want %v", err, broken)
-	}
-}
-
 // TestWhatAGivenTokenIsUnfitFor is left out and told; where nothing else is left,
 // nothing was seen.
 func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
-	target := httpsFace(t, func(http.ResponseWriter, *http.Request) {})
+	target := wiretest.Serve(t, func(http.ResponseWriter, *http.Request) {})
 	target.Endpoints = []harness.Endpoint{{Method: "GET", Path: "/"}}
 	unfit := token.Recipe{Name: "unfit", Make: func(token.Source) (string, error) { return "", token.ErrUnfit }}
-	trace, err := Bearer(token.Literal("fit", "a.b.c"), unfit).Build().Act(t.Context(), on(target))
+	trace, err := Bearer(token.Literal("fit", "a.b.c"), unfit).Build().Act(t.Context(), probetest.On(target))
 	if err != nil || len(trace.Exchanges) != 1 || len(trace.Notes) != 1 || !strings.Contains(trace.Notes[0], `"unfit" was not sent`) {
 		t.Errorf("%d exchanges, notes %q, %v", len(trace.Exchanges), trace.Notes, err)
 	}
-	if _, err := Bearer(unfit).Build().Act(t.Context(), on(target)); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
+	if _, err := Bearer(unfit).Build().Act(t.Context(), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
@@ -326,16 +252,16 @@ func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
 // for it has ended, and no longer than their context.
 func TestCallsWaitForTheEnd(t *testing.T) {
 	var shown []string
-	target := httpsFace(t, func(_ http.ResponseWriter, r *http.Request) { shown = append(shown, r.Header.Get("Authorization")) })
+	target := wiretest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { shown = append(shown, r.Header.Get("Authorization")) })
 	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
 	end := time.Now().Add(300 * time.Millisecond)
 	target.Control = &harness.Control{Ended: harness.EndedToken{Token: "over", At: end}}
-	trace, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 20*time.Second), on(target))
+	trace, err := Bearer(token.Expired(10*time.Minute)).Build().Act(wiretest.Within(t, 20*time.Second), probetest.On(target))
 	if err != nil || len(trace.Exchanges) != 1 || time.Now().Before(end) || len(shown) != 1 || shown[0] != "Bearer over" {
 		t.Errorf("%d exchanges, %v, shown %q: want one call with the token, after its end", len(trace.Exchanges), err, shown)
 	}
 	target.Control.Ended.At = time.Now().Add(time.Hour)
-	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(within(t, 100*time.Millisecond), on(target)); !errors.Is(err, harness.ErrUnseen) {
+	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(wiretest.Within(t, 100*time.Millisecond), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }

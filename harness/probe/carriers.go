@@ -226,7 +226,7 @@ func Oversize() []Carriage {
 func Withheld() Calls {
 	announce := Variant{Name: "no credential, a body of 1 MB announced and held back", Mode: harness.OIDC,
 		Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
-			r.Method, r.HeldBack = "POST", promptness
+			r.Method, r.HeldBack = "POST", Promptness
 			r.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), 1<<20-len(r.Body))...)
 			r.Set("Content-Type", "application/json")
 			r.Set("Expect", "100-continue")
@@ -289,7 +289,7 @@ func (c Calls) inTurn(ctx context.Context, hands harness.Hands) (harness.Trace, 
 		if err != nil {
 			return trace, err
 		}
-		trace.Notes = union(trace.Notes, unfit)
+		trace.Notes = Union(trace.Notes, unfit)
 		for _, r := range requests {
 			r.Endpoint.Path, _, _ = strings.Cut(endpoint.Path, "?") // whose control it stands beside
 			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))

@@ -39,12 +39,12 @@ func given(name string, pick func(harness.CertGrant) harness.CertPair) Certifica
 
 // CertificateFor is a sound certificate of the trusted authority for a name.
 func CertificateFor(name string, cn func(*harness.Target) string) Certificate {
-	return issued(name, func(t *harness.Target, leaf *certs.Leaf) { leaf.CommonName = cn(t) })
+	return Issued(name, func(t *harness.Target, leaf *certs.Leaf) { leaf.CommonName = cn(t) })
 }
 
-// issued is a certificate for the enrolled client, signed by the trusted
+// Issued is a certificate for the enrolled client, signed by the trusted
 // authority, with one change.
-func issued(name string, change func(*harness.Target, *certs.Leaf)) Certificate {
+func Issued(name string, change func(*harness.Target, *certs.Leaf)) Certificate {
 	return Certificate{Name: name, Needs: []harness.Capability{harness.ClientCAKey},
 		Make: func(t *harness.Target) (tls.Certificate, error) {
 			grant := t.Certs.Authority
@@ -56,9 +56,9 @@ func issued(name string, change func(*harness.Target, *certs.Leaf)) Certificate 
 		}}
 }
 
-// foreign is a certificate for the enrolled client that the trusted authority
+// Foreign is a certificate for the enrolled client that the trusted authority
 // did not sign.
-func foreign(name string, authority func(*harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Certificate {
+func Foreign(name string, authority func(*harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Certificate {
 	return Certificate{Name: name, Needs: []harness.Capability{harness.GivenClientCerts},
 		Make: func(t *harness.Target) (tls.Certificate, error) {
 			a, err := authority(t)
@@ -101,7 +101,7 @@ func stranger(*harness.Target) (*certs.Authority, error) {
 
 // Untrusted is signed by an authority the ingress does not know (CHN-001).
 func Untrusted() Certificate {
-	return foreign("certificate of an untrusted authority", stranger, nil)
+	return Foreign("certificate of an untrusted authority", stranger, nil)
 }
 
 // UntrustedSent is Untrusted with what a client may send beside it (CHN-001).
@@ -138,14 +138,14 @@ func sentWith(c Certificate, authority func(*harness.Target) (*certs.Authority, 
 
 // SelfSigned is signed by its own key (CHN-002).
 func SelfSigned() Certificate {
-	return foreign("self-signed certificate", stranger, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Issuer = certs.IssuerSelf })
+	return Foreign("self-signed certificate", stranger, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Issuer = certs.IssuerSelf })
 }
 
 // LookAlike is signed by an authority of the trusted one's name and key
 // identifier, with another key (CHN-003). It needs the trusted certificate
 // only, which is public.
 func LookAlike() Certificate {
-	c := foreign("certificate of a look-alike authority", lookAlike, nil)
+	c := Foreign("certificate of a look-alike authority", lookAlike, nil)
 	c.Needs = []harness.Capability{harness.ClientCAKey}
 	return c
 }
@@ -160,19 +160,19 @@ func lookAlike(t *harness.Target) (*certs.Authority, error) {
 
 // ExpiredCertificate was valid until an hour ago (CHN-004).
 func ExpiredCertificate() Certificate {
-	return issued("certificate expired an hour ago", func(_ *harness.Target, leaf *certs.Leaf) {
+	return Issued("certificate expired an hour ago", func(_ *harness.Target, leaf *certs.Leaf) {
 		leaf.NotBefore, leaf.NotAfter = time.Now().Add(-24*time.Hour), time.Now().Add(-time.Hour)
 	})
 }
 
 // FutureCertificate is valid in an hour (CHN-005).
 func FutureCertificate() Certificate {
-	return issued("certificate valid only in an hour", func(_ *harness.Target, leaf *certs.Leaf) { leaf.NotBefore = time.Now().Add(time.Hour) })
+	return Issued("certificate valid only in an hour", func(_ *harness.Target, leaf *certs.Leaf) { leaf.NotBefore = time.Now().Add(time.Hour) })
 }
 
 // ServerCertificate has the extended key usage serverAuth only (CHN-006).
 func ServerCertificate() Certificate {
-	return issued("certificate for serverAuth only", func(_ *harness.Target, leaf *certs.Leaf) {
+	return Issued("certificate for serverAuth only", func(_ *harness.Target, leaf *certs.Leaf) {
 		leaf.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	})
 }
@@ -186,7 +186,7 @@ func Presenting(recipes ...Certificate) Calls {
 		variants = append(variants, Variant{Name: c.Name, Mode: harness.MTLS, Needs: c.Needs,
 			Prepare: func(t *harness.Target) (Change, error) {
 				certificate, err := c.Make(t)
-				return func(r *harness.Request) { present(r, c.Name, certificate) }, err
+				return func(r *harness.Request) { SetCertificate(r, c.Name, certificate) }, err
 			}})
 	}
 	return Call(strings.Join(names, "; "), variants...)
@@ -233,7 +233,7 @@ func (c Calls) Claiming(claims ...Claim) Calls {
 				}
 			})
 			claiming.Name += " with " + claim.Name
-			claiming.Needs = union(v.Needs, []harness.Capability{harness.GivenClientCerts})
+			claiming.Needs = Union(v.Needs, []harness.Capability{harness.GivenClientCerts})
 			variants = append(variants, claiming)
 		}
 	}

@@ -73,7 +73,7 @@ func branchedFor(name string, change func(*harness.Target, *certs.Branch) error,
 }
 
 func usages(name string, of ...x509.ExtKeyUsage) Certificate {
-	return issued(name, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Usages = append([]x509.ExtKeyUsage{}, of...) })
+	return Issued(name, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Usages = append([]x509.ExtKeyUsage{}, of...) })
 }
 
 // UnrelatedUsages are for mail, and for code (CHN-007).
@@ -94,12 +94,12 @@ func AnyUsage() Certificate {
 
 // Version1 is of X.509 version 1 (CHN-010).
 func Version1() Certificate {
-	return issued("certificate of X.509 version 1", func(_ *harness.Target, leaf *certs.Leaf) { leaf.Version1 = true })
+	return Issued("certificate of X.509 version 1", func(_ *harness.Target, leaf *certs.Leaf) { leaf.Version1 = true })
 }
 
 // Usurped is signed by the enrolled client's own certificate (CHN-011).
 func Usurped() Certificate {
-	return foreign("certificate signed by a client's certificate", func(t *harness.Target) (*certs.Authority, error) {
+	return Foreign("certificate signed by a client's certificate", func(t *harness.Target) (*certs.Authority, error) {
 		holder, err := certs.ParsePair(t.Certs.Enrolled.Chain, []byte(t.Certs.Enrolled.Key.Reveal()))
 		return certs.Usurper(holder), err
 	}, nil)
@@ -157,9 +157,9 @@ func givenChain(t *harness.Target) bool {
 	return bytes.Count(t.Certs.Enrolled.Chain, []byte("-----BEGIN CERTIFICATE-----")) > 1
 }
 
-// unlisted is why no new authority's client can be served: an ingress that looks for
+// Unlisted is why no new authority's client can be served: an ingress that looks for
 // the list of what an authority has revoked finds none of a new one, and must refuse.
-func unlisted(t *harness.Target) string {
+func Unlisted(t *harness.Target) string {
 	if t.Profile.Revocation {
 		return "the profile declares revocation, and a new authority has no revocation list at the ingress"
 	}
@@ -189,7 +189,7 @@ func ByIntermediate() harness.Stimulus {
 		if givenChain(t) {
 			return unsuited(t)
 		}
-		return cmp.Or(unsuited(t), unlisted(t))
+		return cmp.Or(unsuited(t), Unlisted(t))
 	}
 	return s
 }
@@ -247,7 +247,7 @@ func bounded(t *harness.Target) string {
 // and in its intermediate (CHN-019).
 func UnknownExtensions() []Certificate {
 	return []Certificate{
-		issued("certificate with an unknown critical extension", func(_ *harness.Target, leaf *certs.Leaf) {
+		Issued("certificate with an unknown critical extension", func(_ *harness.Target, leaf *certs.Leaf) {
 			leaf.Extensions = []pkix.Extension{certs.Strange(8)}
 		}),
 		branched("certificate of an intermediate with an unknown critical extension", func(_ *harness.Target, b *certs.Branch) error {
@@ -311,13 +311,13 @@ func Weak() []Certificate {
 		}
 		return c
 	}
-	short := issued(ShortRSA, nil)
+	short := Issued(ShortRSA, nil)
 	short.Make = func(t *harness.Target) (tls.Certificate, error) {
 		key, err := shortKey()
 		if err != nil {
 			return tls.Certificate{}, err
 		}
-		return issued(ShortRSA, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Key = key }).Make(t)
+		return Issued(ShortRSA, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Key = key }).Make(t)
 	}
 	return []Certificate{digest(MD5Signed, crypto.MD5), digest(SHA1Signed, crypto.SHA1), short}
 }
@@ -349,16 +349,16 @@ func Reused() []Certificate {
 			return a.Pair().TLS(), nil
 		}}
 	return []Certificate{
-		issued("server's certificate in the enrolled client's name", func(t *harness.Target, leaf *certs.Leaf) {
+		Issued("server's certificate in the enrolled client's name", func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.Names, leaf.Usages = []string{host(t)}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		}),
-		issued("server's certificate for serverAuth and clientAuth", func(t *harness.Target, leaf *certs.Leaf) {
+		Issued("server's certificate for serverAuth and clientAuth", func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.CommonName = host(t)
 			leaf.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 		}),
-		issued("ingress's own name, without any usage", func(t *harness.Target, leaf *certs.Leaf) {
+		Issued("ingress's own name, without any usage", func(t *harness.Target, leaf *certs.Leaf) {
 			if u, err := url.Parse(t.Faces[harness.MTLS].URL); err == nil {
-				leaf.CommonName = serverName(t.Faces[harness.MTLS], u)
+				leaf.CommonName = ServerName(t.Faces[harness.MTLS], u)
 			}
 			leaf.Usages = []x509.ExtKeyUsage{}
 		}),
@@ -402,7 +402,7 @@ func Listed() []Certificate {
 // trusted authority's name to make them (CHN-026).
 func Hostile() []Certificate {
 	crafted := func(name string, make func(t *harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Certificate {
-		return foreign(name, make, change)
+		return Foreign(name, make, change)
 	}
 	return []Certificate{
 		crafted("chain of 100 certificates", func(*harness.Target) (*certs.Authority, error) {
@@ -460,7 +460,7 @@ func NotHolder() Certificate {
 func Lifetimes() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "read the lifetime of the certificates that clients were given",
-		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: mtlsOnly,
+		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: MTLSOnly,
 		OwnControl: true, // nothing is refused
 		Act:        lifetimes,
 	}
@@ -481,7 +481,7 @@ func lifetimes(_ context.Context, hands harness.Hands) (harness.Trace, error) {
 
 // UntrustedUnenrolled is Untrusted in the unenrolled client's name (MTLS-021).
 func UntrustedUnenrolled() Certificate {
-	return foreign("unenrolled client's certificate of an untrusted authority", stranger, func(t *harness.Target, leaf *certs.Leaf) {
+	return Foreign("unenrolled client's certificate of an untrusted authority", stranger, func(t *harness.Target, leaf *certs.Leaf) {
 		leaf.CommonName = t.Certs.UnenrolledCN
 	})
 }

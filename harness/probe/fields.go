@@ -11,7 +11,42 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+	"aegis.test/conformance/harness/wire"
 )
+
+// PastIngress calls the mtls service at its own address, as whoever reaches it
+// there could: each form claims the enrolled identity (HDR-022).
+func PastIngress(forms ...Form) Calls {
+	past := Variant{Name: "past the ingress", Mode: harness.MTLS,
+		Needs: []harness.Capability{harness.BackendPath, harness.GivenClientCerts},
+		Prepare: shaped(func(t *harness.Target, r *harness.Request) {
+			if face, ok := t.Backends[harness.MTLS]; ok {
+				r.To(face)
+			}
+		})}
+	return Call("no certificate, past the ingress at the service's own address", past).Adding(forms...)
+}
+
+// DirectClaims are ways to claim the enrolled identity past the ingress: by the
+// header alone, by it and what an ingress might prove itself with.
+func DirectClaims() []Form {
+	return []Form{
+		claims("the identity header", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: header, Value: enrolled}}
+		}),
+		claims("the identity header and an empty proof", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: header, Value: enrolled}, {Name: harness.ProxyHeader, Value: ""}}
+		}),
+		claims("the identity header and a guessed proof", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: header, Value: enrolled}, {Name: harness.ProxyHeader, Value: token.Random(16)}}
+		}),
+		claims("the identity header, and the marks of a proxy", func(header, enrolled string) []harness.Field {
+			return []harness.Field{{Name: header, Value: enrolled}, {Name: "X-Forwarded-For", Value: "127.0.0.1"},
+				{Name: "X-Forwarded-Proto", Value: "https"}, {Name: "X-SSL-Client-Verify", Value: "SUCCESS"}}
+		}),
+	}
+}
 
 // Form is one way to add header fields to a request.
 type Form struct {
@@ -30,7 +65,7 @@ func (c Calls) Adding(forms ...Form) Calls {
 				r.Fields = append(r.Fields, form.Fields(t)...)
 			})
 			added.Name += " with " + form.Name
-			added.Needs = union(v.Needs, nil)
+			added.Needs = Union(v.Needs, nil)
 			variants = append(variants, added)
 		}
 	}
@@ -76,11 +111,11 @@ func OtherCases() []Form {
 // capitals makes a message malformed (RFC 9113 section 8.2.1; HDR-005).
 func OtherCaseH2() Calls {
 	v := Presenting(Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
-		r.Protocol = h2
-		r.Raw = framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
+		r.Protocol = wire.H2
+		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
 	})
 	v.Name += " with the header in capitals, in HTTP/2"
-	v.Needs = union(v.Needs, []harness.Capability{harness.GivenClientCerts})
+	v.Needs = Union(v.Needs, []harness.Capability{harness.GivenClientCerts})
 	return Call("an unenrolled certificate with the header in capitals, in HTTP/2", v)
 }
 

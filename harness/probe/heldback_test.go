@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/wire"
 )
 
 // TestHeldBack: a body that is held back is sent once it is asked for, or nobody
@@ -36,7 +37,7 @@ func TestHeldBack(t *testing.T) {
 				t.Fatalf("%d requests, %v", len(requests), ok)
 			}
 			requests[0].HeldBack = 300 * time.Millisecond
-			o := Send(t.Context(), target, requests[0])
+			o := wire.Send(t.Context(), target, requests[0])
 			if o.Status != row.status || o.Continued != row.continued {
 				t.Errorf("%d, continued %v (%s), want %d, %v", o.Status, o.Continued, o.Detail, row.status, row.continued)
 			}

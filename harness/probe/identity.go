@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/wire"
 )
 
 // Identity is what a target showed of itself at one moment: of several faces,
@@ -36,9 +37,9 @@ const maxVersion = 200
 func Identify(ctx context.Context, t *harness.Target) (Identity, error) {
 	id := Identity{At: time.Now().UTC()}
 	var versions, certificates, servers []string
-	for _, mode := range shown(t) {
+	for _, mode := range ModesOf(t) {
 		request := identifying(t, mode)
-		seen := Send(ctx, t, request)
+		seen := wire.Send(ctx, t, request)
 		if seen.Peer == "" && seen.Transport != harness.Answered {
 			return id, fmt.Errorf("asking the face of mode %s who it is: %w: %s %s", mode, harness.ErrUnseen, seen.Transport, seen.Detail)
 		}
@@ -61,10 +62,10 @@ func identifying(t *harness.Target, mode harness.Mode) harness.Request {
 	if path == "" {
 		path = "/"
 	}
-	r := plain(t, mode, harness.Endpoint{Name: "identity", Method: http.MethodGet, Path: path})
+	r := Plain(t, mode, harness.Endpoint{Name: "identity", Method: http.MethodGet, Path: path})
 	if mode == harness.MTLS {
 		if pair, err := Enrolled().Make(t); err == nil {
-			present(&r, Enrolled().Name, pair)
+			SetCertificate(&r, Enrolled().Name, pair)
 		}
 	}
 	return r

@@ -2,27 +2,29 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"aegis.test/conformance/harness"
 )
 
-// endedError is of a replica that ended before it answered: nothing else was seen of it.
-type endedError struct{ code int }
+// EndedError is of a replica that ended before it answered: nothing else was seen of it.
+type EndedError struct{ Code int }
 
-func (e endedError) Error() string {
-	return fmt.Sprintf("starting a replica: %s: it ended with status %d before it answered", harness.ErrUnseen, e.code)
+func (e EndedError) Error() string {
+	return fmt.Sprintf("starting a replica: %s: it ended with status %d before it answered", harness.ErrUnseen, e.Code)
 }
 
-func (endedError) Unwrap() error { return harness.ErrUnseen }
+func (EndedError) Unwrap() error { return harness.ErrUnseen }
 
-// started starts a replica and waits until it answers; what is held of its Vault is let
+// Launch starts a replica and waits until it answers; what is held of its Vault is let
 // go at once. The error of one that does not answer is ErrUnseen: one that ended first
 // is told by an endedError.
-func started(ctx context.Context, hands harness.Hands, launch harness.Launch) (harness.Replica, error) {
+func Launch(ctx context.Context, hands harness.Hands, launch harness.Launch) (harness.Replica, error) {
 	t := hands.Target()
-	limited, cancel := context.WithTimeout(ctx, bound(t.Profile.StartBound, harness.DefaultStartBound))
+	limited, cancel := context.WithTimeout(ctx, Bound(t.Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
 	replica, err := t.Control.Launcher.Launch(limited, launch)
 	if err != nil {
@@ -47,18 +49,68 @@ func answers(ctx context.Context, hands harness.Hands, mode harness.Mode, replic
 		}
 	}()
 	for {
-		r := at(hands.Target(), mode, replica.URL(), hands.Target().Endpoints[0])
+		r := At(hands.Target(), mode, replica.URL(), hands.Target().Endpoints[0])
 		r.Variant = "whether the replica answers"
 		if hands.Send(ctx, r).Observation.Transport == harness.Answered {
 			return nil
 		}
 		select {
 		case code := <-ended:
-			return endedError{code}
+			return EndedError{code}
 		default:
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !Pause(ctx, 20*time.Millisecond) {
 			return fmt.Errorf("starting a replica: %w: it neither answered nor ended within the bound", harness.ErrUnseen)
 		}
+	}
+}
+
+// ScrapeReplica reads a replica's metrics page: its own, or where it names none the
+// one beside what it serves, which nobody has granted.
+func ScrapeReplica(ctx context.Context, hands harness.Hands, r harness.Replica) (map[string]harness.Family, error) {
+	if own, ok := r.(harness.Metered); ok && own.Metrics() != "" {
+		return hands.Scrape(ctx, own.Metrics())
+	}
+	page, err := hands.Scrape(ctx, strings.TrimSuffix(r.URL().URL, "/")+"/metrics")
+	if errors.Is(err, harness.ErrMissing) {
+		err = fmt.Errorf("%w: %s: name the replica's page in hooks.replica.metrics", harness.ErrUnseen, err)
+	}
+	return page, err
+}
+
+// ValidCredential is the variant of a call with a valid credential.
+const ValidCredential = "valid credential" //nolint:gosec // it holds none
+
+// DirectCredential is what a valid call presents to a service behind the ingress: in mtls
+// mode the identity header, as the ingress would set it.
+func DirectCredential(t *harness.Target, mode harness.Mode) (Change, error) {
+	if mode == harness.OIDC {
+		return Credential(t, mode)
+	}
+	return func(r *harness.Request) {
+		Forward(t, r, t.Certs.EnrolledCN)
+		r.Credential = "identity header of an enrolled client"
+	}, nil
+}
+
+// Direct are the calls of every endpoint that reach a service behind the ingress:
+// with a valid credential, and with none.
+func Direct(t *harness.Target, mode harness.Mode, face harness.Face, credential Change) []harness.Request {
+	var requests []harness.Request
+	for _, endpoint := range t.Endpoints {
+		none, valid := At(t, mode, face, endpoint), At(t, mode, face, endpoint)
+		none.Variant, valid.Variant = "no credential", ValidCredential
+		credential(&valid)
+		requests = append(requests, none, valid)
+	}
+	return requests
+}
+
+// Forward makes a request what the ingress would hand on for a client whose
+// certificate it has verified.
+func Forward(t *harness.Target, r *harness.Request, cn string) {
+	r.Set(t.Profile.Header(), cn)
+	if t.ProxySecret != "" {
+		r.Set(harness.ProxyHeader, t.ProxySecret.Reveal())
 	}
 }

@@ -14,22 +14,22 @@ import (
 // Fields of aegis/runtime (runbook section 1).
 const (
 	ListField = "clients/allowed" // who is enrolled (rulings A-18)
-	jwksURI   = "oidc_jwks_uri"   // where the key set is
+	JWKSField = "oidc_jwks_uri"   // where the key set is
 )
 
-// rewriting changes the fields of aegis/runtime; nil removes it.
-type rewriting func(fields map[string]string) map[string]string
+// Rewriting changes the fields of aegis/runtime; nil removes it.
+type Rewriting func(fields map[string]string) map[string]string
 
-// setting gives a field another value.
-func setting(field, value string) rewriting {
+// Setting gives a field another value.
+func Setting(field, value string) Rewriting {
 	return func(fields map[string]string) map[string]string {
 		fields[field] = value
 		return fields
 	}
 }
 
-// lacking leaves fields out.
-func lacking(names ...string) rewriting {
+// Lacking leaves fields out.
+func Lacking(names ...string) Rewriting {
 	return func(fields map[string]string) map[string]string {
 		for _, name := range names {
 			delete(fields, name)
@@ -38,17 +38,17 @@ func lacking(names ...string) rewriting {
 	}
 }
 
-// enrolling makes the list one of some clients.
-func enrolling(names ...string) rewriting { return setting(ListField, listed(names...)) }
+// Enrolling makes the list one of some clients.
+func Enrolling(names ...string) Rewriting { return Setting(ListField, ListOf(names...)) }
 
-// listed is a list of allowed clients.
-func listed(names ...string) string {
+// ListOf is a list of allowed clients.
+func ListOf(names ...string) string {
 	list, _ := json.Marshal(names) // of texts only
 	return string(list)
 }
 
-// rewrite changes aegis/runtime for everybody, and gives what puts it back.
-func rewrite(ctx context.Context, t *harness.Target, change rewriting) (restore func() error, err error) {
+// Rewrite changes aegis/runtime for everybody, and gives what puts it back.
+func Rewrite(ctx context.Context, t *harness.Target, change Rewriting) (restore func() error, err error) {
 	store := t.Control.Secrets
 	original, err := store.Read(ctx)
 	if err != nil {
@@ -73,12 +73,12 @@ func rewrite(ctx context.Context, t *harness.Target, change rewriting) (restore 
 	return restore, nil
 }
 
-// settle waits until the services that run have taken the secret back: each
+// Settle waits until the services that run have taken the secret back: each
 // accepts its control again.
-func settle(ctx context.Context, hands harness.Hands) {
+func Settle(ctx context.Context, hands harness.Hands) {
 	t := hands.Target()
 	for mode := range t.Faces {
-		until(ctx, hands, bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+		Until(ctx, hands, Bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
 			request, err := Sound(t, mode, t.Endpoints[0])
 			return err != nil || t.Profile.Accepts(hands.Send(ctx, request).Observation.Status)
 		})

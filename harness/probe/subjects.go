@@ -12,7 +12,7 @@ import (
 // the enrolled client's name and of another one that nobody knows. It has no
 // alternative name.
 func Subject(name string, attributes func(enrolled, other string) []certs.Attribute) Certificate {
-	return issued(name, func(t *harness.Target, leaf *certs.Leaf) {
+	return Issued(name, func(t *harness.Target, leaf *certs.Leaf) {
 		leaf.Subject = attributes(t.Certs.EnrolledCN, "other-"+token.Random(4))
 		leaf.Names = []string{}
 	})
@@ -79,10 +79,10 @@ const (
 // (HDR-014).
 func AlternativeNames() []Certificate {
 	return []Certificate{
-		issued(EnrolledInSAN, func(t *harness.Target, leaf *certs.Leaf) {
+		Issued(EnrolledInSAN, func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.CommonName, leaf.Names = "other-"+token.Random(4), []string{t.Certs.EnrolledCN}
 		}),
-		issued(EnrolledInCN, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Names = []string{"other-" + token.Random(4)} }),
+		Issued(EnrolledInCN, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Names = []string{"other-" + token.Random(4)} }),
 	}
 }
 

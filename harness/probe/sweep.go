@@ -12,24 +12,12 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
-	"aegis.test/conformance/harness/token"
 )
 
-// shown are the modes a target shows.
-func shown(t *harness.Target) []harness.Mode {
-	var modes []harness.Mode
-	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
-		if t.Shows(mode) {
-			modes = append(modes, mode)
-		}
-	}
-	return modes
-}
-
-// get is a call without a credential to a path, in the lane of the first
+// Get is a call without a credential to a path, in the lane of the first
 // endpoint.
-func get(t *harness.Target, mode harness.Mode, path string) harness.Request {
-	r := plain(t, mode, t.Endpoints[0])
+func Get(t *harness.Target, mode harness.Mode, path string) harness.Request {
+	r := Plain(t, mode, t.Endpoints[0])
 	r.Path, r.Variant = path, "GET "+path
 	bodied(&r, http.MethodGet)
 	return r
@@ -51,14 +39,14 @@ const maxOperations = 200
 // without a credential that is not one of the open paths (EPT-012).
 func SchemaSweep() harness.Stimulus {
 	return harness.Stimulus{Words: "ask for an OpenAPI schema, and call every operation it names without a credential",
-		Modes: bothModes, Effect: harness.AuthFailures,
+		Modes: BothModes, Effect: harness.AuthFailures,
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
-			for _, mode := range shown(t) {
+			for _, mode := range ModesOf(t) {
 				var asked []harness.Request
 				for _, path := range schemas {
-					r := get(t, mode, path)
+					r := Get(t, mode, path)
 					r.Variant = SchemaVariant
 					asked = append(asked, r)
 				}
@@ -99,7 +87,7 @@ func operations(t *harness.Target, mode harness.Mode, schema []byte) []harness.R
 			if !slices.Contains([]string{"get", "put", "post", "delete", "patch"}, method) {
 				continue
 			}
-			r := get(t, mode, placeholder.ReplaceAllString(path, "conformance"))
+			r := Get(t, mode, placeholder.ReplaceAllString(path, "conformance"))
 			r.Variant = OperationVariant
 			r.Method = strings.ToUpper(method)
 			if method == "put" || method == "post" || method == "patch" {
@@ -112,23 +100,23 @@ func operations(t *harness.Target, mode harness.Mode, schema []byte) []harness.R
 	return calls
 }
 
-// diagnostics are where services, frameworks and their tools tell of
+// DiagnosticPages are where services, frameworks and their tools tell of
 // themselves.
-var diagnostics = []string{"/", "/docs", "/redoc", "/metrics", "/debug", "/debug/pprof/", "/debug/vars", "/env", "/config", "/actuator",
+var DiagnosticPages = []string{"/", "/docs", "/redoc", "/metrics", "/debug", "/debug/pprof/", "/debug/vars", "/env", "/config", "/actuator",
 	"/actuator/env", "/actuator/configprops", "/health", "/healthz", "/readyz", "/status", "/info", "/version", "/.env", "/server-status"}
 
 // Diagnostics asks for them without a credential, and tells, as a fact by path,
 // which secrets of the stack's an answer holds: kinds, never values (EPT-013).
 func Diagnostics() harness.Stimulus {
 	return harness.Stimulus{Words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
-		Modes: bothModes, Effect: harness.AuthFailures,
+		Modes: BothModes, Effect: harness.AuthFailures,
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
 			var requests []harness.Request
-			for _, mode := range shown(t) {
-				for _, path := range diagnostics {
-					requests = append(requests, get(t, mode, path))
+			for _, mode := range ModesOf(t) {
+				for _, path := range DiagnosticPages {
+					requests = append(requests, Get(t, mode, path))
 				}
 			}
 			trace.Exchanges = hands.SendAll(ctx, requests)
@@ -177,7 +165,7 @@ const (
 // work that was done. A sound call before it shows that they count (EPT-016).
 func DeniedWork() harness.Stimulus {
 	return harness.Stimulus{Words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times unauthorised, and read them again", deniedPredicts, deniedEnrolments),
-		Needs: []harness.Capability{harness.Metrics}, Alone: true, OwnControl: true, Modes: bothModes, Effect: harness.AuthFailures,
+		Needs: []harness.Capability{harness.Metrics}, Alone: true, OwnControl: true, Modes: BothModes, Effect: harness.AuthFailures,
 		Act: deniedWork}
 }
 
@@ -185,7 +173,7 @@ func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error)
 	var trace harness.Trace
 	t := hands.Target()
 	handled := t.Profile.HandledMetric
-	for _, mode := range shown(t) {
+	for _, mode := range ModesOf(t) {
 		if t.Metrics[mode] == "" {
 			continue
 		}
@@ -233,36 +221,36 @@ func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) (
 		if err != nil {
 			return nil, err
 		}
-		change = func(r *harness.Request) { present(r, Unenrolled().Name, pair) }
+		change = func(r *harness.Request) { SetCertificate(r, Unenrolled().Name, pair) }
 	}
 	var requests []harness.Request
 	for i, endpoint := range t.Endpoints[:min(2, len(t.Endpoints))] {
 		for range []int{deniedPredicts, deniedEnrolments}[i] {
-			r := plain(t, mode, endpoint)
+			r := Plain(t, mode, endpoint)
 			r.Variant = "denied " + endpoint.Name
 			change(&r)
 			requests = append(requests, r)
 		}
 	}
 	const together = 10
-	return sendLots(ctx, hands, slices.Collect(slices.Chunk(requests, together))), nil
+	return SendLots(ctx, hands, slices.Collect(slices.Chunk(requests, together))), nil
 }
 
-// freshConnections is how many connections are opened for EveryReplica: of three replicas
+// FreshConnections is how many connections are opened for EveryReplica: of three replicas
 // behind one address, one that is open is missed once in 10 million runs.
-const freshConnections = 40
+const FreshConnections = 40
 
 // EveryReplica calls without a credential on new connections, one call each
 // (EPT-022).
 func EveryReplica() harness.Stimulus {
-	return harness.Stimulus{Words: fmt.Sprintf("call without a credential on %d new connections in each mode", freshConnections),
-		Modes: bothModes, Effect: harness.AuthFailures,
+	return harness.Stimulus{Words: fmt.Sprintf("call without a credential on %d new connections in each mode", FreshConnections),
+		Modes: BothModes, Effect: harness.AuthFailures,
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			t := hands.Target()
 			var requests []harness.Request
-			for _, mode := range shown(t) {
-				for i := range freshConnections {
-					r := plain(t, mode, t.Endpoints[i%len(t.Endpoints)])
+			for _, mode := range ModesOf(t) {
+				for i := range FreshConnections {
+					r := Plain(t, mode, t.Endpoints[i%len(t.Endpoints)])
 					r.Variant = "no credential, a connection of its own"
 					requests = append(requests, r)
 				}
@@ -270,6 +258,3 @@ func EveryReplica() harness.Stimulus {
 			return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
 		}}
 }
-
-// marker is a name that an enrolment leaves behind, if it is made.
-func marker() string { return "conformance-marker-" + token.Random(8) }

@@ -24,7 +24,7 @@ func TamperedTogether(recipes ...token.Recipe) harness.Stimulus {
 func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 	calls.words = "tokens made of the one that was accepted just before: " + calls.words
 	s := calls.Build()
-	s.Needs = union(token.Sound().Needs, s.Needs)
+	s.Needs = Union(token.Sound().Needs, s.Needs)
 	s.Requests = func(t *harness.Target) ([]harness.Request, bool) {
 		var all []harness.Request
 		for _, endpoint := range calls.pick(t) {
@@ -43,7 +43,7 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 			if err != nil {
 				return trace, err
 			}
-			trace.Notes = union(trace.Notes, unfit)
+			trace.Notes = Union(trace.Notes, unfit)
 			if calls.together {
 				trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
 				continue
@@ -82,8 +82,21 @@ func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Re
 
 // bearing is a call with a token.
 func bearing(t *harness.Target, endpoint harness.Endpoint, name, value string) harness.Request {
-	r := plain(t, harness.OIDC, endpoint)
+	r := Plain(t, harness.OIDC, endpoint)
 	r.Variant = name
-	bearer(&r, name, value)
+	SetToken(&r, name, value)
 	return r
+}
+
+// Interleaved presents valid and tampered tokens in turn, pairs of them at each
+// endpoint, all at once; each valid token has a subject of its own.
+func Interleaved(pairs int) Calls {
+	var recipes []token.Recipe
+	for range pairs {
+		recipes = append(recipes, token.Subject(), token.OtherPayload())
+	}
+	words := fmt.Sprintf("%d pairs of tokens at once: %s; %s", pairs, token.Subject().Name, token.OtherPayload().Name)
+	calls := Call(words, bearers(recipes)...)
+	calls.atOnce = true
+	return calls
 }

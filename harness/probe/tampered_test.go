@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/probe/probetest"
 	"aegis.test/conformance/harness/token"
+	"aegis.test/conformance/harness/wire/wiretest"
 )
 
 // TestTamperedIsMadeOfTheAccepted: each token that is tampered with is sent behind the
 // very one that it is made of.
 func TestTamperedIsMadeOfTheAccepted(t *testing.T) {
-	target := httpsFace(t, func(http.ResponseWriter, *http.Request) {})
+	target := wiretest.Serve(t, func(http.ResponseWriter, *http.Request) {})
 	key, err := token.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +23,7 @@ func TestTamperedIsMadeOfTheAccepted(t *testing.T) {
 	target.Tokens.Signing = []harness.SigningKey{key}
 	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}, {Name: "review", Method: "POST", Path: "/review"}}
 	for _, stimulus := range []harness.Stimulus{Tampered(token.FlippedBit(), token.Transplanted()), TamperedTogether(token.FlippedBit(), token.Transplanted())} {
-		trace, err := stimulus.Act(within(t, 20*time.Second), on(target))
+		trace, err := stimulus.Act(wiretest.Within(t, 20*time.Second), probetest.On(target))
 		if err != nil || len(trace.Exchanges) != 8 {
 			t.Fatalf("%d exchanges, %v, want a pair of each kind at each endpoint", len(trace.Exchanges), err)
 		}

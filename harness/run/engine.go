@@ -21,6 +21,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/wire"
 )
 
 // Options says how requests are sent. The zero value suits a stack of our own.
@@ -278,11 +279,11 @@ func (e *Engine) atOnce(ctx context.Context, requests []harness.Request) ([]harn
 }
 
 // connect opens a connection for a request, and says what is left of the time-out.
-func (e *Engine) connect(ctx context.Context, r harness.Request) (*probe.Connection, time.Duration) {
+func (e *Engine) connect(ctx context.Context, r harness.Request) (*wire.Connection, time.Duration) {
 	limited, cancel := context.WithTimeout(ctx, e.options.TimeOut)
 	defer cancel()
 	began := time.Now()
-	conn := probe.Connect(limited, e.target, r)
+	conn := wire.Connect(limited, e.target, r)
 	return conn, e.options.TimeOut - time.Since(began)
 }
 
@@ -412,7 +413,7 @@ type hands struct {
 func (h *hands) Target() *harness.Target { return h.target }
 
 func (h *hands) Scrape(ctx context.Context, url string) (map[string]harness.Family, error) {
-	return probe.Scrape(ctx, h.client, url)
+	return wire.Scrape(ctx, h.client, url)
 }
 
 func (h *hands) Send(ctx context.Context, r harness.Request) harness.Exchange {
@@ -435,12 +436,12 @@ func (h *hands) sendBy(ctx context.Context, requests []harness.Request, by sendi
 	return h.send(ctx, requests, by)
 }
 
-func (h *hands) Hold(like harness.Request) harness.Held { return held{h, probe.Hold(h.target, like)} }
+func (h *hands) Hold(like harness.Request) harness.Held { return held{h, wire.Hold(h.target, like)} }
 
 // held sends on a connection that is kept open.
 type held struct {
 	hands *hands
-	*probe.Held
+	*wire.Conn
 }
 
 func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
@@ -451,7 +452,7 @@ func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
 		defer func() { <-c.hands.places }()
 		limited, cancel := context.WithTimeout(ctx, c.hands.options.TimeOut)
 		defer cancel()
-		return []harness.Observation{c.Held.Send(limited, requests[0])}, nil
+		return []harness.Observation{c.Conn.Send(limited, requests[0])}, nil
 	}
 	return c.hands.sendBy(ctx, []harness.Request{r}, sending{put, false})[0]
 }

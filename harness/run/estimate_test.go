@@ -7,6 +7,8 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/keyset"
+	"aegis.test/conformance/harness/probe/replica"
 )
 
 // TestEstimated: a run takes its requests, those of the calls around them, the replicas
@@ -40,10 +42,10 @@ func TestWhatIsWaitedFor(t *testing.T) {
 		most     time.Duration
 	}{
 		"calls":                {probe.ValidToken(), 0, 0},
-		"a start, and a sound": {probe.Replica(harness.OIDC).Unset("OIDC_JWKS_URI"), 2, 2 * time.Minute},
-		"a start, and a list":  {probe.Replica(harness.MTLS).Without("clients/allowed"), 2, 2*time.Minute + 2*harness.DefaultPropagation},
-		"a new key":            {probe.NewKey(), 0, 20 * time.Second},
-		"lists, and a sound":   {probe.MalformedLists(), 5, 5*time.Minute + 2*harness.DefaultPropagation},
+		"a start, and a sound": {replica.In(harness.OIDC).Unset("OIDC_JWKS_URI"), 2, 2 * time.Minute},
+		"a start, and a list":  {replica.In(harness.MTLS).Without("clients/allowed"), 2, 2*time.Minute + 2*harness.DefaultPropagation},
+		"a new key":            {keyset.NewKey(), 0, 20 * time.Second},
+		"lists, and a sound":   {replica.MalformedLists(), 5, 5*time.Minute + 2*harness.DefaultPropagation},
 	} {
 		starts, most := waits(target, harness.Expectation{ID: "X-1", Stimulus: row.stimulus, Outcome: outcome.Accepted()})
 		if starts != row.starts || most != row.most {

@@ -17,7 +17,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/outbound"
-	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/wire"
 )
 
 // estate is a server of everything that stands beside a target, by an authority's
@@ -56,7 +56,7 @@ func TestWhoSignsWhatStandsBeside(t *testing.T) {
 	url := estate(t, theirs)
 	asks := map[string]func(*harness.Target, *builder) error{
 		"metrics.ca_bundle": func(target *harness.Target, _ *builder) error {
-			_, err := probe.Scrape(t.Context(), outbound.Client(outbound.Options{}.By(target.Signed)), target.Metrics[harness.OIDC])
+			_, err := wire.Scrape(t.Context(), outbound.Client(outbound.Options{}.By(target.Signed)), target.Metrics[harness.OIDC])
 			return err
 		},
 		"prometheus_ca_bundle": func(target *harness.Target, _ *builder) error {

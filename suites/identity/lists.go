@@ -4,6 +4,7 @@ import (
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/replica"
 )
 
 // Lists are the expectations on the forms of the enrolment list, and on who may
@@ -26,13 +27,13 @@ var Lists = []Expectation{
 		ID: "ENR-006", Title: "List missing in mtls mode", Clauses: []string{"4.8", "8.4"},
 		Source: "runbook sections 4 and 8; rulings A-17", Level: SHOULD,
 		Rule:     Says("Without a list a service in mtls mode refuses to start, or serves nobody."),
-		Stimulus: probe.NoList(), Outcome: outcome.RefusesOrForbids(),
+		Stimulus: replica.NoList(), Outcome: outcome.RefusesOrForbids(),
 	},
 	{
 		ID: "ENR-007", Title: "Malformed list fails closed", Clauses: []string{"1.4", "8.4"},
 		Source: "ASVS 16.5.3; rulings LAB-6", Level: MUST,
 		Rule:     Says("With a list that is malformed a service in mtls mode refuses to start, or serves nobody: not a part of it, and not the enrolled name in it."),
-		Stimulus: probe.MalformedLists(), Outcome: outcome.RefusesOrForbids(),
+		Stimulus: replica.MalformedLists(), Outcome: outcome.RefusesOrForbids(),
 	},
 	{
 		ID: "ENR-008", Title: "Members that are no text", Clauses: []string{"1.4"},
@@ -45,11 +46,11 @@ var Lists = []Expectation{
 		ID: "ENR-009", Title: "Vault loss after start", Clauses: []string{"4.8", "5.1"},
 		Source: "ASVS 16.5.2 and 16.5.3", Level: MUST,
 		Rule:     Says("A service that loses Vault serves the clients it knew, or answers 503; it serves nobody else, however often it asks for Vault in vain."),
-		Stimulus: probe.VaultLoss(),
+		Stimulus: replica.VaultLoss(),
 		Outcome: outcome.PerVariant{
-			probe.EnrolledBefore: outcome.Shown(outcome.Accepted()), probe.OutsiderBefore: outcome.Shown(outcome.Forbidden()),
-			probe.EnrolledAfter: outcome.AcceptedOr(503), probe.OutsiderAfter: outcome.Forbidden().Or(503),
-			probe.NobodyAfter: outcome.Unauthorized().Or(503),
+			replica.EnrolledBefore: outcome.Shown(outcome.Accepted()), replica.OutsiderBefore: outcome.Shown(outcome.Forbidden()),
+			replica.EnrolledAfter: outcome.AcceptedOr(503), replica.OutsiderAfter: outcome.Forbidden().Or(503),
+			replica.NobodyAfter: outcome.Unauthorized().Or(503),
 		},
 	},
 	{

@@ -6,6 +6,7 @@ import (
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/edge"
 )
 
 // either is for the shapes of certificate that sound stacks disagree on
@@ -153,7 +154,7 @@ var Shapes = []Expectation{
 		ID: "CHN-028", Title: "Ingress without its authority", Clauses: []string{"3.3", "3.5"},
 		Source: "CVE-2026-27586; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("An ingress whose file of authorities is gone or garbled refuses the configuration, or every client: it believes nobody instead of everybody."),
-		Stimulus: probe.WithoutAuthority(), Outcome: outcome.Rejected(),
+		Stimulus: edge.WithoutAuthority(), Outcome: outcome.Rejected(),
 	},
 }
 

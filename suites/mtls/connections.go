@@ -4,6 +4,7 @@ import (
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/rotation"
 )
 
 // each joins the names of variants and of ways, as probe.Calls.Each does, and
@@ -83,7 +84,7 @@ var Connections = []Expectation{
 		ID: "MTLS-011", Title: "Resumed session authorises anew", Clauses: []string{"3.4", "6.5"},
 		Source: "RFC 9440 section 3.3", Level: MUST,
 		Rule:     Says("A client taken out of the list is answered 403 on the sessions he resumes, too."),
-		Stimulus: probe.Outlived(), Outcome: outcome.Forbidden(),
+		Stimulus: rotation.Outlived(), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "MTLS-012", Title: "SNI of another host", Clauses: []string{"3.2", "3.5"},

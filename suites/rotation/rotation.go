@@ -12,16 +12,17 @@ import (
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/rotation"
 )
 
 // The callers whom no change may touch: refused, all the while.
 var (
 	inOIDC = map[string][]outcome.Duty{
-		probe.ClassStale: outcome.Always(outcome.Unauthenticated()), probe.ClassForged: outcome.Always(outcome.Unauthenticated()),
+		rotation.ClassStale: outcome.Always(outcome.Unauthenticated()), rotation.ClassForged: outcome.Always(outcome.Unauthenticated()),
 	}
 	inMTLS = map[string][]outcome.Duty{
-		probe.ClassExpired: outcome.Always(outcome.Unauthenticated()), probe.ClassNobody: outcome.Always(outcome.Unauthenticated()),
-		probe.ClassUnenrolled: outcome.Always(outcome.Forbidden()),
+		rotation.ClassExpired: outcome.Always(outcome.Unauthenticated()), rotation.ClassNobody: outcome.Always(outcome.Unauthenticated()),
+		rotation.ClassUnenrolled: outcome.Always(outcome.Forbidden()),
 	}
 )
 
@@ -41,40 +42,40 @@ var Expectations = []Expectation{
 		ID: "ROT-001", Title: "Zero-downtime signing-key rotation", Clauses: []string{"4.2", "8.2"},
 		Source: "runbook section 6; OpenID Connect Core section 10.1.1", Level: MUST,
 		Rule:     Says("While a new signing key is published beside the old one, and the old one is withdrawn after it, no token that is valid is refused: the new key's are answered 200 within the declared bound, and from then on."),
-		Stimulus: probe.KeyRotation(),
+		Stimulus: rotation.SigningKey(),
 		Outcome: outcome.Gapless{Classes: among(inOIDC, map[string][]outcome.Duty{
-			probe.ClassOldKey: served,
-			probe.ClassNewKey: outcome.Until(probe.KeyPublished, outcome.Unauthenticated(), outcome.Accepted()),
+			rotation.ClassOldKey: served,
+			rotation.ClassNewKey: outcome.Until(rotation.KeyPublished, outcome.Unauthenticated(), outcome.Accepted()),
 		})},
 	},
 	{
 		ID: "ROT-002", Title: "Emergency key revocation", Clauses: []string{"4.4", "8.2"},
 		Source: "runbook section 6; RFC 8725", Level: MUST,
 		Rule:     Says("A signing key that is withdrawn at once is refused within the declared cap, and the key in its place is accepted; a service that is deployed anew, which forces it, refuses the one and accepts the other without a gap."),
-		Stimulus: probe.KeyRemoval(),
+		Stimulus: rotation.KeyRemoval(),
 		Outcome: outcome.Gapless{Classes: among(inOIDC, map[string][]outcome.Duty{
-			probe.ClassOldKey: outcome.Until(probe.KeyWithdrawn, outcome.Accepted(), outcome.Unauthenticated()),
-			probe.ClassNewKey: {{Want: outcome.Unauthenticated()}, {From: probe.KeyWithdrawn, Want: outcome.Accepted(), Within: newKey}},
+			rotation.ClassOldKey: outcome.Until(rotation.KeyWithdrawn, outcome.Accepted(), outcome.Unauthenticated()),
+			rotation.ClassNewKey: {{Want: outcome.Unauthenticated()}, {From: rotation.KeyWithdrawn, Want: outcome.Accepted(), Within: newKey}},
 		})},
 	},
 	{
 		ID: "ROT-003", Title: "A client's certificate is re-issued", Clauses: []string{"6.2", "6.6"},
 		Source: "runbook section 6", Level: MUST,
 		Rule:     Says("A certificate that is issued anew under the same name, with another key and serial number, is answered 200 with nothing changed, of an intermediate too where these are declared; the former one is answered 200 until it expires."),
-		Stimulus: probe.Reissue(),
+		Stimulus: rotation.Reissue(),
 		Outcome: outcome.Gapless{Classes: among(inMTLS, map[string][]outcome.Duty{
-			probe.ClassValid: served, probe.ClassReissued: served, probe.ClassIntermediate: served,
-		}), Optional: []string{probe.ClassIntermediate}},
+			rotation.ClassValid: served, rotation.ClassReissued: served, rotation.ClassIntermediate: served,
+		}), Optional: []string{rotation.ClassIntermediate}},
 	},
 	{
 		ID: "ROT-004", Title: "Short-lived credentials really expire", Clauses: []string{"4.4", "6.2", "6.6"},
 		Source: "runbook section 6; RFC 5280 section 4.1.2.5; ASVS 9.2.1", Level: MUST,
 		Rule:     Says("A short-lived certificate is served until it expires, and refused from then on in every new handshake; a connection held open outlives it no longer than is declared, nor does a token its exp that was accepted before."),
-		Stimulus: probe.Expiring(),
+		Stimulus: rotation.Expiring(),
 		Outcome: outcome.Gapless{
 			Classes: among(among(inOIDC, inMTLS), map[string][]outcome.Duty{
-				probe.ClassValid: served, probe.ClassShort: expiring(clocks),
-				probe.ClassShortToken: expiring(leeway), probe.ClassHeld1: expiring(age), probe.ClassHeld2: expiring(age),
+				rotation.ClassValid: served, rotation.ClassShort: expiring(clocks),
+				rotation.ClassShortToken: expiring(leeway), rotation.ClassHeld1: expiring(age), rotation.ClassHeld2: expiring(age),
 			}),
 			Optional: everyone,
 		},
@@ -83,21 +84,21 @@ var Expectations = []Expectation{
 		ID: "ROT-007", Title: "Client authorities overlap", Clauses: []string{"3.3", "6.6"},
 		Source: "runbook section 6", Level: MUST,
 		Rule:     Says("When the ingress comes to trust a second authority beside the first, and when its own certificate is renewed, clients of the first are answered 200 without a gap, and clients of the second from then on."),
-		Stimulus: probe.Overlapping(),
+		Stimulus: rotation.Overlapping(),
 		Outcome: outcome.Gapless{Classes: among(inMTLS, map[string][]outcome.Duty{
-			probe.ClassFirstCA:  served,
-			probe.ClassSecondCA: outcome.Until(probe.BothTrusted, outcome.Unauthenticated(), outcome.Accepted()),
+			rotation.ClassFirstCA:  served,
+			rotation.ClassSecondCA: outcome.Until(rotation.BothTrusted, outcome.Unauthenticated(), outcome.Accepted()),
 		})},
 	},
 	{
 		ID: "ROT-008", Title: "A client authority is dropped", Clauses: []string{"3.3", "6.6"},
 		Source: "CVE-2025-68121; RFC 8446 section 4.6.1", Level: MUST,
 		Rule:     Says("When the ingress trusts an authority no longer, its clients are refused in full handshakes and in resumed ones alike, and clients of the authority that stays are answered 200 without a gap."),
-		Stimulus: probe.Dropping(),
+		Stimulus: rotation.Dropping(),
 		Outcome: outcome.Gapless{Classes: map[string][]outcome.Duty{
-			probe.ClassSecondCA: served,
-			probe.ClassFirstCA:  dropped, probe.ClassResumed12: dropped, probe.ClassResumed13: dropped,
-			probe.ClassExpired: inMTLS[probe.ClassExpired], probe.ClassUnenrolled: inMTLS[probe.ClassUnenrolled],
+			rotation.ClassSecondCA: served,
+			rotation.ClassFirstCA:  dropped, rotation.ClassResumed12: dropped, rotation.ClassResumed13: dropped,
+			rotation.ClassExpired: inMTLS[rotation.ClassExpired], rotation.ClassUnenrolled: inMTLS[rotation.ClassUnenrolled],
 		}},
 	},
 	{
@@ -116,12 +117,12 @@ var Expectations = []Expectation{
 		ID: "ROT-010", Title: "A new version of a secret is honoured", Clauses: []string{"1.4", "6.5"},
 		Source: "runbook section 6; a cache without an end", Level: MUST,
 		Rule:     Says("A new version of aegis/runtime is in force within the declared bound: who was put on the list is served, who stays on it is without a gap, and the key set it names is the one that is trusted."),
-		Stimulus: probe.VersionBump(),
+		Stimulus: rotation.VersionBump(),
 		Outcome: outcome.Gapless{
 			Classes: among(among(inOIDC, inMTLS), map[string][]outcome.Duty{
-				probe.ClassValid:  served,
-				probe.ClassAdded:  outcome.Until(probe.VersionBumped, outcome.Forbidden(), outcome.Accepted()),
-				probe.ClassNewKey: {{Want: outcome.Unauthenticated()}, {From: probe.VersionBumped, Want: outcome.Accepted(), Within: named}},
+				rotation.ClassValid:  served,
+				rotation.ClassAdded:  outcome.Until(rotation.VersionBumped, outcome.Forbidden(), outcome.Accepted()),
+				rotation.ClassNewKey: {{Want: outcome.Unauthenticated()}, {From: rotation.VersionBumped, Want: outcome.Accepted(), Within: named}},
 			}),
 			Optional: everyone,
 		},
@@ -142,20 +143,20 @@ var Expectations = []Expectation{
 		ID: "ROT-012", Title: "Authorisation is weighed on each request", Clauses: []string{"4.8", "6.5"},
 		Source: "runbook section 6; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("A client who is taken off the list is answered 403 within the declared bound on connections he keeps open too, of HTTP/1.1 and of HTTP/2; who takes his place is served."),
-		Stimulus: probe.HeldOpen(),
+		Stimulus: rotation.HeldOpen(),
 		Outcome: outcome.Gapless{Classes: among(inMTLS, map[string][]outcome.Duty{
-			probe.ClassAdded:   outcome.Until(probe.TakenOff, outcome.Forbidden(), outcome.Accepted()),
-			probe.ClassRemoved: taken, probe.ClassHeld1: taken, probe.ClassHeld2: taken,
-		}), Optional: []string{probe.ClassHeld2}},
+			rotation.ClassAdded:   outcome.Until(rotation.TakenOff, outcome.Forbidden(), outcome.Accepted()),
+			rotation.ClassRemoved: taken, rotation.ClassHeld1: taken, rotation.ClassHeld2: taken,
+		}), Optional: []string{rotation.ClassHeld2}},
 	},
 	{
 		ID: "ROT-013", Title: "The service outlives its Vault lease", Clauses: []string{"1.2", "7.2"},
 		Source: "Vault, token renewal; runbook section 1", Level: SHOULD,
 		Rule:     Says("A service that has run for longer than its token of Vault lives is as it was: it serves whom it must and nobody else, and a change of the list is in force within the declared bound; so it is when the active node of Vault is lost, and one that starts then waits, or exits and names the cause."),
-		Stimulus: probe.Then(probe.Outlasting(), probe.FailedOver()),
+		Stimulus: rotation.Then(rotation.Outlasting(), rotation.FailedOver()),
 		Outcome: outcome.Gapless{Classes: map[string][]outcome.Duty{
-			probe.ClassValid: served, probe.ClassUnenrolled: outcome.Always(outcome.Forbidden()), probe.ClassNobody: outcome.Always(outcome.Unauthorized()),
-			probe.ClassAdded: outcome.Until(probe.VersionBumped, outcome.Forbidden(), outcome.Accepted()),
+			rotation.ClassValid: served, rotation.ClassUnenrolled: outcome.Always(outcome.Forbidden()), rotation.ClassNobody: outcome.Always(outcome.Unauthorized()),
+			rotation.ClassAdded: outcome.Until(rotation.VersionBumped, outcome.Forbidden(), outcome.Accepted()),
 		}, Then: &failedOver},
 	},
 }
@@ -164,8 +165,8 @@ var Expectations = []Expectation{
 // written waits for the next one.
 var failedOver = outcome.Gapless{
 	Classes: among(among(inOIDC, inMTLS), map[string][]outcome.Duty{
-		probe.ClassValid: served, probe.ClassToken: served,
-		probe.ClassAdded: {{Want: outcome.Forbidden()}, {From: probe.VersionBumped, Want: outcome.Accepted(), Within: listed}},
+		rotation.ClassValid: served, rotation.ClassToken: served,
+		rotation.ClassAdded: {{Want: outcome.Forbidden()}, {From: rotation.VersionBumped, Want: outcome.Accepted(), Within: listed}},
 	}),
 	Optional: everyone, Starts: outcome.WaitsOrSays(),
 }
@@ -176,13 +177,13 @@ func listed(p Profile, _ time.Duration) time.Duration {
 }
 
 var (
-	dropped = outcome.Until(probe.FirstDropped, outcome.Accepted(), outcome.Unauthenticated())
-	taken   = outcome.Until(probe.TakenOff, outcome.Accepted(), outcome.Forbidden())
+	dropped = outcome.Until(rotation.FirstDropped, outcome.Accepted(), outcome.Unauthenticated())
+	taken   = outcome.Until(rotation.TakenOff, outcome.Accepted(), outcome.Forbidden())
 )
 
 // expiring are the duties to who holds what expires.
 func expiring(within func(Profile, time.Duration) time.Duration) []outcome.Duty {
-	return []outcome.Duty{{Want: outcome.Accepted()}, {From: probe.Expires, Want: outcome.Unauthenticated(), Within: within}}
+	return []outcome.Duty{{Want: outcome.Accepted()}, {From: rotation.Expires, Want: outcome.Unauthenticated(), Within: within}}
 }
 
 // clocks is what clocks may differ by: the bound is that and what may last longest.
@@ -207,7 +208,7 @@ func named(p Profile, bound time.Duration) time.Duration { return bound + newKey
 
 // everyone are callers of whom the target says who can call.
 var everyone = []string{
-	probe.ClassShort, probe.ClassShortToken, probe.ClassHeld1, probe.ClassHeld2,
-	probe.ClassValid, probe.ClassToken, probe.ClassAdded, probe.ClassNewKey, probe.ClassStale, probe.ClassForged,
-	probe.ClassExpired, probe.ClassNobody, probe.ClassUnenrolled,
+	rotation.ClassShort, rotation.ClassShortToken, rotation.ClassHeld1, rotation.ClassHeld2,
+	rotation.ClassValid, rotation.ClassToken, rotation.ClassAdded, rotation.ClassNewKey, rotation.ClassStale, rotation.ClassForged,
+	rotation.ClassExpired, rotation.ClassNobody, rotation.ClassUnenrolled,
 }

@@ -24,9 +24,11 @@ import (
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/probe/monitor"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/harness/wire"
 )
 
 // Marks of what a doctor finds.
@@ -315,7 +317,7 @@ func examineRefusals(ctx context.Context, t *harness.Target, show func(ailment))
 			show(ailment{markFail, call.what, err.Error(), "run doctor again"})
 			continue
 		}
-		show(refusal(call.what, call.key, call.declared, probe.Send(ctx, t, request)))
+		show(refusal(call.what, call.key, call.declared, wire.Send(ctx, t, request)))
 	}
 }
 
@@ -452,7 +454,7 @@ func examineControls(ctx context.Context, t *harness.Target, show func(ailment))
 			show(ailment{markFail, what, err.Error(), "mend grants"})
 			continue
 		}
-		show(acceptance(t, what, request, probe.Send(ctx, t, request)))
+		show(acceptance(t, what, request, wire.Send(ctx, t, request)))
 	}
 }
 
@@ -481,12 +483,12 @@ func acceptance(t *harness.Target, what string, sent harness.Request, seen harne
 }
 
 func examineMetrics(ctx context.Context, mode harness.Mode, at string, by harness.Trust, show func(ailment)) {
-	page, err := probe.Scrape(ctx, outbound.Client(outbound.Options{}.By(by)), at)
+	page, err := wire.Scrape(ctx, outbound.Client(outbound.Options{}.By(by)), at)
 	switch {
 	case err != nil:
 		show(ailment{markFail, string(mode) + " metrics", err.Error(), "mend grants.metrics"})
-	case len(page[probe.AuthFailures].Series) == 0:
-		show(ailment{markWarn, string(mode) + " metrics", "there is no " + probe.AuthFailures, "the service must expose it (runbook section 5)"})
+	case len(page[monitor.AuthFailures].Series) == 0:
+		show(ailment{markWarn, string(mode) + " metrics", "there is no " + monitor.AuthFailures, "the service must expose it (runbook section 5)"})
 	default:
 		show(ailment{markOK, string(mode) + " metrics", at, ""})
 	}

@@ -1,0 +1,109 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/probe"
+)
+
+// WithoutAuthority takes the authorities of clients from the ingress: no file at
+// all, then one that is no certificate. Clients whom it must never believe call
+// meanwhile; the enrolled one does, too, where the ingress took that.
+func WithoutAuthority() harness.Stimulus {
+	return harness.Stimulus{
+		Words: "take the client authority's file from the ingress, then garble it, call every critical endpoint each time, and put it back",
+		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
+		Effect: harness.Disruptive, // nobody is served meanwhile, or so it must be
+		Act:    withoutAuthority,
+	}
+}
+
+// withoutAuthority takes, calls and puts back.
+func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
+	ingress := hands.Target().Control.Ingress
+	defer func() {
+		if restoreErr := ingress.Restore(context.WithoutCancel(ctx)); restoreErr != nil && err == nil {
+			err = fmt.Errorf("putting the ingress's configuration back: %w", restoreErr)
+		}
+	}()
+	for _, bundle := range []struct {
+		name string
+		text []byte
+	}{{"no file", nil}, {"a garbled file", []byte("-----BEGIN CERTIFICATE-----\ngarbled\n-----END CERTIFICATE-----\n")}} {
+		refusal := ingress.TrustOnly(ctx, bundle.text)
+		if errors.Is(refusal, harness.ErrUnseen) {
+			return trace, refusal
+		}
+		taken, answer := false, "refused"
+		if refusal == nil {
+			if taken, err = bites(ctx, hands); err != nil {
+				return trace, err
+			}
+			answer = map[bool]string{true: "taken", false: "passed over: what was trusted before still is"}[taken]
+		}
+		trace.Facts = append(trace.Facts, harness.Fact{Name: bundle.name, Values: []string{answer}})
+		calls, err := strangers(hands.Target(), bundle.name, taken)
+		if err != nil {
+			return trace, err
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls)...)
+	}
+	return trace, nil
+}
+
+// bites waits until the ingress, which was told so, believes nobody: the enrolled client
+// is refused, or a stranger served. A hook may return before the ingress has read its
+// configuration, and without a word where that refuses it: then nothing comes of it.
+func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
+	t := hands.Target()
+	var calls []harness.Request
+	for _, recipe := range []probe.Certificate{probe.Enrolled(), probe.Untrusted()} {
+		certificate, err := recipe.Make(t)
+		if err != nil {
+			return false, fmt.Errorf("taking the %s: %w", recipe.Name, err)
+		}
+		r := probe.Plain(t, harness.MTLS, probe.Harmless(t.Endpoints)[0])
+		r.Variant = "until the ingress believes nobody"
+		probe.SetCertificate(&r, recipe.Name, certificate)
+		calls = append(calls, r)
+	}
+	probe.Until(ctx, hands, probe.Propagation(t.Profile), func() bool {
+		seen := hands.SendAll(ctx, calls)
+		served := func(x harness.Exchange) bool { return t.Profile.Accepts(x.Observation.Status) }
+		taken = !served(seen[0]) || served(seen[1])
+		return taken
+	})
+	return taken, nil
+}
+
+// strangers are the calls of clients who are not to be believed, and of the
+// enrolled one if he is not to be, either.
+func strangers(t *harness.Target, variant string, enrolledToo bool) ([]harness.Request, error) {
+	recipes := []probe.Certificate{probe.Untrusted()}
+	if t.Grants(harness.SiblingClient) {
+		recipes = append(recipes, probe.Sibling())
+	}
+	if t.Grants(harness.PublicClient) {
+		recipes = append(recipes, probe.Public())
+	}
+	if enrolledToo {
+		recipes = append(recipes, probe.Enrolled())
+	}
+	var calls []harness.Request
+	for _, recipe := range recipes {
+		certificate, err := recipe.Make(t)
+		if err != nil {
+			return nil, fmt.Errorf("taking the %s: %w", recipe.Name, err)
+		}
+		for _, endpoint := range t.Endpoints {
+			r := probe.Plain(t, harness.MTLS, endpoint)
+			r.Variant = "with " + variant + " of authorities"
+			probe.SetCertificate(&r, recipe.Name, certificate)
+			calls = append(calls, r)
+		}
+	}
+	return calls, nil
+}

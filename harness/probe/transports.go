@@ -1,0 +1,235 @@
+package probe
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/pem"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"aegis.test/conformance/certs"
+	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/token"
+	"aegis.test/conformance/harness/wire"
+)
+
+// Way is a way to send a request, whatever it presents.
+type Way struct {
+	Name   string
+	Needs  []harness.Capability
+	Change func(t *harness.Target, r *harness.Request)
+}
+
+// Each repeats every variant in each of some ways.
+func (c Calls) Each(ways ...Way) Calls {
+	var all []Variant
+	var names []string
+	for _, way := range ways {
+		names = append(names, way.Name)
+		for _, v := range c.variants {
+			changed := v.then(way.Change)
+			changed.Name += " " + way.Name
+			changed.Needs = Union(v.Needs, way.Needs)
+			all = append(all, changed)
+		}
+	}
+	c.variants = all
+	c.words += ", " + strings.Join(names, ", ")
+	return c
+}
+
+func manner(name string, change func(*harness.Target, *harness.Request)) Way {
+	return Way{Name: name, Change: change}
+}
+
+// Versions are the versions of HTTP that can be spoken from here.
+func Versions() []Way {
+	return []Way{
+		manner("by HTTP/1.1", func(*harness.Target, *harness.Request) {}),
+		manner("by HTTP/2", func(_ *harness.Target, r *harness.Request) { r.Protocol = wire.H2 }),
+	}
+}
+
+// Pieces are the ways to cut a ClientHello.
+func Pieces() []Way {
+	return []Way{
+		manner("in segments", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitSegments }),
+		manner("in records", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitRecords }),
+	}
+}
+
+// LegacyTLS are the versions that RFC 8996 ends.
+func LegacyTLS() []Way {
+	var ways []Way
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		ways = append(ways, manner("over "+tls.VersionName(version), func(_ *harness.Target, r *harness.Request) {
+			r.MinTLS, r.MaxTLS = version, version
+		}))
+	}
+	return ways
+}
+
+// Names are odd ways to name the server in SNI. crypto/tls takes a dot from the
+// end of a name, and then sends an address as it is.
+func Names() []Way {
+	host := func(r *harness.Request) string {
+		name, _, err := net.SplitHostPort(r.Get("Host"))
+		if err != nil {
+			name = r.Get("Host")
+		}
+		return name
+	}
+	return []Way{
+		manner("without SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = harness.NoSNI }),
+		manner("with SNI in upper case", func(_ *harness.Target, r *harness.Request) { r.SNI = strings.ToUpper(host(r)) }),
+		manner("with an address for SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = "127.0.0.1." }),
+		manner("with SNI of nobody", func(_ *harness.Target, r *harness.Request) { r.SNI = "nobody-" + token.Random(4) + ".test" }),
+	}
+}
+
+// OpenName names the virtual host that asks for no certificate in SNI, and the
+// protected one in Host.
+func OpenName() Way {
+	return Way{Name: "with SNI of the open host", Needs: []harness.Capability{harness.SecondHost},
+		Change: func(t *harness.Target, r *harness.Request) { r.SNI = t.Open.Host }}
+}
+
+// Cleartext sends plain HTTP to the port of TLS.
+func Cleartext() Way {
+	return manner("in the clear", func(t *harness.Target, r *harness.Request) {
+		face := t.Faces[r.Mode]
+		face.URL = strings.Replace(face.URL, "https://", "http://", 1)
+		r.Face = &face
+	})
+}
+
+// Prefaces are headers of the PROXY protocol, of both versions; the second
+// claims to have verified the enrolled client's certificate.
+func Prefaces() []Way {
+	return []Way{
+		manner("after a PROXY header of version 1", func(_ *harness.Target, r *harness.Request) {
+			r.Preface = []byte("PROXY TCP4 127.0.0.1 127.0.0.1 40000 443\r\n")
+		}),
+		manner("after a PROXY header of version 2 with the enrolled CN", func(t *harness.Target, r *harness.Request) {
+			r.Preface = proxyHeader(t.Certs.EnrolledCN)
+		}),
+	}
+}
+
+// proxyHeader is a PROXY header of version 2 for a TCP connection over IPv4
+// whose client certificate, of this CN, was verified (HAProxy PROXY protocol
+// sections 2.2 and 2.2.6).
+func proxyHeader(cn string) []byte {
+	const ssl, commonName = 0x20, 0x22
+	field := func(kind byte, value []byte) []byte {
+		return append(binary.BigEndian.AppendUint16([]byte{kind}, uint16(len(value))), value...) // #nosec G115 -- names are short
+	}
+	verified := []byte{0x01 | 0x02 | 0x04, 0, 0, 0, 0} // over TLS, with a certificate, which verified
+	body := []byte{127, 0, 0, 1, 127, 0, 0, 1, 0x9c, 0x40, 0x01, 0xbb}
+	body = append(body, field(ssl, append(verified, field(commonName, []byte(cn))...))...)
+	header := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), 0x21, 0x11)
+	return append(binary.BigEndian.AppendUint16(header, uint16(len(body))), body...) // #nosec G115 -- as above
+}
+
+// ClaimCertificate claims to hold the enrolled certificate, which is public, in
+// the header fields in which ingresses forward one.
+func ClaimCertificate() []Way {
+	enrolled := func(t *harness.Target) []byte {
+		block, _ := pem.Decode(t.Certs.Enrolled.Chain)
+		return block.Bytes
+	}
+	text := func(t *harness.Target) string {
+		return url.QueryEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: enrolled(t)})))
+	}
+	return []Way{
+		manner("with the enrolled certificate in ssl-client-cert", func(t *harness.Target, r *harness.Request) {
+			r.Set("ssl-client-cert", text(t))
+			r.Set("ssl-client-verify", "SUCCESS")
+		}),
+		manner("with the enrolled certificate in Client-Cert", func(t *harness.Target, r *harness.Request) {
+			r.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(enrolled(t))+":") // RFC 9440 section 2.1
+		}),
+	}
+}
+
+// BearerToo adds a valid token.
+func BearerToo() Way {
+	return Way{Name: "with a valid token", Needs: token.Sound().Needs, Change: func(t *harness.Target, r *harness.Request) {
+		if value, err := token.Sound().Make(token.From(t)); err == nil {
+			SetToken(r, r.Credential+" and a valid token", value)
+		}
+	}}
+}
+
+// OIDCWith calls in oidc mode without a token, with what mtls mode asks for; a target
+// that shows no such mode is given a certificate and a name of ours.
+func OIDCWith() Calls {
+	name := func(t *harness.Target) string { return cmp.Or(t.Certs.EnrolledCN, "aegis-client") }
+	claim := func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) }
+	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true,
+		Prepare: func(t *harness.Target) (Change, error) {
+			shown := Enrolled()
+			if !t.Grants(harness.GivenClientCerts) {
+				shown = Foreign("certificate of ours", stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
+			}
+			pair, err := shown.Make(t)
+			return func(r *harness.Request) { SetCertificate(r, shown.Name+", no token", pair) }, err
+		}}
+	header := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true, Prepare: shaped(claim)}
+	both := certificate.then(claim)
+	both.Name = "enrolled certificate and identity header, no token"
+	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, header, both)
+}
+
+// BehindName is the name of a variant behind the ingress.
+func BehindName(variant string) string { return variant + " behind the ingress" }
+
+// AlsoBehind makes the calls to the service itself, too: a sound ingress hides what the
+// service would do.
+func (c Calls) AlsoBehind() harness.Stimulus {
+	s := c.Build()
+	s.Words += ", also behind the ingress"
+	s.Needs = Union([]harness.Capability{harness.BackendPath}, s.Needs)
+	s.Requests = func(t *harness.Target) ([]harness.Request, bool) {
+		requests, ok := c.Build().Requests(t)
+		for _, r := range requests {
+			if face, granted := t.Backends[r.Mode]; granted {
+				requests = append(requests, behind(t, r, face))
+			}
+		}
+		return requests, ok
+	}
+	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		trace, err := c.act(ctx, hands)
+		if err != nil {
+			return trace, err
+		}
+		t := hands.Target()
+		var direct []harness.Request
+		for _, x := range trace.Exchanges {
+			if face, ok := t.Backends[x.Request.Mode]; ok {
+				direct = append(direct, behind(t, x.Request, face))
+			}
+		}
+		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, direct)...)
+		return trace, nil
+	}
+	return s
+}
+
+// behind is a request as the ingress would hand it on, to the service itself.
+func behind(t *harness.Target, r harness.Request, face harness.Face) harness.Request {
+	r.Certificate, r.Fields = nil, slices.Clone(r.Fields)
+	r.To(face)
+	r.Set(harness.ProbeHeader, t.Run+"-"+token.Random(6))
+	if t.ProxySecret != "" {
+		r.Set(harness.ProxyHeader, t.ProxySecret.Reveal())
+	}
+	r.Variant = BehindName(r.Variant)
+	return r
+}
