@@ -165,3 +165,21 @@ func TestCapabilityWords(t *testing.T) {
 		}
 	}
 }
+
+// TestTheDoorIsThere: each file and folder that CONTRIBUTING.md names is where it says.
+func TestTheDoorIsThere(t *testing.T) {
+	text, err := os.ReadFile("../.github/CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, m := range regexp.MustCompile("`((?:harness|fixtures|suites|certs|\\.ci)/[a-z0-9_./-]+)`").FindAllSubmatch(text, -1) {
+		found++
+		if _, err := os.Stat("../" + string(m[1])); err != nil {
+			t.Errorf("CONTRIBUTING.md: %v: name what is there", err)
+		}
+	}
+	if found < 12 {
+		t.Errorf("CONTRIBUTING.md names %d files and folders, want those of every kind of addition", found)
+	}
+}

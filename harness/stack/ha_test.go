@@ -127,7 +127,11 @@ func startsOrSays(t *testing.T, c *containers, r harness.Replica) {
 		}
 	}()
 	if _, err := r.(*replica).placed.ready(t.Context(), c.answers(r.URL().URL+"/readyz", "")); err == nil {
-		t.Log("a service that started meanwhile waited, and serves")
+		select {
+		case status := <-ended:
+			t.Errorf("a service that started meanwhile answered that it is ready, and ended with status %d", status)
+		default:
+		}
 		return
 	}
 	select {
