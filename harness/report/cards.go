@@ -24,6 +24,7 @@ type card struct {
 	Shown, Beside *harness.Evidence
 	Commands      []string // that send the request again, as near as a shell comes
 	Rerun         string   // judges its expectations again, at the same target
+	Replay        string   // shows then and now side by side; empty for a stack that has ended
 }
 
 // Anchor is where the card stands on the page.
@@ -143,6 +144,13 @@ func (c *card) tell(r signoff.Record) {
 	}
 	if c.Shown != nil {
 		c.Commands = commands(r, *c.Shown)
+	}
+	if r.Kind == harness.Live && r.Config != nil {
+		file := r.Config.File
+		if strings.ContainsAny(file, " '\"$`\\*?;&|<>()") {
+			file = quoted(file)
+		}
+		c.Replay = "conformance replay signoff.json " + c.Lead.ID + " --config " + file
 	}
 	ids := c.IDs()
 	c.Rerun = together(c.Lead, ids[:min(few, len(ids))])

@@ -34,6 +34,11 @@ func TestACauseIsOneCard(t *testing.T) {
 	if want := "conformance run --config staging.yaml --only OIDC-005,BRR-012"; first.Rerun != want {
 		t.Errorf("it is judged again by %q; want %q", first.Rerun, want)
 	}
+	if want := "conformance replay signoff.json OIDC-005 --config 'my staging.yaml'"; first.Replay != "" {
+		t.Errorf("no file configured the run, and it is replayed by %q", first.Replay)
+	} else if r.Config = (&signoff.Config{File: "my staging.yaml"}); cards(r)[0].Replay != want {
+		t.Errorf("it is replayed by %q; want %q", cards(r)[0].Replay, want)
+	}
 	if last := cards(r)[len(cards(r))-1]; last.Lead.Bucket != harness.Contract {
 		t.Errorf("the last is %s; want what served nobody", last.Heading)
 	}

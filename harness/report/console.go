@@ -82,6 +82,7 @@ func (c *console) card(r signoff.Record, one card) {
 	for i, command := range one.Commands {
 		c.field([]string{"again", ""}[min(i, 1)], command)
 	}
+	c.field("replay", one.Replay)
 	c.field("rerun", one.Rerun)
 	c.b.WriteByte('\n')
 }

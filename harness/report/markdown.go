@@ -168,6 +168,7 @@ func (m *markdown) failures(r signoff.Record) {
 		for _, command := range c.Commands {
 			m.field("see it again", command)
 		}
+		m.field("then and now", c.Replay)
 		m.field("rerun", c.Rerun)
 		m.line("")
 	}
