@@ -118,7 +118,7 @@ Exit status: 0 pass, 1 fail, 2 usage, 3 incomplete or invalid, 4 environment
 	c.AddCommand(runCommand(), mergeCommand(), releaseCommand(), listCommand(), explainCommand(), faultsCommand(), certsCommand(),
 		imagesCommand(), soakCommand(), sweepCommand(), versionCommand())
 	c.AddCommand(initCommand(), schemaCommand(), configCommand(), planCommand(), doctorCommand())
-	c.AddCommand(reportCommand(), replayCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand(), lintCommand())
+	c.AddCommand(reportCommand(), replayCommand(), watchCommand(), signoffCommand(), waiversCommand(), signCommand(), verifyCommand(), diffCommand(), lintCommand())
 	return c
 }
 
