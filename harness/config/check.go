@@ -59,7 +59,7 @@ func (c *checker) unless(ok bool, path, what, do string) {
 }
 
 func (c *checker) required() {
-	c.unless(c.Service.Before == "" || c.Service.Image != "", "service.previous_image", "there is no image beside it", "give service.image")
+	c.unless(c.Service.PreviousImage == "" || c.Service.Image != "", "service.previous_image", "there is no image beside it", "give service.image")
 	if c.Service.Image == "" {
 		c.need(reflect.ValueOf(c.File), "")
 	}

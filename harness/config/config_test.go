@@ -272,7 +272,7 @@ func TestOverrides(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := all[0]
-	if l.Target.URL != "https://flag" || l.Rails.Rate != 3 || l.Rails.TimeOut != 3e9 || len(l.Endpoints) != 1 || l.Endpoints[0].Name != "other" || l.Endpoints[0].Body != "" {
+	if l.Target.URL != "https://flag" || l.Rails.Rate != 3 || l.Rails.TimeOut.String() != "3s" || len(l.Endpoints) != 1 || l.Endpoints[0].Name != "other" || l.Endpoints[0].Body != "" {
 		t.Errorf("got %+v", l.File)
 	}
 	shown := l.Effective()

@@ -296,12 +296,12 @@ type Rails struct {
 
 // Service is the team's own image.
 type Service struct {
-	Image   string            `yaml:"image" says:"reference of the image"`
-	Env     map[string]string `yaml:"env" says:"further environment; a value may name what the stack knows, as ${AUTH_MODE}; VAULT_TOKEN and MTLS_PROXY_SECRET are files, named by VAULT_TOKEN_FILE and MTLS_PROXY_SECRET_FILE, unless they are asked for here"`
-	Port    int               `yaml:"port" default:"8080" says:"where it listens"`
-	Command []string          `yaml:"command" says:"in place of the image's own"`
-	Health  string            `yaml:"health" default:"/healthz" says:"path that answers once it serves"`
-	Proof   bool              `yaml:"ingress_proof" says:"it believes an identity header only beside MTLS_PROXY_SECRET's value in X-Ingress-Auth"`
-	Before  string            `yaml:"previous_image" says:"reference of the image of the release before, which a way back would lead to"`
-	Log     int               `yaml:"request_log" says:"port at which it answers GET /{probe ID} with what became of a probe; left out, nothing is claimed of side effects"`
+	Image         string            `yaml:"image" says:"reference of the image"`
+	Env           map[string]string `yaml:"env" says:"further environment; a value may name what the stack knows, as ${AUTH_MODE}; VAULT_TOKEN and MTLS_PROXY_SECRET are files, named by VAULT_TOKEN_FILE and MTLS_PROXY_SECRET_FILE, unless they are asked for here"`
+	Port          int               `yaml:"port" default:"8080" says:"where it listens"`
+	Command       []string          `yaml:"command" says:"in place of the image's own"`
+	Health        string            `yaml:"health" default:"/healthz" says:"path that answers once it serves"`
+	IngressProof  bool              `yaml:"ingress_proof" says:"it believes an identity header only beside MTLS_PROXY_SECRET's value in X-Ingress-Auth"`
+	PreviousImage string            `yaml:"previous_image" says:"reference of the image of the release before, which a way back would lead to"`
+	RequestLog    int               `yaml:"request_log" says:"port at which it answers GET /{probe ID} with what became of a probe; left out, nothing is claimed of side effects"`
 }

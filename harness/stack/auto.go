@@ -111,7 +111,7 @@ func ensure(ctx context.Context, spec Spec, bound time.Duration) (map[string]ima
 		return nil, err
 	}
 	maps.Copy(have, own)
-	for _, given := range []string{spec.Service.Image, spec.Service.Previous} {
+	for _, given := range []string{spec.Service.Image, spec.Service.PreviousImage} {
 		if given == "" {
 			continue
 		}

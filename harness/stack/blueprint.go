@@ -86,7 +86,7 @@ func newBlueprint(spec Spec, issuer string) (*blueprint, error) {
 		return nil, KnownIngress(spec.Runtime, spec.Ingress)
 	}
 	b := &blueprint{spec: spec, flavour: f, issuer: issuer}
-	if spec.Service.vouches() {
+	if spec.Service.provesIngress() {
 		b.proxySecret = harness.Secret(rand.Text())
 	}
 	for _, mint := range []func() error{b.mintAuthorities, b.mintPersonas, b.mintNeighbours, b.mintIDP, b.mintSecrets} {
@@ -310,10 +310,10 @@ func (b *blueprint) target(kind harness.Kind, name string, at addresses) (*harne
 			URL: "https://" + at.ingress[mode], Host: face(mode), RootCAs: b.servers.RootPEM(),
 		}
 		t.Metrics[mode] = backend + "/metrics"
-		if b.spec.Service.vouches() {
+		if b.spec.Service.provesIngress() {
 			t.Backends[mode] = harness.Face{URL: backend}
 		}
-		if b.spec.Service.keepsLog() {
+		if b.spec.Service.logsRequests() {
 			t.Oracles[mode] = "http://" + at.oracle[mode]
 		}
 	}
@@ -326,7 +326,7 @@ func (b *blueprint) target(kind harness.Kind, name string, at addresses) (*harne
 		t.Plain = "http://" + at.plain
 	}
 	if t.Previous = "the reference service before it knew of scopes"; b.spec.Service.given() {
-		t.Previous = b.spec.Service.Previous
+		t.Previous = b.spec.Service.PreviousImage
 	}
 	t.Addresses, t.Siblings = at.further, at.siblings
 	return t, nil

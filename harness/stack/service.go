@@ -24,9 +24,9 @@ import (
 type Service struct {
 	// Image is its reference: at the engine, or pulled.
 	Image string
-	// Previous is the reference of the release before, to which a way back leads;
+	// PreviousImage is the reference of the release before, to which a way back leads;
 	// empty where none is given. It is started as Image is.
-	Previous string
+	PreviousImage string
 	// Command replaces the image's entry point and its arguments; none keeps
 	// both.
 	Command []string
@@ -42,11 +42,11 @@ type Service struct {
 	// VAULT_TOKEN_FILE and MTLS_PROXY_SECRET_FILE name; an image that knows no files
 	// asks for it here, and SEC-007 finds it in its environment.
 	Env map[string]string
-	// ProvesIngress says that it takes an identity header only beside
+	// IngressProof says that it takes an identity header only beside
 	// MTLS_PROXY_SECRET in harness.ProxyHeader. Of one that does not, the
 	// network has to keep others away, which a stack on one host cannot show:
 	// what needs the path past the ingress is then not exercised.
-	ProvesIngress bool
+	IngressProof bool
 	// RequestLog is the port at which it answers what became of a probe, as
 	// harness.Target.Oracles has it; 0 is none, and nothing is claimed of side
 	// effects then.
@@ -64,8 +64,8 @@ type Service struct {
 // may be called that may be called at all.
 func ServiceOf(l config.Loaded) Service {
 	s := Service{
-		Image: l.Service.Image, Previous: l.Service.Before, Command: l.Service.Command, Port: l.Service.Port, Health: l.Service.Health, Env: l.Service.Env,
-		ProvesIngress: l.Service.Proof, RequestLog: l.Service.Log,
+		Image: l.Service.Image, PreviousImage: l.Service.PreviousImage, Command: l.Service.Command, Port: l.Service.Port, Health: l.Service.Health, Env: l.Service.Env,
+		IngressProof: l.Service.IngressProof, RequestLog: l.Service.RequestLog,
 	}
 	if !s.given() {
 		return Service{}
@@ -126,11 +126,11 @@ func (s Service) port() int { return cmp.Or(s.Port, servicePort) }
 
 func (s Service) health() string { return cmp.Or(s.Health, "/readyz") }
 
-// vouches reports whether the service knows the ingress by a secret.
-func (s Service) vouches() bool { return !s.given() || s.ProvesIngress }
+// provesIngress reports whether the service knows the ingress by a secret.
+func (s Service) provesIngress() bool { return !s.given() || s.IngressProof }
 
-// keepsLog reports whether there is a request log.
-func (s Service) keepsLog() bool { return !s.given() || s.RequestLog != 0 }
+// logsRequests reports whether there is a request log.
+func (s Service) logsRequests() bool { return !s.given() || s.RequestLog != 0 }
 
 // reference is the name of a variable of ours in the value of one of theirs.
 var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
@@ -185,7 +185,7 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 		copied, _ := json.Marshal(c.blueprint.secrets) // text
 		env["AEGIS_RUNTIME"] = string(copied)
 	}
-	if under.keepsLog() {
+	if under.logsRequests() {
 		log := cmp.Or(under.RequestLog, oraclePort)
 		env["REQUEST_LOG_ADDR"], p.ports = ":"+strconv.Itoa(log), append(p.ports, log)
 	}
@@ -212,7 +212,7 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 	}
 	p.image, p.command, p.foreign = c.have[under.Image], under.Command, true
 	if launch.Previous {
-		p.image = c.have[under.Previous]
+		p.image = c.have[under.PreviousImage]
 	}
 	p.files = map[string][]byte{ServiceCA: c.blueprint.servers.RootPEM()}
 	return p, nil

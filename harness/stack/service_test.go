@@ -76,7 +76,7 @@ func TestTargetOfImage(t *testing.T) {
 	}{
 		{"the reference", Service{}, true, true, keyRefresh},
 		{"nothing declared", Service{Image: "aegis"}, false, false, time.Second},
-		{"all declared", Service{Image: "aegis", Previous: "aegis:before", ProvesIngress: true, RequestLog: 8081,
+		{"all declared", Service{Image: "aegis", PreviousImage: "aegis:before", IngressProof: true, RequestLog: 8081,
 			Profile: harness.Profile{Issuer: "other", KeyRefresh: time.Minute, NoCertificate: harness.TLSAlert}}, true, true, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestTargetOfImage(t *testing.T) {
 			if got := target.Grants(harness.Logs); got != c.log {
 				t.Errorf("request log granted: %v, want %v", got, c.log)
 			}
-			if got := target.Grants(harness.PreviousRelease); got != (c.service.Image == "" || c.service.Previous != "") {
+			if got := target.Grants(harness.PreviousRelease); got != (c.service.Image == "" || c.service.PreviousImage != "") {
 				t.Errorf("the release before is granted: %v", got)
 			}
 			p := target.Profile
@@ -129,7 +129,7 @@ func TestServiceOfExample(t *testing.T) {
 	if err := KnownService(Containers, s); err != nil {
 		t.Error(err)
 	}
-	if s.Image == "" || !s.ProvesIngress || s.Health != "/readyz" || s.Profile.KeyRefresh != 5*time.Second || s.Env["JWKS_ISSUER"] != "${OIDC_ISSUER}" {
+	if s.Image == "" || !s.IngressProof || s.Health != "/readyz" || s.Profile.KeyRefresh != 5*time.Second || s.Env["JWKS_ISSUER"] != "${OIDC_ISSUER}" {
 		t.Errorf("got %+v, want what the file says", s)
 	}
 	if len(s.Endpoints) != 3 || s.Endpoints[1].Effect != harness.Writes {

@@ -22,7 +22,7 @@ func imageUnderTest(t *testing.T) faults.Plan {
 		t.Fatal(err)
 	}
 	return faults.Plan{Runtime: stack.Containers, Service: stack.Service{
-		Image: had[images.FastAPI].Reference, ProvesIngress: true, RequestLog: 8081,
+		Image: had[images.FastAPI].Reference, IngressProof: true, RequestLog: 8081,
 		Profile: harness.Profile{Propagation: 30 * time.Second, NewKeyBound: 10 * time.Second, RemovedKeyBound: 30 * time.Second, KeyRefresh: 5 * time.Second,
 			HandledMetric: "aegis_requests_handled_total", ModeMetric: "aegis_auth_mode_info"},
 	}}

@@ -178,7 +178,7 @@ func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.C
 	case SmokeValid:
 		return probe.Credential(t, mode)
 	case SmokeExpired, SmokeForged:
-		recipe := map[string]token.Recipe{SmokeExpired: token.Expired(3600e9), SmokeForged: token.FlippedBit()}[name]
+		recipe := map[string]token.Recipe{SmokeExpired: token.Expired(time.Hour), SmokeForged: token.FlippedBit()}[name]
 		value, err := recipe.Make(token.From(t))
 		return func(r *harness.Request) { probe.SetToken(r, recipe.Name, value) }, err
 	case SmokeUnenrolled, SmokeSpoof:
