@@ -19,7 +19,7 @@ var agreement = []Rule{
 		Says:   "The ingress forwards the identity in the header that the service reads.",
 		Remedy: "give MTLS_ID_HEADER and the ingress one name",
 		Check: func(t *Tree) []Hit {
-			set := t.identities("")
+			set := t.identities("", true)
 			if len(set) == 0 {
 				return nil
 			}

@@ -11,7 +11,10 @@ import (
 
 // fuzzed reads any text under a name: it is read, or told as unreadable, and every place
 // that is named is in the file.
-func fuzzed(f *testing.F, name, seeds string) {
+func fuzzed(f *testing.F, name, seeds string, more ...string) {
+	for _, text := range more {
+		f.Add([]byte(text))
+	}
 	err := filepath.WalkDir("testdata/sound", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != seeds {
 			return err
@@ -52,3 +55,18 @@ func FuzzRole(f *testing.F) { fuzzed(f, "a.json", ".json") }
 func FuzzPolicy(f *testing.F) { fuzzed(f, "a.hcl", ".hcl") }
 
 func FuzzNginx(f *testing.F) { fuzzed(f, "nginx.conf", ".conf") }
+
+func FuzzHAProxy(f *testing.F) { fuzzed(f, "haproxy.cfg", ".none", rendered(f, "haproxy/haproxy.cfg")) }
+
+func FuzzCaddy(f *testing.F) { fuzzed(f, "Caddyfile", ".none", rendered(f, "caddy/Caddyfile")) }
+
+func FuzzEnvoy(f *testing.F) { fuzzed(f, "envoy.yaml", ".none", rendered(f, "envoy/envoy.yaml")) }
+
+// rendered is a configuration of the stack's.
+func rendered(f *testing.F, name string) string {
+	text, err := renderings[name](servers())
+	if err != nil {
+		f.Fatal(err)
+	}
+	return text
+}

@@ -56,7 +56,8 @@ var proxies = []Rule{
 		Remedy: "name the file of your client CA (nginx: ssl_client_certificate; HAProxy: ca-file; Caddy: trust_pool; Envoy: trusted_ca)",
 		Check: func(t *Tree) []Hit {
 			return t.eachServer(func(s ingress.Server) []Hit {
-				if s.Verify == ingress.Unasked || s.CA != "" {
+				believed := s.Verify == ingress.Unverified && slices.ContainsFunc(s.Routes, func(r ingress.Route) bool { return !r.Guarded })
+				if s.Verify == ingress.Unasked || s.CA != "" || believed { // who is believed anyway is LNT-041's
 					return nil
 				}
 				return []Hit{{At: orAt(s.VerifyAt, s.At), Got: said(s) + ", and no CA", Want: "your client CA"}}
@@ -238,32 +239,37 @@ func guards(s ingress.Server) bool {
 }
 
 // carried are the names of the identity header at a listener: what the manifests say, as
-// far as a listener of the same folder sets it; otherwise what one sets from a subject;
-// otherwise the runbook's example.
+// far as some listener sets it; otherwise what one of the same folder sets from a
+// subject; otherwise the runbook's example.
 func (t *Tree) carried(s ingress.Server) []string {
-	declared, set := t.idHeaders(), t.identities(filepath.Dir(s.At.File))
-	known := slices.DeleteFunc(slices.Clone(declared), func(h idHeader) bool { return len(set) > 0 && !names(set, h.name) })
-	switch {
-	case len(known) > 0:
-		set = nil
-		for _, h := range known {
-			set = append(set, h.name)
+	all := t.identities("", true)
+	var declared []string
+	for _, h := range t.idHeaders() {
+		if len(all) == 0 || names(all, h.name) { // what nobody sets is LNT-060's
+			declared = append(declared, h.name)
 		}
-	case len(set) == 0:
-		set = []string{defaultHeader}
 	}
-	return set
+	set := t.identities(filepath.Dir(s.At.File), false)
+	switch {
+	case len(declared) > 0:
+		return declared
+	case len(set) > 0:
+		return set
+	default:
+		return []string{defaultHeader}
+	}
 }
 
 // identities are the headers that listeners set from a subject, each once; those in one
-// folder, where one is given.
-func (t *Tree) identities(folder string) []string {
+// folder, where one is given, and those that proxies set by themselves, where own says
+// so.
+func (t *Tree) identities(folder string, own bool) []string {
 	var set []string
 	for _, s := range t.mtlsServers() {
 		for _, r := range s.Routes {
 			for _, h := range r.Headers {
-				if h.From == ingress.Subject && identifies.MatchString(h.Name) && !names(set, h.Name) && (folder == "" ||
-					filepath.Dir(s.At.File) == folder) {
+				here := folder == "" || filepath.Dir(s.At.File) == folder
+				if here && h.From == ingress.Subject && (own || !h.Own) && identifies.MatchString(h.Name) && !names(set, h.Name) {
 					set = append(set, h.Name)
 				}
 			}

@@ -209,19 +209,23 @@ type reader func(t *Tree, path string, text []byte) error
 // endings are which reader a file's name asks for.
 var endings = map[string]reader{
 	".yaml": asText(yamlFile), ".yml": asText(yamlFile), ".json": asText(yamlFile), ".hcl": asText(policyFile),
-	".conf": asText(proxyFile), ".nginx": asText(nginxFile),
+	".conf": asText(proxyFile), ".nginx": asText(nginxFile), ".cfg": asText(proxyFile), ".caddy": asText(caddyFile),
+	".caddyfile": asText(caddyFile),
 }
 
 // readerOf is which reader a file's name asks for; nil where it says nothing.
 func readerOf(path string) reader {
+	if name := filepath.Base(path); name == "Caddyfile" || strings.HasPrefix(name, "Caddyfile.") {
+		return asText(caddyFile)
+	}
 	return endings[strings.ToLower(filepath.Ext(path))]
 }
 
 // sniffed is which reader a text asks for whose name says nothing.
 func sniffed(text []byte) reader {
 	switch {
-	case nginxLook.Match(text):
-		return asText(nginxFile)
+	case haproxyLook.Match(text), nginxLook.Match(text):
+		return asText(proxyFile)
 	case bytes.Contains(text, []byte("apiVersion:")):
 		return asText(yamlFile)
 	case policyLook.Match(text):
@@ -232,8 +236,9 @@ func sniffed(text []byte) reader {
 }
 
 var (
-	nginxLook  = regexp.MustCompile(`(?m)^\s*(http|server|location\s[^{]*|upstream\s[^{]*)\s*\{`)
-	policyLook = regexp.MustCompile(`(?m)^\s*path\s+"[^"]*"\s*\{`)
+	haproxyLook = regexp.MustCompile(`(?m)^(frontend|listen)\s+\S+\s*(#.*)?$`)
+	nginxLook   = regexp.MustCompile(`(?m)^\s*(http|server|location\s[^{]*|upstream\s[^{]*)\s*\{`)
+	policyLook  = regexp.MustCompile(`(?m)^\s*path\s+"[^"]*"\s*\{`)
 )
 
 // asText reads text only, and without a byte order mark.
@@ -286,7 +291,23 @@ func (t *Tree) document(d *document.Document) (known bool, err error) {
 		}
 		t.Objects = append(t.Objects, objects...)
 		t.result.Read[Kubernetes] += len(objects)
+		for _, o := range objects {
+			c, err := ingress.FromIngress(o)
+			if err != nil {
+				return true, err
+			}
+			if c != nil {
+				t.proxy(c)
+			}
+		}
 		return len(objects) > 0, nil
+	case ingress.IsEnvoy(d):
+		c, err := ingress.ReadEnvoy(d)
+		if err != nil {
+			return true, err
+		}
+		t.proxy(c)
+		return true, nil
 	case policy.IsRole(d):
 		role, err := policy.ReadRole(d)
 		if err != nil {
@@ -316,10 +337,27 @@ func policyFile(t *Tree, path string, text []byte) error {
 
 // proxyFile reads a configuration whose name says only that it is one.
 func proxyFile(t *Tree, path string, text []byte) error {
-	if nginxLook.Match(text) {
+	switch {
+	case haproxyLook.Match(text):
+		c, err := ingress.ReadHAProxy(path, text)
+		if err == nil {
+			t.proxy(c)
+		}
+		return err
+	case nginxLook.Match(text):
 		return nginxFile(t, path, text)
+	default:
+		return &unlike{"no configuration of a proxy that is read"}
 	}
-	return &unlike{"no configuration of a proxy that is read"}
+}
+
+// caddyFile reads a Caddyfile.
+func caddyFile(t *Tree, path string, text []byte) error {
+	c, err := ingress.ReadCaddy(path, text, t.read)
+	if err == nil {
+		t.proxy(c)
+	}
+	return err
 }
 
 // nginxFile reads a configuration of nginx's.

@@ -30,6 +30,9 @@ func lintCommand() *cobra.Command {
                           ingress-nginx's annotations; roles of Vault's Kubernetes auth
   *.hcl, *.json           Vault policies, by Vault's own parser
   nginx.conf, *.conf      nginx, with what it includes from the same folder
+  haproxy.cfg, *.cfg      HAProxy
+  Caddyfile, *.caddyfile  Caddy, with what it imports from the same folder
+  envoy.yaml, *.yaml      a bootstrap of Envoy's, by the types of its API
 
 Files are read together: the header that the ingress sets is held to MTLS_ID_HEADER, the
 paths of annotations to the policies. Name all of a release in one call. A template of

@@ -139,10 +139,8 @@ func (d *Document) At(path ...any) place.Place {
 		var next *yaml.Node
 		switch step := step.(type) {
 		case string:
-			for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
-				if n.Content[i].Value == step {
-					at, next = d.at(n.Content[i]), resolved(n.Content[i+1])
-				}
+			if i := key(n, step); i >= 0 {
+				at, next = d.at(n.Content[i]), resolved(n.Content[i+1])
 			}
 		case int:
 			if n.Kind == yaml.SequenceNode && step < len(n.Content) {
@@ -158,6 +156,21 @@ func (d *Document) At(path ...any) place.Place {
 		n = next
 	}
 	return at
+}
+
+// key is the index of a mapping's key: in its own spelling, or as protobuf's JSON spells
+// it too (trustedCa of trusted_ca); -1 where it has none.
+func key(n *yaml.Node, name string) int {
+	other := -1
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		if n.Content[i].Value == name {
+			return i
+		}
+		if strings.EqualFold(n.Content[i].Value, strings.ReplaceAll(name, "_", "")) {
+			other = i
+		}
+	}
+	return other
 }
 
 // resolved is what an alias stands for.

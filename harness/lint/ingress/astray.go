@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func (m Map) Astray() (subject string, taken bool, err error) {
 // given is what a table gives of a match: the group that it names.
 func (m Map) given(found *regexp2.Match) string {
 	name := strings.Trim(m.Gives, `${}"`)
+	if n, err := strconv.Atoi(name); err == nil && found.GroupByNumber(n) != nil {
+		return found.GroupByNumber(n).String()
+	}
 	if g := found.GroupByName(name); g != nil {
 		return g.String()
 	}

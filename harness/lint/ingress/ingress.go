@@ -59,6 +59,7 @@ type Header struct {
 	Name  string
 	Value string
 	From  Origin
+	Own   bool // the proxy sets it by itself where it verifies
 }
 
 // Origin is where a header's value comes from.
