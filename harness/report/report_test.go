@@ -538,3 +538,27 @@ func TestEveryFileNamesItsRun(t *testing.T) {
 		}
 	}
 }
+
+// TestWrap breaks between words, under the text of a label, and leaves commands whole.
+func TestWrap(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"short\n", "short\n"},
+		{"  why      A token that leaks opens the service for ever.\n", "  why      A token that leaks\n           opens the service for\n           ever.\n"},
+		{"one two three four five six seven eight\nnext", "one two three four five six\n    seven eight\nnext"},
+		{"  rerun    conformance run --config staging.yaml --only OIDC-005\n", "  rerun    conformance run --config staging.yaml --only OIDC-005\n"},
+		{"           curl -sS -i -X POST https://aegis.staging.example/predict\n", "           curl -sS -i -X POST https://aegis.staging.example/predict\n"},
+		{"averyveryveryverylongwordthatnobodybreaks\n", "averyveryveryverylongwordthatnobodybreaks\n"},
+	} {
+		if got := Wrap(c.in, 32); got != c.want {
+			t.Errorf("Wrap(%q) = %q; want %q", c.in, got, c.want)
+		}
+	}
+	if long := strings.Repeat("word ", 40); Wrap(long, 0) != long {
+		t.Error("what is no terminal is wrapped")
+	}
+	for line := range strings.Lines(Wrap(Console(broken(t), false), 60)) {
+		if body := strings.TrimRight(line, "\n"); len([]rune(body)) > 60 && strings.Count(strings.TrimLeft(body, " "), " ") > 1 && !command.MatchString(body) {
+			t.Errorf("longer than 60 columns: %q", body)
+		}
+	}
+}

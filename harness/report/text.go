@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -86,4 +87,54 @@ func clip(s string, n int) string {
 		return s
 	}
 	return string(runes[:n-1]) + "…"
+}
+
+// Wrap breaks lines that are longer than width between words; what follows stands under the
+// line's text. A command stays on one line, so that it can be copied, and so does a word.
+func Wrap(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		body, end := strings.TrimSuffix(line, "\n"), ""
+		if body != line {
+			end = "\n"
+		}
+		if len([]rune(body)) <= width || command.MatchString(body) {
+			b.WriteString(line)
+			continue
+		}
+		b.WriteString(wrapped(body, width) + end)
+	}
+	return b.String()
+}
+
+// command is a line that somebody may copy.
+var command = regexp.MustCompile(`^ *(again|rerun|replay|curl|openssl|go run|conformance)? +(#|curl|openssl|go run|conformance) `)
+
+// label is what a line begins with before its text: spaces, or a label and spaces.
+var label = regexp.MustCompile(`^ *(\S+ {2,}|\S{1,9} +)?`)
+
+// trailing is the space that a break leaves.
+var trailing = regexp.MustCompile(` +\n`)
+
+// wrapped is one line, broken.
+func wrapped(line string, width int) string {
+	indent := len([]rune(label.FindString(line)))
+	if indent > width/2 {
+		indent = len(line) - len(strings.TrimLeft(line, " "))
+	}
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.SplitAfter(line, " ") {
+		n := len([]rune(strings.TrimRight(word, " ")))
+		if i > 0 && n > 0 && at > indent && at+n > width {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		}
+		b.WriteString(word)
+		at += len([]rune(word))
+	}
+	return trailing.ReplaceAllString(b.String(), "\n")
 }

@@ -122,9 +122,23 @@ func (of ReleaseOf) young(r Record) error {
 	case age < -ahead:
 		return fmt.Errorf("run %s ended at %s, in the future", r.Run, r.Ended.Format(time.RFC3339))
 	case age > most:
-		return fmt.Errorf("run %s of %s ended %s ago, want %s at most: run it again", r.Run, r.Target.Name, age.Round(time.Second), most)
+		return fmt.Errorf("run %s of %s ended %s ago, want %s at most: run it again", r.Run, r.Target.Name, Span(age), Span(most))
 	}
 	return nil
+}
+
+// Span is a time as people say it: 365 days, 3 h, 12 min, 5 s.
+func Span(d time.Duration) string {
+	for _, unit := range []struct {
+		of    time.Duration
+		least time.Duration // from when on it is used
+		name  string
+	}{{24 * time.Hour, 48 * time.Hour, "days"}, {time.Hour, 2 * time.Hour, "h"}, {time.Minute, 2 * time.Minute, "min"}} {
+		if d >= unit.least {
+			return fmt.Sprintf("%d %s", int64(d.Round(unit.of)/unit.of), unit.name)
+		}
+	}
+	return fmt.Sprintf("%d s", int64(d.Round(time.Second)/time.Second))
 }
 
 // sameBuild wants every live target to run the image that was judged, by what it says

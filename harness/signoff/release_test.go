@@ -130,8 +130,8 @@ func TestNoReleaseOfWhatIsNotOne(t *testing.T) {
 		"no word of a build":   {func(of *ReleaseOf) { of.Live[0].Record.Target.Start = &Identity{} }, "build not known: eu"},
 		"an image of no build": {func(of *ReleaseOf) { of.Image.Record.Build = nil }, "build not known"},
 		"no such label":        {func(of *ReleaseOf) { of.Policy.Label = "revision" }, "build not known: run r-image of the image does not say its label revision"},
-		"too old":              {func(of *ReleaseOf) { of.Now = of.Now.Add(8 * 24 * time.Hour) }, "want 168h0m0s at most"},
-		"too old for a policy": {func(of *ReleaseOf) { of.Policy.MaxAge = time.Minute }, "want 1m0s at most"},
+		"too old":              {func(of *ReleaseOf) { of.Now = of.Now.Add(8 * 24 * time.Hour) }, "want 7 days at most"},
+		"too old for a policy": {func(of *ReleaseOf) { of.Policy.MaxAge = time.Minute }, "want 60 s at most"},
 		"in the future":        {func(of *ReleaseOf) { of.Now = of.Now.Add(-2 * time.Hour) }, "in the future"},
 		"a self-test":          {func(of *ReleaseOf) { of.Image.Record.Kind = harness.SelfTest }, "is a self-test, want a run of kind image"},
 		"the same twice":       {func(of *ReleaseOf) { of.Live[1] = of.Live[0] }, "given twice"},
@@ -190,5 +190,16 @@ func TestAReleaseIsSignedAndVerified(t *testing.T) {
 	forged.Findings[1].Sources[2].Verdict = harness.Fail
 	if _, err := Read(encoded(t, forged)); err == nil || !strings.Contains(err.Error(), "its sources allow fail") {
 		t.Errorf("error %v of a row that hides a fail", err)
+	}
+}
+
+// TestSpan says a time as people do.
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		8760 * time.Hour: "365 days", 7 * 24 * time.Hour: "7 days", 47 * time.Hour: "47 h", 90 * time.Minute: "90 min", 5 * time.Second: "5 s", 1499 * time.Millisecond: "1 s",
+	} {
+		if got := Span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func TestNoneIsADeclaration(t *testing.T) {
 		{"profile.issuer=none", "CLM-014   not applicable  the profile declares no issuer"},
 		{"profile.issuer=https://idp.test", "CLM-009   cannot          lacks mint-tokens, profile.audience"},
 	} {
-		out, errs, code := conformance(t, "plan", "--config", path, "--set", "mode=oidc", "--set", "grants.tokens.valid=file:valid.jwt", "--set", c.set)
+		out, errs, code := conformance(t, "plan", "--all", "--config", path, "--set", "mode=oidc", "--set", "grants.tokens.valid=file:valid.jwt", "--set", c.set)
 		if code != exitPass || !strings.Contains(out, c.says) {
 			t.Errorf("%s: exit %d, want %q:\n%s%s", c.set, code, c.says, out, errs)
 		}

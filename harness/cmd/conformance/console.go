@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,10 +73,28 @@ func newConsole(c *cobra.Command, o output, verbose bool) (console, error) {
 	return told, nil
 }
 
+// width is how many columns there are to print on: those of the terminal, or what COLUMNS
+// says; 0 where neither is known, and nothing is broken.
+func (c *console) width() int {
+	return columns(c.out)
+}
+
+func columns(out io.Writer) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := out.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
 // step tells of one step, without a newline in it.
 func (c *console) step(line string) {
 	c.wipe()
-	_, _ = fmt.Fprintln(c.out, report.Line(line))
+	_, _ = fmt.Fprintln(c.out, report.Wrap(report.Line(line), c.width()))
 }
 
 func (c *console) begin(selected []harness.Expectation) {
@@ -144,7 +163,7 @@ func (c *console) wipe() {
 func (c *console) conclude(r signoff.Record, dir, held string, kept bool) error {
 	c.wipe()
 	if held == "" {
-		_, _ = fmt.Fprint(c.out, report.Console(r, c.colour))
+		_, _ = fmt.Fprint(c.out, report.Wrap(report.Console(r, c.colour), c.width()))
 	}
 	c.written(dir, held, kept)
 	switch c.output {

@@ -17,7 +17,7 @@ import (
 
 func faultsCommand() *cobra.Command {
 	var only []string
-	var asJSON, whole bool
+	var asJSON, whole, list bool
 	var seed string
 	runtime := string(stack.Embedded)
 	c := &cobra.Command{
@@ -34,11 +34,14 @@ are judged on what they name. --seed chooses which are which, and the line at th
 says so; --whole and --only judge every fault on everything. What is not
 exact beside other faults is judged once more, alone. A fault is caught if all that it
 names fails, caught in part if some of that does, and survives if none does.`,
-		Example: "  conformance faults\n  conformance faults --whole\n  conformance faults --only M-006 --json",
+		Example: "  conformance faults\n  conformance faults --whole\n  conformance faults --only M-006 --json\n  conformance faults --list --only ingress",
 		RunE: func(c *cobra.Command, _ []string) error {
 			chosen, err := chooseFaults(only)
 			if err != nil {
 				return usage{err}
+			}
+			if list {
+				return listFaults(c, chosen, asJSON)
 			}
 			if err := stack.Known(stack.Runtime(runtime)); err != nil || runtime == string(stack.Auto) {
 				return usage{fmt.Errorf("--runtime %q: want embedded or containers", runtime)}
@@ -51,12 +54,37 @@ names fails, caught in part if some of that does, and survives if none does.`,
 		},
 	}
 	c.Flags().StringSliceVar(&only, "only", nil, "plant only these faults, by ID or component")
+	c.Flags().BoolVar(&list, "list", false, "list the faults, and plant none")
 	c.Flags().BoolVar(&whole, "whole", false, "judge every fault on everything that its rig holds")
 	c.Flags().StringVar(&seed, "seed", "", "choose the faults that are judged on everything as the run with this seed did")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
 	complete(c, map[string]completion{"only": planting})
 	c.Flags().StringVar(&runtime, "runtime", runtime, "where the stacks are placed: embedded or containers")
 	return c
+}
+
+// listFaults tells each fault in a line: its part, what is wrong, and what catches it.
+func listFaults(c *cobra.Command, chosen []planted.Fault, asJSON bool) error {
+	type row struct {
+		ID        string   `json:"id"`
+		Component string   `json:"component"`
+		Says      string   `json:"says"`
+		Origin    string   `json:"origin"`
+		Named     []string `json:"named"`
+	}
+	rows := []row{}
+	for _, f := range chosen {
+		rows = append(rows, row{f.ID, f.Component, f.Says, f.Origin, f.Named})
+	}
+	if asJSON {
+		return tellJSON(c, rows)
+	}
+	for _, r := range rows {
+		if err := say(c, fmt.Sprintf("%-8s %-10s %s Caught by %s.", r.ID, r.Component, r.Says, few(r.Named))); err != nil {
+			return err
+		}
+	}
+	return tell(c, plural(len(rows), "fault")+"; conformance explain ID tells all of one")
 }
 
 func chooseFaults(only []string) ([]planted.Fault, error) {
@@ -69,7 +97,7 @@ func chooseFaults(only []string) ([]planted.Fault, error) {
 	}
 	for _, label := range only {
 		if !slices.ContainsFunc(all, func(f planted.Fault) bool { return matches(f, label) }) {
-			return nil, fmt.Errorf("no fault %q: conformance faults --help, or fixtures/faults, lists them", label)
+			return nil, fmt.Errorf("no fault %q: conformance faults --list shows them", label)
 		}
 	}
 	return slices.DeleteFunc(all, func(f planted.Fault) bool {

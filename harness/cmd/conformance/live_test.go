@@ -461,7 +461,7 @@ grants:
 `, at), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := command(t, "plan", "--config", path)
+	c := command(t, "plan", "--all", "--config", path)
 	c.Env = append(c.Env, "ROLE=x")
 	out, errs, code := finish(t, c)
 	if code != exitPass || !strings.Contains(out, "OIDC-001  run") || !strings.Contains(out, "lacks control-jwks") {

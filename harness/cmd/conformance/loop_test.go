@@ -60,3 +60,34 @@ func TestExplainTellsOfFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultsAreListed: each with its part, what is wrong and what catches it; none is planted.
+func TestFaultsAreListed(t *testing.T) {
+	stdout, stderr, code := conformance(t, "faults", "--list")
+	for _, want := range []string{"M-006    app        The service takes a token of alg none for authentic. Caught by JOSE-001, JOSE-003.", "explain ID"} {
+		if code != exitPass || !strings.Contains(stdout, want) {
+			t.Errorf("status %d, %s: want %q in\n%s", code, stderr, want, stdout)
+		}
+	}
+	if some, _, _ := conformance(t, "faults", "--list", "--only", "M-006", "--json"); strings.Count(some, `"id"`) != 1 {
+		t.Errorf("of one: %s", some)
+	}
+}
+
+// TestSixtyColumns: what is longer than the terminal is broken between words.
+func TestSixtyColumns(t *testing.T) {
+	t.Setenv("COLUMNS", "60")
+	stdout, _, code := conformance(t, "plan", "--config", begun(t))
+	if code != exitPass {
+		t.Fatalf("status %d", code)
+	}
+	for line := range strings.Lines(stdout) {
+		if body := strings.TrimSpace(line); len([]rune(strings.TrimRight(line, "\n"))) > 60 && strings.Contains(body, " ") {
+			t.Errorf("%d columns: %q", len([]rune(line)), line)
+		}
+	}
+	t.Setenv("COLUMNS", "")
+	if whole, _, _ := conformance(t, "plan", "--config", begun(t)); strings.Count(whole, "\n") >= strings.Count(stdout, "\n") {
+		t.Error("what is no terminal is broken too")
+	}
+}

@@ -14,6 +14,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // authorities where the system knows none: in our image
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
 )
@@ -175,4 +176,9 @@ func versionCommand() *cobra.Command {
 func tell(c *cobra.Command, text string) error {
 	_, err := fmt.Fprintln(c.OutOrStdout(), text)
 	return err
+}
+
+// say prints prose to the command's output, broken between words where a terminal is narrow.
+func say(c *cobra.Command, text string) error {
+	return tell(c, report.Wrap(text, columns(c.OutOrStdout())))
 }

@@ -24,13 +24,14 @@ func planCommand() *cobra.Command {
 	var only []string
 	var asJSON bool
 	var allow, asked string
-	var strict bool
+	var strict, whole bool
 	c := &cobra.Command{
 		Use: "plan", Short: "show what a run against a live target would do, and what it lacks; sends nothing", Args: none,
 		Long: `plan reads the configuration and says of each expectation whether it would run,
 cannot (and what is lacking), or is not applicable (and what was declared). It
 says which of what is claimed (claim:, or --claim) the grants cannot show; with
---strict that ends 2. No byte is sent: neither to the target, nor to an IdP, nor
+--strict that ends 2. The summary comes first, and what cannot run is folded by what
+it lacks; --all lists every expectation. No byte is sent: neither to the target, nor to an IdP, nor
 to Vault.`,
 		Example: "  conformance plan --config staging.yaml\n  conformance plan --config staging.yaml --allow writes --only oidc\n  conformance plan --config staging.yaml --claim full --strict",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,7 +52,7 @@ to Vault.`,
 			for i := range all {
 				all[i].Claim = string(signoff.ClaimFor(harness.Live, asked, all[i].Claim))
 			}
-			return tellPlans(c, all, selected, asJSON, strict)
+			return tellPlans(c, all, selected, planTold{asJSON: asJSON, strict: strict, whole: whole})
 		},
 	}
 	from.flags(c)
@@ -60,8 +61,12 @@ to Vault.`,
 	c.Flags().StringVar(&asked, "claim", "", "what would be claimed: core or full (default claim: of the configuration, else core)")
 	c.Flags().BoolVar(&strict, "strict", false, "end 2 where the grants cannot show all that is claimed")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	c.Flags().BoolVar(&whole, "all", false, "list every expectation, and fold nothing")
 	return c
 }
+
+// planTold is how a plan is told.
+type planTold struct{ asJSON, strict, whole bool }
 
 // targetPlan is the plan of one target.
 type targetPlan struct {
@@ -76,7 +81,7 @@ type targetPlan struct {
 	Short    []string          `json:"short"` // of the claim: what it wants to be seen, and the grants cannot show
 }
 
-func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, asJSON, strict bool) error {
+func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expectation, how planTold) error {
 	var plans []targetPlan
 	for _, l := range all {
 		plan, err := planned(l, selected)
@@ -85,23 +90,23 @@ func tellPlans(c *cobra.Command, all []config.Loaded, selected []harness.Expecta
 		}
 		plans = append(plans, plan)
 	}
-	if err := tellEach(c, plans, all, selected, asJSON); err != nil {
+	if err := tellEach(c, plans, all, selected, how); err != nil {
 		return err
 	}
 	for _, plan := range plans {
-		if strict && len(plan.Short) > 0 {
+		if how.strict && len(plan.Short) > 0 {
 			return usage{fmt.Errorf("%s: the claim %s is out of reach of what is granted: %s", plan.Target, plan.Claim, strings.Join(plan.Short, ", "))}
 		}
 	}
 	return nil
 }
 
-func tellEach(c *cobra.Command, plans []targetPlan, all []config.Loaded, selected []harness.Expectation, asJSON bool) error {
-	if asJSON {
+func tellEach(c *cobra.Command, plans []targetPlan, all []config.Loaded, selected []harness.Expectation, how planTold) error {
+	if how.asJSON {
 		return tellJSON(c, map[string]any{"targets": plans})
 	}
 	for i, plan := range plans {
-		if err := tell(c, plan.text(selected, all[i].Rails.Rate)); err != nil {
+		if err := say(c, plan.text(selected, all[i].Rails.Rate, how.whole)); err != nil {
 			return err
 		}
 	}
@@ -136,67 +141,151 @@ func (p targetPlan) short(row run.Planned, x harness.Expectation, t *harness.Tar
 		!slices.ContainsFunc(row.Missing, func(c harness.Capability) bool { return slices.Contains(t.Unreachable, c) })
 }
 
-// text is a line for each expectation, and what it comes to.
-func (p targetPlan) text(selected []harness.Expectation, rate float64) string {
+// text is the summary, what to grant, and then the rows: folded by what they lack, or all.
+func (p targetPlan) text(selected []harness.Expectation, rate float64, whole bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", p.Target)
-	runs, cannot, out, requests, writes, unknown, bare, bareRequests := 0, 0, 0, 0, 0, 0, 0, 0
-	lacks := map[harness.Capability]int{}
-	for i, r := range p.Rows {
-		switch r.Verdict {
-		case harness.NotApplicable:
-			out++
-			fmt.Fprintf(&b, "%-9s not applicable  %s\n", r.ID, r.Reason)
-		case harness.NotExercised:
-			cannot++
-			if r.Requests > 0 {
-				bare++
-				bareRequests += r.Requests
-			}
-			for _, c := range r.Missing {
-				lacks[c]++
-			}
-			fmt.Fprintf(&b, "%-9s cannot          lacks %s\n", r.ID, join(r.Missing))
-		default:
-			runs++
+	p.summary(&b, rate)
+	if len(p.Steps) > 0 {
+		b.WriteString("\nWhat to grant, that which adds most first:\n")
+	}
+	for _, s := range p.Steps {
+		fmt.Fprintf(&b, "  %4d more  %s\n", s.Adds, s.Grant)
+	}
+	if whole {
+		p.rows(&b, selected)
+	} else {
+		p.folded(&b, selected)
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// summary is what a plan comes to.
+func (p targetPlan) summary(b *strings.Builder, rate float64) {
+	of := map[harness.Verdict]int{}
+	requests, writes, unknown, bare, bareRequests := 0, 0, 0, 0, 0
+	for _, r := range p.Rows {
+		of[r.Verdict]++
+		switch {
+		case r.Verdict == harness.NotExercised && r.Requests > 0:
+			bare++
+			bareRequests += r.Requests
+		case r.Verdict == harness.NotExercised, r.Verdict == harness.NotApplicable:
+		case r.Requests < 0:
+			unknown++
 			writes += r.Writes
-			fmt.Fprintf(&b, "%-9s run             %s\n", r.ID, r.Amount(selected[i].Stimulus.Build().Effect))
-			if r.Requests < 0 {
-				unknown++
-				continue
-			}
+		default:
 			requests += r.Requests
+			writes += r.Writes
 		}
 	}
-	fmt.Fprintf(&b, "\n%d run, %d cannot, %d not applicable\n", runs, cannot, out)
-	fmt.Fprintf(&b, "%d requests, %d of which write where they are accepted; and those of %d expectations that turn on what is answered, and accepted calls around all of these\n", requests, writes, unknown)
-	if rate > 0 {
-		fmt.Fprintf(&b, "%v requests a second at most\n", rate)
+	cannot, out := of[harness.NotExercised], of[harness.NotApplicable]
+	fmt.Fprintf(b, "%d run, %d cannot, %d not applicable\n", len(p.Rows)-cannot-out, cannot, out)
+	fmt.Fprintf(b, "%s, %d of which write where they are accepted", plural(requests, "request"), writes)
+	if unknown > 0 {
+		fmt.Fprintf(b, "; and those of %s that turn on what is answered", plural(unknown, "expectation"))
 	}
-	fmt.Fprintf(&b, "it takes about %s", span(p.LeastS))
+	b.WriteString("; and accepted calls around all of these\n")
+	if bare > 0 {
+		fmt.Fprintf(b, "%s of those that cannot: sent all the same, %s; they fail where they are served, and pass nothing without an accepted call\n", plural(bare, "row"), plural(bareRequests, "request"))
+	}
+	fmt.Fprintf(b, "it takes about %s", span(p.LeastS))
 	if p.MostS > p.LeastS {
-		fmt.Fprintf(&b, ", and %s where everything that is waited for comes at its bound", span(p.MostS))
+		fmt.Fprintf(b, ", and %s where everything that is waited for comes at its bound", span(p.MostS))
+	}
+	if rate > 0 {
+		fmt.Fprintf(b, "; %v requests a second at most", rate)
 	}
 	b.WriteString("\n")
 	for _, line := range p.Ending {
 		b.WriteString(line + "\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Withheld)) {
-		fmt.Fprintf(&b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
-	}
-	if bare > 0 {
-		fmt.Fprintf(&b, "%d of those that cannot are sent all the same, %d requests: they fail where they are served, and pass nothing without an accepted call\n", bare, bareRequests)
-	}
-	for _, c := range slices.Sorted(maps.Keys(lacks)) {
-		fmt.Fprintf(&b, "%-20s is lacked by %d: %s\n", c, lacks[c], config.Gives(c))
+		fmt.Fprintf(b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
 	}
 	if len(p.Short) > 0 {
-		fmt.Fprintf(&b, "the claim %s needs %d more than is granted: %s\n", p.Claim, len(p.Short), strings.Join(p.Short, ", "))
+		fmt.Fprintf(b, "the claim %s needs %d more than is granted: %s\n", p.Claim, len(p.Short), few(p.Short))
+	} else {
+		fmt.Fprintf(b, "the claim %s is within what is granted\n", p.Claim)
 	}
-	for i, s := range p.Steps {
-		fmt.Fprintf(&b, "%s %s would add %s\n", map[bool]string{true: "first,", false: "then, "}[i == 0], s.Grant, plural(s.Adds, "row"))
+}
+
+// rows are a line for each expectation.
+func (p targetPlan) rows(b *strings.Builder, selected []harness.Expectation) {
+	b.WriteString("\n")
+	for i, r := range p.Rows {
+		switch r.Verdict {
+		case harness.NotApplicable:
+			fmt.Fprintf(b, "%-9s not applicable  %s\n", r.ID, r.Reason)
+		case harness.NotExercised:
+			fmt.Fprintf(b, "%-9s cannot          lacks %s\n", r.ID, join(r.Missing))
+		default:
+			fmt.Fprintf(b, "%-9s run             %s\n", r.ID, r.Amount(selected[i].Stimulus.Build().Effect))
+		}
 	}
-	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// fold is rows that have the same said of them.
+type fold struct {
+	says  string
+	ids   []string
+	alone []string // those of which nothing else is said
+}
+
+// folded are the rows by each capability that they lack, by what they were declared not to
+// be, and by chapter where they run.
+func (p targetPlan) folded(b *strings.Builder, selected []harness.Expectation) {
+	var runs, lacks, out []fold
+	for i, r := range p.Rows {
+		switch r.Verdict {
+		case harness.NotApplicable:
+			out = add(out, r.Reason, r.ID, false)
+		case harness.NotExercised:
+			for _, c := range r.Missing {
+				lacks = add(lacks, fmt.Sprintf("%s: %s", c, config.Gives(c)), r.ID, len(r.Missing) == 1)
+			}
+		default:
+			runs = add(runs, selected[i].Chapter(), r.ID, false)
+		}
+	}
+	for _, part := range []struct {
+		title string
+		of    []fold
+	}{{"Cannot run, by what they lack, and what gives it", lacks}, {"Not applicable, by what is declared", out}, {"Run, by chapter", runs}} {
+		if len(part.of) == 0 {
+			continue
+		}
+		slices.SortStableFunc(part.of, func(x, y fold) int { return len(y.ids) - len(x.ids) })
+		fmt.Fprintf(b, "\n%s:\n", part.title)
+		for _, one := range part.of {
+			fmt.Fprintf(b, "  %4d  %s\n", len(one.ids), one.says)
+			if len(one.alone) > 0 {
+				fmt.Fprintf(b, "        lacking nothing else: %s\n", few(one.alone))
+			}
+		}
+	}
+	b.WriteString("\n--all lists every expectation\n")
+}
+
+func add(all []fold, says, id string, alone bool) []fold {
+	i := slices.IndexFunc(all, func(f fold) bool { return f.says == says })
+	if i < 0 {
+		i, all = len(all), append(all, fold{says: says})
+	}
+	all[i].ids = append(all[i].ids, id)
+	if alone {
+		all[i].alone = append(all[i].alone, id)
+	}
+	return all
+}
+
+// few names the first IDs, and counts the rest.
+func few(ids []string) string {
+	const shown = 8
+	if len(ids) <= shown {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:shown], ", "), len(ids)-shown)
 }
 
 // span is a time in words, to the minute where it is one or more.

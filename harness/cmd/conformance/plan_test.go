@@ -78,12 +78,38 @@ func TestPlanEstimates(t *testing.T) {
 		if plan.MostS < plan.LeastS || plan.LeastS == 0 {
 			t.Errorf("%s: %d s, %d s at most", allow, plan.LeastS, plan.MostS)
 		}
-		if text := plan.text(suites.All(), 5); !strings.Contains(text, "it takes about "+span(plan.LeastS)) || (plan.MostS > plan.LeastS) != strings.Contains(text, "and "+span(plan.MostS)+" where") {
+		if text := plan.text(suites.All(), 5, false); !strings.Contains(text, "it takes about "+span(plan.LeastS)) || (plan.MostS > plan.LeastS) != strings.Contains(text, "and "+span(plan.MostS)+" where") {
 			t.Errorf("%s: no estimate is told:\n%s", allow, text)
 		}
 		return plan.LeastS
 	}
 	if few, many := takes("auth-failures"), takes("disruptive"); many < few+60 {
 		t.Errorf("%d s, and with the starts of replicas %d s: want minutes more", few, many)
+	}
+}
+
+// TestPlanIsFolded: the summary comes first, rows that lack the same are one line with what
+// would give it, and --all has a line of each.
+func TestPlanIsFolded(t *testing.T) {
+	path := begun(t)
+	out, errs, code := conformance(t, "plan", "--config", path, "--set", "mode=oidc", "--set", "grants.tokens.valid=file:valid.jwt")
+	if code != exitPass {
+		t.Fatalf("status %d, %s", code, errs)
+	}
+	lines := strings.Split(out, "\n")
+	if !strings.Contains(strings.Join(lines[:4], "\n"), " cannot, ") {
+		t.Errorf("the summary is not first:\n%s", strings.Join(lines[:6], "\n"))
+	}
+	if most := 100; len(lines) > most {
+		t.Errorf("%d lines; want %d at most", len(lines), most)
+	}
+	if !strings.Contains(out, "metrics: grants.metrics\n        lacking nothing else: MET-001") || strings.Contains(out, "MET-001   cannot") {
+		t.Errorf("what is lacked is not folded, or not said how it is given:\n%s", out)
+	}
+	whole, _, _ := conformance(t, "plan", "--config", path, "--set", "mode=oidc", "--set", "grants.tokens.valid=file:valid.jwt", "--all")
+	for _, x := range suites.All() {
+		if !strings.Contains(whole, "\n"+x.ID+" ") {
+			t.Errorf("--all leaves out %s", x.ID)
+		}
 	}
 }

@@ -31,7 +31,7 @@ func readRules(path string) ([]byte, error) {
 		return nil, noRules(path, text, err)
 	}
 	if len(documents) != 1 {
-		return nil, fmt.Errorf("%s:1: it holds %d documents, want one with groups", path, len(documents))
+		return nil, fmt.Errorf("%s:1: it holds %s, want one with groups", path, plural(len(documents), "document"))
 	}
 	r := rules{path: path}
 	r.file(documents[0])

@@ -77,7 +77,7 @@ func weigh(c *cobra.Command, r signoff.Record, policy signoff.Policy, known *sig
 		if refusal.Failed {
 			code = exitFail
 		}
-		if err := tell(c, fmt.Sprintf("%-8s %s", refusal.Condition, report.Line(refusal.Why))); err != nil {
+		if err := say(c, fmt.Sprintf("%-8s %s", refusal.Condition, report.Line(refusal.Why))); err != nil {
 			return err
 		}
 	}
