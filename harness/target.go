@@ -126,6 +126,18 @@ func (f Face) Authority() string {
 	return net.JoinHostPort(f.Host, u.Port())
 }
 
+// ServerName is the name that its server is asked for by.
+func (f Face) ServerName() string {
+	if f.Host != "" {
+		return f.Host
+	}
+	u, err := url.Parse(f.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
 // Trust is the authorities that sign a server: PEM, and the system's beside them
 // unless they stand alone. The zero value is the system's.
 type Trust struct {

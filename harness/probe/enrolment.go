@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -102,7 +103,7 @@ func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 func Issue(t *harness.Target, clients []Client) ([]tls.Certificate, error) {
 	var certificates []tls.Certificate
 	for _, c := range clients {
-		certificate, err := CertificateFor(c.Name, func(*harness.Target) string { return c.CN }).Make(t)
+		certificate, err := clientcert.For(c.Name, func(*harness.Target) string { return c.CN }).Make(t)
 		if err != nil {
 			return nil, fmt.Errorf("making the certificate of %s: %w", c.Name, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
 )
@@ -96,7 +97,7 @@ func spelled(name string, spell func(header string) string) Form {
 func OtherCases() []Form {
 	return []Form{
 		spelled("the header in capitals", strings.ToUpper),
-		spelled("the header in mixed case", Mixed),
+		spelled("the header in mixed case", clientcert.Mixed),
 		spelled("the header in title case", func(header string) string {
 			words := strings.Split(header, "-")
 			for i, w := range words {
@@ -110,7 +111,7 @@ func OtherCases() []Form {
 // OtherCaseH2 has an unenrolled client claim it so in HTTP/2, where a name in
 // capitals makes a message malformed (RFC 9113 section 8.2.1; HDR-005).
 func OtherCaseH2() Calls {
-	v := Presenting(Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
+	v := Presenting(clientcert.Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
 		r.Protocol = wire.H2
 		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
 	})

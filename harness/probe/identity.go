@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/wire"
 )
 
@@ -64,8 +65,8 @@ func identifying(t *harness.Target, mode harness.Mode) harness.Request {
 	}
 	r := Plain(t, mode, harness.Endpoint{Name: "identity", Method: http.MethodGet, Path: path})
 	if mode == harness.MTLS {
-		if pair, err := Enrolled().Make(t); err == nil {
-			SetCertificate(&r, Enrolled().Name, pair)
+		if pair, err := clientcert.Enrolled().Make(t); err == nil {
+			SetCertificate(&r, clientcert.Enrolled().Name, pair)
 		}
 	}
 	return r

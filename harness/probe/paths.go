@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
 )
@@ -48,7 +49,7 @@ func held(mode harness.Mode) []harness.Capability {
 	if mode == harness.OIDC {
 		return token.Sound().Needs
 	}
-	return Enrolled().Needs
+	return clientcert.Enrolled().Needs
 }
 
 // Twist is one way to change a call without a credential.
@@ -91,11 +92,11 @@ func Crossed(words string, twists ...Twist) Calls {
 func claiming(t *harness.Target, unenrolled bool, twist Twist) (Change, error) {
 	by := func(r *harness.Request) { r.Credential = "identity header of the enrolled client" }
 	if unenrolled {
-		certificate, err := Unenrolled().Make(t)
+		certificate, err := clientcert.Unenrolled().Make(t)
 		if err != nil {
 			return nil, err
 		}
-		by = func(r *harness.Request) { SetCertificate(r, Unenrolled().Name, certificate) }
+		by = func(r *harness.Request) { SetCertificate(r, clientcert.Unenrolled().Name, certificate) }
 	}
 	return func(r *harness.Request) {
 		by(r)

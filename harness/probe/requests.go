@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -18,14 +18,6 @@ var (
 	OIDCOnly  = BothModes[:1:1]
 	MTLSOnly  = BothModes[1:]
 )
-
-// ServerName is the name that a face is asked for by.
-func ServerName(face harness.Face, u *url.URL) string {
-	if face.Host != "" {
-		return face.Host
-	}
-	return u.Hostname()
-}
 
 // Answered reports that somebody speaks the face's scheme.
 func Answered(o harness.Observation) bool { return o.Transport == harness.Answered && o.Status != 0 }
@@ -57,11 +49,11 @@ func Credential(t *harness.Target, mode harness.Mode) (Change, error) {
 		}
 		return func(r *harness.Request) { SetToken(r, token.Sound().Name, value) }, nil
 	}
-	pair, err := Enrolled().Make(t)
+	pair, err := clientcert.Enrolled().Make(t)
 	if err != nil {
 		return nil, fmt.Errorf("taking the enrolled certificate: %w", err)
 	}
-	return func(r *harness.Request) { SetCertificate(r, Enrolled().Name, pair) }, nil
+	return func(r *harness.Request) { SetCertificate(r, clientcert.Enrolled().Name, pair) }, nil
 }
 
 // unique stands for an identifier, in a body or a path.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/wire"
 )
 
@@ -24,7 +25,7 @@ func Steady() harness.Stimulus {
 func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
-	certificate, err := Unenrolled().Make(t)
+	certificate, err := clientcert.Unenrolled().Make(t)
 	if err != nil {
 		return trace, err
 	}
@@ -33,7 +34,7 @@ func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 		for _, endpoint := range t.Endpoints {
 			for _, claims := range []bool{false, true, false} {
 				r := Plain(t, harness.MTLS, endpoint)
-				SetCertificate(&r, Unenrolled().Name, certificate)
+				SetCertificate(&r, clientcert.Unenrolled().Name, certificate)
 				r.Variant, r.MinTLS, r.MaxTLS = "one connection over "+tls.VersionName(version), version, version
 				if claims {
 					r.Variant += ", claiming to be the enrolled client"
@@ -45,7 +46,7 @@ func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 		trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, calls)...)
 	}
 	again := Plain(t, harness.MTLS, t.Endpoints[0])
-	SetCertificate(&again, Unenrolled().Name, certificate)
+	SetCertificate(&again, clientcert.Unenrolled().Name, certificate)
 	again.Variant, again.Renegotiate = "a second handshake", true
 	trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, again))
 	return trace, nil
@@ -77,7 +78,7 @@ func TicketOfForeignHost() harness.Stimulus {
 	return otherHost{"a host that trusts another authority",
 		func(t *harness.Target) *harness.Face { return t.Foreign },
 		func(t *harness.Target) (*tls.Certificate, error) {
-			certificate, err := given("", func(g harness.CertGrant) harness.CertPair { return g.Foreign }).Make(t)
+			certificate, err := clientcert.Foreigner().Make(t)
 			return &certificate, err
 		}}.resumed(harness.ForeignHost)
 }
@@ -156,7 +157,7 @@ func Interleaving(each int) harness.Stimulus {
 			var trace harness.Trace
 			var lots [][]harness.Request
 			for _, protocol := range []string{"", wire.H2} {
-				for _, who := range []Certificate{Enrolled(), Unenrolled()} {
+				for _, who := range []clientcert.Recipe{clientcert.Enrolled(), clientcert.Unenrolled()} {
 					certificate, err := who.Make(hands.Target())
 					if err != nil {
 						return trace, err

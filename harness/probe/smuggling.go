@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/wire"
 )
 
@@ -77,7 +78,7 @@ type hiding struct {
 func hidden(words, protocol string, forms []hiding) Calls {
 	var variants []Variant
 	for _, form := range forms {
-		for _, c := range []Variant{bare(harness.MTLS), Presenting(Unenrolled()).variants[0]} {
+		for _, c := range []Variant{bare(harness.MTLS), Presenting(clientcert.Unenrolled()).variants[0]} {
 			v := c.then(func(t *harness.Target, r *harness.Request) {
 				inner := *r
 				inner.Fields = append([]harness.Field{{Name: t.Profile.Header(), Value: t.Certs.EnrolledCN}}, r.Fields...)
@@ -98,7 +99,7 @@ func lengths(length, coding string) []harness.Field {
 // InTrailer claims the enrolled identity in the trailer of a chunked message
 // (RFC 9110 section 6.5.1; HDR-025).
 func InTrailer() Calls {
-	v := Presenting(Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
+	v := Presenting(clientcert.Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
 		header := t.Profile.Header()
 		r.Raw = wire.Message(*r, []harness.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Trailer", Value: header}, wire.Closing},
 			wire.Chunked(r.Body, harness.Field{Name: header, Value: t.Certs.EnrolledCN}))

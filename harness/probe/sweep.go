@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 )
 
 // Get is a call without a credential to a path, in the lane of the first
@@ -217,11 +218,11 @@ func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) (
 	t := hands.Target()
 	change := func(*harness.Request) {}
 	if mode == harness.MTLS && t.Grants(harness.GivenClientCerts) {
-		pair, err := Unenrolled().Make(t)
+		pair, err := clientcert.Unenrolled().Make(t)
 		if err != nil {
 			return nil, err
 		}
-		change = func(r *harness.Request) { SetCertificate(r, Unenrolled().Name, pair) }
+		change = func(r *harness.Request) { SetCertificate(r, clientcert.Unenrolled().Name, pair) }
 	}
 	var requests []harness.Request
 	for i, endpoint := range t.Endpoints[:min(2, len(t.Endpoints))] {

@@ -14,6 +14,7 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
 )
@@ -171,16 +172,16 @@ func BearerToo() Way {
 func OIDCWith() Calls {
 	name := func(t *harness.Target) string { return cmp.Or(t.Certs.EnrolledCN, "aegis-client") }
 	claim := func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) }
-	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true,
+	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: clientcert.Enrolled().Needs, Anyhow: true,
 		Prepare: func(t *harness.Target) (Change, error) {
-			shown := Enrolled()
+			shown := clientcert.Enrolled()
 			if !t.Grants(harness.GivenClientCerts) {
-				shown = Foreign("certificate of ours", stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
+				shown = clientcert.Foreign("certificate of ours", clientcert.Stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
 			}
 			pair, err := shown.Make(t)
 			return func(r *harness.Request) { SetCertificate(r, shown.Name+", no token", pair) }, err
 		}}
-	header := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: Enrolled().Needs, Anyhow: true, Prepare: shaped(claim)}
+	header := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: clientcert.Enrolled().Needs, Anyhow: true, Prepare: shaped(claim)}
 	both := certificate.then(claim)
 	both.Name = "enrolled certificate and identity header, no token"
 	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, header, both)

@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/edge"
@@ -44,16 +45,16 @@ var Ingress = []Expectation{
 		ID: "ING-006", Title: "Failed verification never reaches the backend", Clauses: []string{"3.5"},
 		Source: "runbook section 3", Level: MUST,
 		Rule:     Says("A call whose certificate does not verify leaves no line in the service's request log."),
-		Stimulus: probe.Presenting(probe.Untrusted(), probe.SelfSigned()).Needing(Logs),
+		Stimulus: probe.Presenting(clientcert.Untrusted(), clientcert.SelfSigned()).Needing(Logs),
 		Outcome:  outcome.Unauthenticated().Blocked(),
 	},
 	{
 		ID: "ING-007", Title: "HTTP/3 enforces where it is announced", Clauses: []string{"3.2"},
 		Source: "CVE-2026-53622; RFC 9114 section 3.1.1", Level: MUST,
 		Rule:     Says("Where an answer announces HTTP/3, a call by it without a certificate or with an untrusted one is refused too."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Untrusted()), probe.Presenting(probe.Enrolled()).Once()),
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Untrusted()), probe.Presenting(clientcert.Enrolled()).Once()),
 		Outcome: outcome.NotAnnounced{Outcome: outcome.Apart{
-			Those: outcome.PerVariant{probe.Enrolled().Name: outcome.Accepted()}, Rest: outcome.Unauthenticated(),
+			Those: outcome.PerVariant{clientcert.Enrolled().Name: outcome.Accepted()}, Rest: outcome.Unauthenticated(),
 		}},
 	},
 	{

@@ -4,6 +4,7 @@ package identity
 
 import (
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 )
@@ -20,20 +21,20 @@ var Headers = []Expectation{
 		ID: "HDR-002", Title: "Header over an unenrolled certificate", Clauses: []string{"3.4", "3.5"},
 		Source: "RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity by header is answered 403."),
-		Stimulus: probe.Presenting(probe.Unenrolled()).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "HDR-003", Title: "Header over an enrolled certificate", Clauses: []string{"3.4", "8.3"},
 		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST,
 		Rule:     Says("An enrolled client who claims another identity by header is served as the one of his certificate."),
-		Stimulus: probe.Presenting(probe.Enrolled()).Claiming(probe.ClaimUnenrolled()).Needing(Logs),
+		Stimulus: probe.Presenting(clientcert.Enrolled()).Claiming(probe.ClaimUnenrolled()).Needing(Logs),
 		Outcome:  outcome.Accepted().AsCertified(),
 	},
 	{
 		ID: "HDR-004", Title: "Header twice", Clauses: []string{"3.4"},
 		Source: "RFC 9110 section 5.3; RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who sends the identity header twice, in any order, is answered 403."),
-		Stimulus: probe.Presenting(probe.Unenrolled()).Claiming(probe.ClaimTwice()...), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Claiming(probe.ClaimTwice()...), Outcome: outcome.Forbidden(),
 	},
 }
 

@@ -2,6 +2,7 @@ package identity
 
 import (
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/replica"
@@ -64,7 +65,7 @@ var Lists = []Expectation{
 		ID: "ENR-011", Title: "Enforced on every endpoint", Clauses: []string{"G.2", "4.8"},
 		Source: "OWASP API5:2023", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client is answered 403 at every critical endpoint and each declared path below it."),
-		Stimulus: probe.Presenting(probe.Unenrolled()), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "ENR-012", Title: "No self-enrolment", Clauses: []string{"4.8"},

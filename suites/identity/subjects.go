@@ -4,18 +4,19 @@ import (
 	"strings"
 
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 )
 
 // enrolledText are texts that hold the enrolled name outside the CN.
-var enrolledText = []probe.Text{
+var enrolledText = []clientcert.Text{
 	{Name: "of CN=enrolled", Of: func(enrolled string) string { return "CN=" + enrolled }},
 	{Name: "of the enrolled name", Of: func(enrolled string) string { return enrolled }},
 }
 
 // callers are who showed no certificate, and who is not enrolled.
-var callers = probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled()))
+var callers = probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Unenrolled()))
 
 // Claims are the expectations on an identity that is claimed beside the
 // certificate's.
@@ -24,31 +25,31 @@ var Claims = []Expectation{
 		ID: "HDR-005", Title: "Case variants", Clauses: []string{"3.4", "3.5"},
 		Source: "RFC 9110 section 5.1; RFC 9113 section 8.2.1", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity under the header's name in other letters is answered 403 in HTTP/1.1; in HTTP/2 a name in capitals makes his message malformed: 400, or an end of the stream."),
-		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.OtherCases()...).And(probe.OtherCaseH2()),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Adding(probe.OtherCases()...).And(probe.OtherCaseH2()),
 		Outcome:  outcome.WhereOffered{Outcome: outcome.Forbidden().InHTTP2(outcome.Malformed())},
 	},
 	{
 		ID: "HDR-006", Title: "Underscore alias", Clauses: []string{"3.4", "3.5"},
 		Source: "CVE-2015-0219; CVE-2025-64484; rulings LAB-3", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity under the header's name with underscores is answered 403."),
-		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.Underscores()...), Outcome: outcome.Forbidden().Or(400),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Adding(probe.Underscores()...), Outcome: outcome.Forbidden().Or(400),
 	},
 	{
 		ID: "HDR-007", Title: "Malformed field names", Clauses: []string{"3.5"},
 		Source: "RFC 9112 sections 5.1 and 5.2; rulings LAB-3", Level: MUST, Tier: Core,
 		Rule:     Says("A claim in a line that is none of HTTP is refused with 400 or dropped: an unenrolled client is not served."),
-		Stimulus: probe.Presenting(probe.Unenrolled()).Adding(probe.MalformedNames()...), Outcome: outcome.Forbidden().Or(400, 401).OrInTLS(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Adding(probe.MalformedNames()...), Outcome: outcome.Forbidden().Or(400, 401).OrInTLS(),
 	},
 	{
 		ID: "HDR-008", Title: "Hop-by-hop strip", Clauses: []string{"3.4", "3.5"},
 		Source: "RFC 9110 section 7.6.1; CVE-2024-45410; CVE-2025-48865; CVE-2026-33805", Level: MUST, Tier: Core,
 		Rule:     Says("A client who declares the identity header to be hop-by-hop is served as the one of his certificate, or refused; an unenrolled one is refused."),
-		Stimulus: probe.Presenting(probe.Enrolled(), probe.Unenrolled()).Adding(probe.HopByHop(), probe.HopByHopClaim()),
+		Stimulus: probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled()).Adding(probe.HopByHop(), probe.HopByHopClaim()),
 		Outcome: outcome.PerVariant{
-			probe.Enrolled().Name + " with " + probe.HopByHop().Name:        outcome.AcceptedOr(401, 403),
-			probe.Enrolled().Name + " with " + probe.HopByHopClaim().Name:   outcome.AcceptedOr(401, 403),
-			probe.Unenrolled().Name + " with " + probe.HopByHop().Name:      outcome.Forbidden().Or(401),
-			probe.Unenrolled().Name + " with " + probe.HopByHopClaim().Name: outcome.Forbidden().Or(401),
+			clientcert.Enrolled().Name + " with " + probe.HopByHop().Name:        outcome.AcceptedOr(401, 403),
+			clientcert.Enrolled().Name + " with " + probe.HopByHopClaim().Name:   outcome.AcceptedOr(401, 403),
+			clientcert.Unenrolled().Name + " with " + probe.HopByHop().Name:      outcome.Forbidden().Or(401),
+			clientcert.Unenrolled().Name + " with " + probe.HopByHopClaim().Name: outcome.Forbidden().Or(401),
 		},
 	},
 	{
@@ -73,7 +74,7 @@ var Subjects = []Expectation{
 		ID: "HDR-010", Title: "DN comma injection", Clauses: []string{"3.4", "4.8"},
 		Source: "RFC 4514 section 2.4; ASVS 12.1.3; rulings LAB-3", Level: MUST,
 		Rule: Says("A comma and CN=enrolled inside another attribute, before or after the CN, is no identity: 403."),
-		Stimulus: probe.Presenting(probe.BesideCN([]string{"O"}, probe.Text{
+		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O"}, clientcert.Text{
 			Name: "of x,CN=enrolled", Of: func(enrolled string) string { return "x,CN=" + enrolled }})...),
 		Outcome: outcome.Forbidden(),
 	},
@@ -81,7 +82,7 @@ var Subjects = []Expectation{
 		ID: "HDR-011", Title: "DN slash injection", Clauses: []string{"3.4", "4.8"},
 		Source: "nginx, $ssl_client_s_dn_legacy; rulings LAB-3", Level: MUST,
 		Rule: Says("A slash and CN=enrolled inside another attribute, before or after the CN, is no identity: 403."),
-		Stimulus: probe.Presenting(probe.BesideCN([]string{"O"}, probe.Text{
+		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O"}, clientcert.Text{
 			Name: "of x/CN=enrolled", Of: func(enrolled string) string { return "x/CN=" + enrolled }})...),
 		Outcome: outcome.Forbidden(),
 	},
@@ -89,37 +90,37 @@ var Subjects = []Expectation{
 		ID: "HDR-012", Title: "CN text in other attributes", Clauses: []string{"3.4", "4.8"},
 		Source: "RFC 4514", Level: MUST,
 		Rule:     Says("The enrolled name, or CN= and it, as O, OU, emailAddress or serialNumber is no identity: 403."),
-		Stimulus: probe.Presenting(probe.BesideCN([]string{"O", "OU", "emailAddress", "serialNumber"}, enrolledText...)...),
+		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O", "OU", "emailAddress", "serialNumber"}, enrolledText...)...),
 		Outcome:  outcome.Forbidden(),
 	},
 	{
 		ID: "HDR-013", Title: "Multiple CNs", Clauses: []string{"3.4"},
 		Source: "RFC 9525; rulings A-26, LAB-3", Level: MUST,
 		Rule:     Says("Of a subject with two CNs, the enrolled one and another, no more than one order is served; the rest is refused."),
-		Stimulus: probe.Presenting(probe.TwoCNs()...), Outcome: outcome.NeverBoth{Denial: outcome.NotIdentified()},
+		Stimulus: probe.Presenting(clientcert.TwoCNs()...), Outcome: outcome.NeverBoth{Denial: outcome.NotIdentified()},
 	},
 	{
 		ID: "HDR-014", Title: "SAN other than CN", Clauses: []string{"2.7", "3.4"},
 		Source: "runbook sections 2 and 3", Level: SHOULD,
 		Rule:     Says("The CN is the identity, not the alternative name: the enrolled name as SAN only is answered 403, as CN only 200."),
-		Stimulus: probe.Presenting(probe.AlternativeNames()...),
-		Outcome:  outcome.PerVariant{probe.EnrolledInSAN: outcome.Forbidden(), probe.EnrolledInCN: outcome.Accepted()},
+		Stimulus: probe.Presenting(clientcert.AlternativeNames()...),
+		Outcome:  outcome.PerVariant{clientcert.EnrolledInSAN: outcome.Forbidden(), clientcert.EnrolledInCN: outcome.Accepted()},
 	},
 	{
 		ID: "HDR-015", Title: "No CN", Clauses: []string{"3.4", "4.8"},
 		Source: "runbook section 3; rulings LAB-3", Level: MUST,
 		Rule:     Says("A certificate without a CN is answered 401 or 403."),
-		Stimulus: probe.Presenting(probe.Nameless()...), Outcome: outcome.NotIdentified(),
+		Stimulus: probe.Presenting(clientcert.Nameless()...), Outcome: outcome.NotIdentified(),
 	},
 	{
 		ID: "HDR-016", Title: "Control characters in CN", Clauses: []string{"3.4"},
 		Source: "CVE-2023-27493; rulings LAB-3", Level: MUST,
 		Rule: Says("A line feed, carriage return or NUL in a CN neither ends the identity nor begins a header: the client is refused."),
-		Stimulus: probe.Presenting(probe.CommonNames(
-			probe.Text{Name: "with LF after the enrolled name", Of: func(e string) string { return e + "\nX-Foo: y" }},
-			probe.Text{Name: "with CR after the enrolled name", Of: func(e string) string { return e + "\rX-Foo: y" }},
-			probe.Text{Name: "with CRLF before a claim", Of: func(e string) string { return "x\r\nx-ssl-client-cn: " + e }},
-			probe.Text{Name: "with NUL after the enrolled name", Of: func(e string) string { return e + "\x00.evil" }},
+		Stimulus: probe.Presenting(clientcert.CommonNames(
+			clientcert.Text{Name: "with LF after the enrolled name", Of: func(e string) string { return e + "\nX-Foo: y" }},
+			clientcert.Text{Name: "with CR after the enrolled name", Of: func(e string) string { return e + "\rX-Foo: y" }},
+			clientcert.Text{Name: "with CRLF before a claim", Of: func(e string) string { return "x\r\nx-ssl-client-cn: " + e }},
+			clientcert.Text{Name: "with NUL after the enrolled name", Of: func(e string) string { return e + "\x00.evil" }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
 	},
@@ -127,12 +128,12 @@ var Subjects = []Expectation{
 		ID: "HDR-017", Title: "Whitespace-equivalent CN", Clauses: []string{"3.4", "4.8"},
 		Source: "RFC 9110 section 5.5; rulings LAB-3", Level: MUST,
 		Rule: Says("The enrolled name with a space, tab or no-break space about it is another name: refused."),
-		Stimulus: probe.Presenting(probe.CommonNames(
-			probe.Text{Name: "with a space at the end", Of: func(e string) string { return e + " " }},
-			probe.Text{Name: "with a space at the beginning", Of: func(e string) string { return " " + e }},
-			probe.Text{Name: "with a tab at the end", Of: func(e string) string { return e + "\t" }},
-			probe.Text{Name: "with a no-break space at the end", Of: func(e string) string { return e + "\u00a0" }},
-			probe.Text{Name: "with a space inside", Of: func(e string) string { return e[:4] + " " + e[4:] }},
+		Stimulus: probe.Presenting(clientcert.CommonNames(
+			clientcert.Text{Name: "with a space at the end", Of: func(e string) string { return e + " " }},
+			clientcert.Text{Name: "with a space at the beginning", Of: func(e string) string { return " " + e }},
+			clientcert.Text{Name: "with a tab at the end", Of: func(e string) string { return e + "\t" }},
+			clientcert.Text{Name: "with a no-break space at the end", Of: func(e string) string { return e + "\u00a0" }},
+			clientcert.Text{Name: "with a space inside", Of: func(e string) string { return e[:4] + " " + e[4:] }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
 	},
@@ -140,9 +141,9 @@ var Subjects = []Expectation{
 		ID: "HDR-018", Title: "Case-variant CN", Clauses: []string{"4.8"},
 		Source: "runbook section 4", Level: MUST,
 		Rule: Says("The enrolled name in other letters is another name: 403."),
-		Stimulus: probe.Presenting(probe.CommonNames(
-			probe.Text{Name: "in capitals", Of: strings.ToUpper},
-			probe.Text{Name: "in mixed case", Of: probe.Mixed},
+		Stimulus: probe.Presenting(clientcert.CommonNames(
+			clientcert.Text{Name: "in capitals", Of: strings.ToUpper},
+			clientcert.Text{Name: "in mixed case", Of: clientcert.Mixed},
 		)...),
 		Outcome: outcome.Forbidden(),
 	},
@@ -150,27 +151,27 @@ var Subjects = []Expectation{
 		ID: "HDR-019", Title: "Near-miss CN", Clauses: []string{"4.8"},
 		Source: "runbook section 4; ingress-nginx, auth-tls-match-cn", Level: MUST,
 		Rule: Says("A part of the enrolled name, a name that holds it, and a pattern that would match it are other names: refused."),
-		Stimulus: probe.Presenting(probe.CommonNames(append([]probe.Text{
+		Stimulus: probe.Presenting(clientcert.CommonNames(append([]clientcert.Text{
 			{Name: "without its last letter", Of: func(e string) string { return e[:len(e)-1] }},
 			{Name: "without its first letter", Of: func(e string) string { return e[1:] }},
 			{Name: "with a letter more", Of: func(e string) string { return e + "x" }},
 			{Name: "with a letter before", Of: func(e string) string { return "x" + e }},
 			{Name: "as a label of another domain", Of: func(e string) string { return e + ".evil.example" }},
 			{Name: "as a list", Of: func(e string) string { return "x," + e }},
-		}, probe.Exactly(".", "*", ".*", "^.*$", "%")...)...)...),
+		}, clientcert.Exactly(".", "*", ".*", "^.*$", "%")...)...)...),
 		Outcome: outcome.NotIdentified(),
 	},
 	{
 		ID: "HDR-020", Title: "Unicode confusables", Clauses: []string{"4.8"},
 		Source: "UTS #39; rulings LAB-3", Level: MUST,
 		Rule: Says("A name that looks like the enrolled one, or becomes it when normalised, is another name: refused."),
-		Stimulus: probe.Presenting(probe.CommonNames(
-			probe.Text{Name: "in full-width letters", Of: probe.FullWidth},
-			probe.Text{Name: "with a Cyrillic e", Of: swapped("e", "\u0435")},
-			probe.Text{Name: "with the hyphen U+2010", Of: swapped("-", "\u2010")},
-			probe.Text{Name: "with a soft hyphen", Of: func(e string) string { return e + "\u00ad" }},
-			probe.Text{Name: "with a combining accent", Of: func(e string) string { return e + "\u0301" }},
-			probe.Text{Name: "as punycode", Of: func(e string) string { return "xn--" + e + "-" }},
+		Stimulus: probe.Presenting(clientcert.CommonNames(
+			clientcert.Text{Name: "in full-width letters", Of: clientcert.FullWidth},
+			clientcert.Text{Name: "with a Cyrillic e", Of: swapped("e", "\u0435")},
+			clientcert.Text{Name: "with the hyphen U+2010", Of: swapped("-", "\u2010")},
+			clientcert.Text{Name: "with a soft hyphen", Of: func(e string) string { return e + "\u00ad" }},
+			clientcert.Text{Name: "with a combining accent", Of: func(e string) string { return e + "\u0301" }},
+			clientcert.Text{Name: "as punycode", Of: func(e string) string { return "xn--" + e + "-" }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
 	},
@@ -178,7 +179,7 @@ var Subjects = []Expectation{
 		ID: "HDR-021", Title: "Sentinel CNs", Clauses: []string{"1.4", "4.8"},
 		Source: "rulings LAB-6; Vault Agent, no value", Level: MUST,
 		Rule:     Says("A CN that some program writes for nothing, nobody or everybody is a name like others, and not enrolled: refused."),
-		Stimulus: probe.Presenting(probe.CommonNames(probe.Exactly("None", "null", "undefined", "*", "[]", "<no value>", "anonymous", "NONE", "SUCCESS")...)...),
+		Stimulus: probe.Presenting(clientcert.CommonNames(clientcert.Exactly("None", "null", "undefined", "*", "[]", "<no value>", "anonymous", "NONE", "SUCCESS")...)...),
 		Outcome:  outcome.NotIdentified(),
 	},
 }

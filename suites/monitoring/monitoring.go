@@ -6,6 +6,7 @@ import (
 	"time"
 
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/monitor"
@@ -43,7 +44,7 @@ var Expectations = []Expectation{
 		ID: "MET-005", Title: "Enrolment denials are counted", Clauses: []string{"5.3"},
 		Source: "runbook sections 4 and 5", Level: MUST,
 		Rule:     Says("Calls by a client who is not enrolled raise aegis_auth_failures_total by exactly their number."),
-		Stimulus: monitor.Count(probe.Presenting(probe.Unenrolled()), 5), Outcome: outcome.CountsEach(outcome.Forbidden()),
+		Stimulus: monitor.Count(probe.Presenting(clientcert.Unenrolled()), 5), Outcome: outcome.CountsEach(outcome.Forbidden()),
 	},
 	{
 		ID: "MET-006", Title: "Success is not counted", Clauses: []string{"5.3"},
@@ -62,7 +63,7 @@ var Expectations = []Expectation{
 		ID: "MET-008", Title: "No endpoint is silent", Clauses: []string{"5.3"},
 		Source: "runbook section 5", Level: MUST,
 		Rule:     Says("Denials raise aegis_auth_failures_total by exactly their number at each critical endpoint, in each mode."),
-		Stimulus: monitor.CountApart(probe.NoCredential(OIDC).And(probe.Presenting(probe.Unenrolled())).Everywhere(), 2),
+		Stimulus: monitor.CountApart(probe.NoCredential(OIDC).And(probe.Presenting(clientcert.Unenrolled())).Everywhere(), 2),
 		Outcome:  outcome.CountsEach(outcome.Unauthenticated().Or(403)),
 	},
 	{

@@ -2,6 +2,7 @@ package mtls
 
 import (
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/rotation"
@@ -37,30 +38,30 @@ var Connections = []Expectation{
 		ID: "MTLS-005", Title: "All HTTP versions enforce", Clauses: []string{"3.2"},
 		Source: "RFC 9113; CVE-2026-53622", Level: MUST, Tier: Core,
 		Rule:     Says("Every version of HTTP that is offered gives each client the same answer: none refused, enrolled served, unenrolled 403."),
-		Stimulus: bare().And(probe.Presenting(probe.Enrolled(), probe.Unenrolled())).Each(probe.Versions()...),
+		Stimulus: bare().And(probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled())).Each(probe.Versions()...),
 		Outcome: outcome.WhereOffered{Outcome: each(probe.Versions(), map[string]Outcome{
 			none: outcome.Unauthenticated(), claimed: outcome.Unauthenticated(),
-			probe.Enrolled().Name: outcome.Accepted(), probe.Unenrolled().Name: outcome.Forbidden(),
+			clientcert.Enrolled().Name: outcome.Accepted(), clientcert.Unenrolled().Name: outcome.Forbidden(),
 		})},
 	},
 	{
 		ID: "MTLS-006", Title: "Proof of possession", Clauses: []string{"3.3", "3.5"},
 		Source: "RFC 8446 section 4.4.3; RFC 9440 section 4", Level: MUST, Tier: Core,
 		Rule: Says("The enrolled certificate, which is public, is nothing without its key: in TLS the handshake fails, in a header field it is passed over."),
-		Stimulus: probe.Presenting(probe.NotHolder()).Over(versions).
+		Stimulus: probe.Presenting(clientcert.NotHolder()).Over(versions).
 			And(probe.NoCredential(MTLS).Each(probe.ClaimCertificate()...)).
-			And(probe.Presenting(probe.Unenrolled()).Each(probe.ClaimCertificate()...)),
+			And(probe.Presenting(clientcert.Unenrolled()).Each(probe.ClaimCertificate()...)),
 		Outcome: outcome.WhereOffered{Outcome: merge(
-			outcome.PerVariant{probe.NotHolder().Name + " over TLS 1.2": outcome.InTLS(), probe.NotHolder().Name + " over TLS 1.3": outcome.InTLS()},
+			outcome.PerVariant{clientcert.NotHolder().Name + " over TLS 1.2": outcome.InTLS(), clientcert.NotHolder().Name + " over TLS 1.3": outcome.InTLS()},
 			each(probe.ClaimCertificate(), map[string]Outcome{
-				none: outcome.Unauthenticated(), probe.Unenrolled().Name: outcome.Forbidden(),
+				none: outcome.Unauthenticated(), clientcert.Unenrolled().Name: outcome.Forbidden(),
 			}))},
 	},
 	{
 		ID: "MTLS-007", Title: "Legacy TLS refused", Clauses: []string{"3.2"},
 		Source: "RFC 8996; ASVS 12.1.1", Level: SHOULD,
 		Rule:     Says("A client that speaks TLS 1.0 or 1.1 only is refused in the handshake, though he is enrolled."),
-		Stimulus: probe.Presenting(probe.Enrolled()).Each(probe.LegacyTLS()...), Outcome: outcome.LegacyRefused{},
+		Stimulus: probe.Presenting(clientcert.Enrolled()).Each(probe.LegacyTLS()...), Outcome: outcome.LegacyRefused{},
 	},
 	{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
@@ -102,9 +103,9 @@ var Connections = []Expectation{
 		ID: "MTLS-014", Title: "ClientHello in pieces", Clauses: []string{"3.2"},
 		Source: "CVE-2026-32305; RFC 8446 section 5.1", Level: MUST, Tier: Core,
 		Rule:     Says("A ClientHello in several segments or records changes nothing: none refused, enrolled served."),
-		Stimulus: bare().And(probe.Presenting(probe.Enrolled())).Each(probe.Pieces()...),
+		Stimulus: bare().And(probe.Presenting(clientcert.Enrolled())).Each(probe.Pieces()...),
 		Outcome: each(probe.Pieces(), map[string]Outcome{
-			none: outcome.Unauthenticated(), claimed: outcome.Unauthenticated(), probe.Enrolled().Name: outcome.Accepted(),
+			none: outcome.Unauthenticated(), claimed: outcome.Unauthenticated(), clientcert.Enrolled().Name: outcome.Accepted(),
 		}),
 	},
 	{
@@ -121,7 +122,7 @@ var Connections = []Expectation{
 		Rule:     Says("Of 200 calls of two clients at once, on connections that are kept, each is answered as its own client's."),
 		Stimulus: probe.Interleaving(50),
 		Outcome: outcome.WhereOffered{Outcome: outcome.PerVariant{
-			probe.Enrolled().Name: outcome.Accepted(), probe.Unenrolled().Name: outcome.Forbidden(),
+			clientcert.Enrolled().Name: outcome.Accepted(), clientcert.Unenrolled().Name: outcome.Forbidden(),
 		}},
 	},
 	{
@@ -134,7 +135,7 @@ var Connections = []Expectation{
 		ID: "MTLS-018", Title: "Forged PROXY header", Clauses: []string{"3.5"},
 		Source: "HAProxy PROXY protocol section 2.2.6; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("A header of the PROXY protocol before the handshake gives nobody another identity: it is refused, or passed over."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Unenrolled())).Each(probe.Prefaces()...), Outcome: outcome.Rejected(),
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Unenrolled())).Each(probe.Prefaces()...), Outcome: outcome.Rejected(),
 	},
 	{
 		ID: "MTLS-019", Title: "Bearer in place of a certificate", Clauses: []string{"3.2"},
@@ -156,7 +157,7 @@ var Connections = []Expectation{
 		ID: "MTLS-021", Title: "Untrusted is not unenrolled", Clauses: []string{"3.3", "3.5"},
 		Source: "ASVS 12.1.3; rulings A-04", Level: MUST, Tier: Core,
 		Rule:     Says("Certificates of an untrusted authority are refused alike, whether their name is on the list or not: a 403 would say that the chain was believed."),
-		Stimulus: probe.Presenting(probe.Untrusted(), probe.UntrustedUnenrolled()), Outcome: outcome.Same{Each: outcome.Unauthenticated()},
+		Stimulus: probe.Presenting(clientcert.Untrusted(), clientcert.UntrustedUnenrolled()), Outcome: outcome.Same{Each: outcome.Unauthenticated()},
 	},
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 )
@@ -31,17 +32,17 @@ var Expectations = []Expectation{
 		ID: "MTLS-003", Title: "Verified but not enrolled", Clauses: []string{"4.8"},
 		Source: "RFC 9110 section 15.5.4; rulings A-07", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate that verifies, of a client who is not enrolled, is answered 403."),
-		Stimulus: probe.Presenting(probe.Unenrolled()), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "MTLS-004", Title: "Both TLS versions enforce", Clauses: []string{"3.2"},
 		Source: "RFC 8446 section 4.4.2; RFC 5246 section 7.4.6", Level: MUST, Tier: Core,
 		Rule:     Says("Every version of TLS that is offered, of 1.2 and 1.3, gives each client the same answer: none refused, enrolled served, unenrolled 403."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(probe.Enrolled(), probe.Unenrolled())).Over(versions),
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled())).Over(versions),
 		Outcome: outcome.WhereOffered{Outcome: outcome.PerVariant{
 			"no credential over TLS 1.2": outcome.Unauthenticated(), "no credential over TLS 1.3": outcome.Unauthenticated(),
-			probe.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), probe.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
-			probe.Unenrolled().Name + " over TLS 1.2": outcome.Forbidden(), probe.Unenrolled().Name + " over TLS 1.3": outcome.Forbidden(),
+			clientcert.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), clientcert.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
+			clientcert.Unenrolled().Name + " over TLS 1.2": outcome.Forbidden(), clientcert.Unenrolled().Name + " over TLS 1.3": outcome.Forbidden(),
 		}},
 	},
 }
@@ -53,36 +54,36 @@ var Chains = []Expectation{
 		ID: "CHN-001", Title: "Untrusted authority", Clauses: []string{"3.3", "3.5"},
 		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate of an authority the ingress does not trust is refused, whatever is sent with it."),
-		Stimulus: probe.Presenting(probe.Untrusted()).And(probe.Presenting(probe.UntrustedSent()...).Once()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.Untrusted()).And(probe.Presenting(clientcert.UntrustedSent()...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-002", Title: "Self-signed leaf", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
 		Rule:     Says("A self-signed certificate is refused."),
-		Stimulus: probe.Presenting(probe.SelfSigned()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.SelfSigned()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-003", Title: "Look-alike authority", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST,
 		Rule:     Says("A certificate of an authority with the trusted one's name and key identifier, and another key, is refused, whatever is sent with it."),
-		Stimulus: probe.Presenting(probe.LookAlike()).And(probe.Presenting(probe.LookAlikeSent()...).Once()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.LookAlike()).And(probe.Presenting(clientcert.LookAlikeSent()...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-004", Title: "Expired leaf", Clauses: []string{"3.3", "6.6"},
 		Source: "RFC 5280 sections 4.1.2.5 and 6.1.3(a)(2)", Level: MUST,
 		Rule:     Says("A certificate that expired an hour ago is refused."),
-		Stimulus: probe.Presenting(probe.ExpiredCertificate()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.Expired()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-005", Title: "Leaf not yet valid", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(2)", Level: MUST,
 		Rule:     Says("A certificate that is valid only in an hour is refused."),
-		Stimulus: probe.Presenting(probe.FutureCertificate()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.Future()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "CHN-006", Title: "serverAuth only", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 4.2.1.12; CVE-2022-21657", Level: MUST,
 		Rule:     Says("A certificate whose only extended key usage is serverAuth is refused."),
-		Stimulus: probe.Presenting(probe.ServerCertificate()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.Presenting(clientcert.ForServer()), Outcome: outcome.Unauthenticated(),
 	},
 }

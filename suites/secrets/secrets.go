@@ -7,6 +7,7 @@ import (
 	"time"
 
 	. "aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/leak"
@@ -158,7 +159,7 @@ var Hygiene = []Expectation{
 		Rule: Says("No answer, of whatever status and to whomever, shows a secret of the service or a credential, in any form, and no error tells of the inside."),
 		Stimulus: leak.InAnswers(probe.NoCredential(OIDC, MTLS).And(
 			probe.Bearer(token.Sound(), token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey()),
-			probe.Bearer(token.Garbage()...), probe.Presenting(probe.Enrolled(), probe.Unenrolled()), probe.Mistakes()).Writing()),
+			probe.Bearer(token.Garbage()...), probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled()), probe.Mistakes()).Writing()),
 		Outcome: found.Hidden("answers without secrets", Security).Mute().Anywhere(),
 	},
 	{

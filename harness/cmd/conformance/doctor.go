@@ -21,6 +21,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/probe"
@@ -307,7 +308,7 @@ func examineRefusals(ctx context.Context, t *harness.Target, show func(ailment))
 	}{
 		{"mtls, no certificate", "no_certificate", t.Profile.NoCertificate, func(*harness.Request) error { return nil }},
 		{"mtls, bad certificate", "bad_certificate", t.Profile.BadCertificate, func(r *harness.Request) error {
-			certificate, err := probe.SelfSigned().Make(t)
+			certificate, err := clientcert.SelfSigned().Make(t)
 			r.Certificate = &certificate
 			return err
 		}},

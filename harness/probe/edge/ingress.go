@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
@@ -50,10 +51,10 @@ var claimed = way{name: "identity header of the enrolled client", modes: probe.M
 	}}
 
 // untrusted is a call with a certificate that does not verify.
-var untrusted = way{name: probe.Untrusted().Name, modes: probe.MTLSOnly, needs: probe.Untrusted().Needs,
+var untrusted = way{name: clientcert.Untrusted().Name, modes: probe.MTLSOnly, needs: clientcert.Untrusted().Needs,
 	make: func(t *harness.Target, _ harness.Mode) (probe.Change, error) {
-		pair, err := probe.Untrusted().Make(t)
-		return func(r *harness.Request) { probe.SetCertificate(r, probe.Untrusted().Name, pair) }, err
+		pair, err := clientcert.Untrusted().Make(t)
+		return func(r *harness.Request) { probe.SetCertificate(r, clientcert.Untrusted().Name, pair) }, err
 	}}
 
 // holding is a call with a token that is valid.
@@ -193,7 +194,7 @@ func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]pla
 	var places []place
 	for _, address := range probe.Union(all, t.Addresses[mode]) {
 		at := face
-		at.URL, at.Host, at.Connect = u.Scheme+"://"+address, probe.ServerName(face, u), ""
+		at.URL, at.Host, at.Connect = u.Scheme+"://"+address, face.ServerName(), ""
 		places = append(places,
 			place{name: address + ", by the face's name", face: at},
 			place{name: address + ", by the address alone", face: at, host: address, sni: harness.NoSNI})
@@ -212,7 +213,7 @@ func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]plac
 	if err != nil {
 		return nil, fmt.Errorf("reading the target's address: %w", err)
 	}
-	own := probe.ServerName(face, u)
+	own := face.ServerName()
 	stranger := "x" + token.Random(6)
 	sibling := stranger + own[max(0, strings.Index(own, ".")):]
 	places := []place{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 )
 
@@ -60,7 +61,7 @@ func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.T
 func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
 	t := hands.Target()
 	var calls []harness.Request
-	for _, recipe := range []probe.Certificate{probe.Enrolled(), probe.Untrusted()} {
+	for _, recipe := range []clientcert.Recipe{clientcert.Enrolled(), clientcert.Untrusted()} {
 		certificate, err := recipe.Make(t)
 		if err != nil {
 			return false, fmt.Errorf("taking the %s: %w", recipe.Name, err)
@@ -82,15 +83,15 @@ func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
 // strangers are the calls of clients who are not to be believed, and of the
 // enrolled one if he is not to be, either.
 func strangers(t *harness.Target, variant string, enrolledToo bool) ([]harness.Request, error) {
-	recipes := []probe.Certificate{probe.Untrusted()}
+	recipes := []clientcert.Recipe{clientcert.Untrusted()}
 	if t.Grants(harness.SiblingClient) {
-		recipes = append(recipes, probe.Sibling())
+		recipes = append(recipes, clientcert.Sibling())
 	}
 	if t.Grants(harness.PublicClient) {
-		recipes = append(recipes, probe.Public())
+		recipes = append(recipes, clientcert.Public())
 	}
 	if enrolledToo {
-		recipes = append(recipes, probe.Enrolled())
+		recipes = append(recipes, clientcert.Enrolled())
 	}
 	var calls []harness.Request
 	for _, recipe := range recipes {

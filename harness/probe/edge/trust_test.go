@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
-	"aegis.test/conformance/harness/probe"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe/probetest"
 	"aegis.test/conformance/harness/wire/wiretest"
 )
@@ -81,7 +81,7 @@ func TestHooksThatReturnEarly(t *testing.T) {
 			}
 			judged, served := false, false
 			for _, x := range trace.Exchanges {
-				judged = judged || x.Request.Credential == probe.Enrolled().Name
+				judged = judged || x.Request.Credential == clientcert.Enrolled().Name
 				served = served || x.Observation.Status == 200
 			}
 			if judged != row.enrolled || served != row.served {

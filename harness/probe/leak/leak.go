@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/replica"
 	"aegis.test/conformance/harness/token"
@@ -297,7 +298,7 @@ func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harne
 		}
 		changes["the text for a token"] = func(r *harness.Request) { probe.SetToken(r, "the text", text) }
 	} else {
-		for _, c := range probe.CommonNames(probe.Text{Name: "that is the text", Of: func(string) string { return text }}) {
+		for _, c := range clientcert.CommonNames(clientcert.Text{Name: "that is the text", Of: func(string) string { return text }}) {
 			pair, err := c.Make(t)
 			if err != nil {
 				return nil, fmt.Errorf("preparing %q: %w", c.Name, err)

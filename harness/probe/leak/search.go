@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 )
 
@@ -118,11 +119,11 @@ func refusedCall(t *harness.Target, mode harness.Mode, variant string) (harness.
 	r := probe.Plain(t, mode, t.Endpoints[0])
 	r.Control, r.Variant = true, variant
 	if mode == harness.MTLS {
-		stranger, err := probe.Unenrolled().Make(t)
+		stranger, err := clientcert.Unenrolled().Make(t)
 		if err != nil {
 			return r, err
 		}
-		probe.SetCertificate(&r, probe.Unenrolled().Name, stranger)
+		probe.SetCertificate(&r, clientcert.Unenrolled().Name, stranger)
 	}
 	return r, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 )
 
@@ -185,11 +186,11 @@ func refuseSome(ctx context.Context, hands harness.Hands) error {
 	for range 10 {
 		r := probe.Plain(t, mode, t.Endpoints[0])
 		if mode == harness.MTLS {
-			certificate, err := probe.Unenrolled().Make(t)
+			certificate, err := clientcert.Unenrolled().Make(t)
 			if err != nil {
 				return err
 			}
-			probe.SetCertificate(&r, probe.Unenrolled().Name, certificate)
+			probe.SetCertificate(&r, clientcert.Unenrolled().Name, certificate)
 		}
 		requests = append(requests, r)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 )
 
@@ -219,11 +220,11 @@ func refuse(ctx context.Context, hands harness.Hands, mode harness.Mode, face *h
 	case mode == harness.MTLS && !t.Grants(harness.GivenClientCerts):
 		return false, nil
 	case mode == harness.MTLS:
-		pair, err := probe.Unenrolled().Make(t)
+		pair, err := clientcert.Unenrolled().Make(t)
 		if err != nil {
 			return false, err
 		}
-		probe.SetCertificate(&r, probe.Unenrolled().Name, pair)
+		probe.SetCertificate(&r, clientcert.Unenrolled().Name, pair)
 	}
 	status := hands.Send(ctx, r).Observation.Status
 	return status == 401 || status == 403, nil

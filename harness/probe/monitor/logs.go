@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/replica"
 )
@@ -65,7 +66,7 @@ func denials(ctx context.Context, hands harness.Hands, mode harness.Mode, trace 
 // RefusedByIngress has the ingress refuse calls without a certificate, and with
 // one that does not verify, and reads in its log what became of them (MET-010).
 func RefusedByIngress(times int) harness.Stimulus {
-	calls := probe.NoCredential(harness.MTLS).And(probe.Presenting(probe.Untrusted())).On("inference")
+	calls := probe.NoCredential(harness.MTLS).And(probe.Presenting(clientcert.Untrusted())).On("inference")
 	s := calls.Build()
 	s.Words = fmt.Sprintf("%s, %d times each, the probe's ID in the query, and read the ingress's log", s.Words, times)
 	s.Needs = probe.Union([]harness.Capability{harness.ComponentLogs}, s.Needs)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 )
@@ -182,9 +183,9 @@ func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.C
 		value, err := recipe.Make(token.From(t))
 		return func(r *harness.Request) { probe.SetToken(r, recipe.Name, value) }, err
 	case SmokeUnenrolled, SmokeSpoof:
-		certificate, err := probe.Unenrolled().Make(t)
+		certificate, err := clientcert.Unenrolled().Make(t)
 		return func(r *harness.Request) {
-			probe.SetCertificate(r, probe.Unenrolled().Name, certificate)
+			probe.SetCertificate(r, clientcert.Unenrolled().Name, certificate)
 			if name == SmokeSpoof {
 				claim(r)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
@@ -97,7 +98,7 @@ func Expiring() harness.Stimulus {
 // for as long as he calls.
 func (t *traffic) shortLived(end time.Time) error {
 	if t.target.Shows(harness.MTLS) {
-		certificate, err := probe.Issued("short-lived certificate", func(_ *harness.Target, l *certs.Leaf) { l.NotAfter = end }).Make(t.target)
+		certificate, err := clientcert.Issued("short-lived certificate", func(_ *harness.Target, l *certs.Leaf) { l.NotAfter = end }).Make(t.target)
 		if err != nil {
 			return err
 		}
@@ -107,7 +108,7 @@ func (t *traffic) shortLived(end time.Time) error {
 		t.begin(harness.MTLS, ClassShort, same)
 		t.hold(harness.MTLS, ClassHeld1, "", same)
 		t.hold(harness.MTLS, ClassHeld2, wire.H2, same)
-		t.begin(harness.MTLS, ClassValid, t.with(probe.Enrolled()))
+		t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
 		t.mix(harness.MTLS)
 	}
 	if t.target.Shows(harness.OIDC) && t.target.Grants(harness.MintTokens) && t.target.Profile.Leeway > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/replica"
 	"aegis.test/conformance/harness/token"
@@ -46,7 +47,7 @@ func FailedOver() harness.Stimulus {
 			}
 			added := "client-" + token.Random(4)
 			if t.target.Shows(harness.MTLS) {
-				t.begin(harness.MTLS, ClassValid, t.with(probe.Enrolled()))
+				t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
 				t.begin(harness.MTLS, ClassAdded, t.with(named(added)))
 				t.mix(harness.MTLS)
 			}

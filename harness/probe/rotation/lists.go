@@ -10,6 +10,7 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/keyset"
 	"aegis.test/conformance/harness/token"
@@ -22,7 +23,7 @@ func Dropping() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the first, and call with clients of both, in full handshakes and by those tickets",
 		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
-		Unsuited: probe.Unlisted,
+		Unsuited: clientcert.Unlisted,
 		Effect:   harness.Disruptive,
 		Act: underTraffic("a client authority is dropped", probe.Propagation, func(ctx context.Context, t *traffic) error {
 			t.finally(t.target.Control.Ingress.Restore)
@@ -41,7 +42,7 @@ func Dropping() harness.Stimulus {
 					return err
 				}
 			}
-			t.begin(harness.MTLS, ClassFirstCA, t.with(probe.Enrolled()))
+			t.begin(harness.MTLS, ClassFirstCA, t.with(clientcert.Enrolled()))
 			t.begin(harness.MTLS, ClassSecondCA, t.with(of(second, "certificate of the second authority", nil)))
 			t.begin(harness.MTLS, ClassExpired, t.with(of(second, "expired certificate of the second authority", func(_ *harness.Target, l *certs.Leaf) {
 				l.NotBefore, l.NotAfter = time.Now().Add(-24*time.Hour), time.Now().Add(-time.Hour)
@@ -64,7 +65,7 @@ func Dropping() harness.Stimulus {
 }
 
 // arrived waits until a client is served.
-func (t *traffic) arrived(ctx context.Context, recipe probe.Certificate) error {
+func (t *traffic) arrived(ctx context.Context, recipe clientcert.Recipe) error {
 	certificate, err := recipe.Make(t.target)
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func (t *traffic) arrived(ctx context.Context, recipe probe.Certificate) error {
 // resume takes a session ticket as the enrolled client, and begins a class whose
 // every call offers that one.
 func (t *traffic) resume(ctx context.Context, class string, version uint16) error {
-	certificate, err := probe.Enrolled().Make(t.target)
+	certificate, err := clientcert.Enrolled().Make(t.target)
 	if err != nil {
 		return err
 	}
@@ -131,8 +132,8 @@ func (t *traffic) write(ctx context.Context, fields map[string]string) error {
 	return nil
 }
 
-func named(cn string) probe.Certificate {
-	return probe.CertificateFor("certificate of a client", func(*harness.Target) string { return cn })
+func named(cn string) clientcert.Recipe {
+	return clientcert.For("certificate of a client", func(*harness.Target) string { return cn })
 }
 
 // VersionBump writes a new version of aegis/runtime, with another list and another
@@ -152,7 +153,7 @@ func VersionBump() harness.Stimulus {
 			added, key := "client-"+token.Random(4), harness.SigningKey{}
 			if t.target.Shows(harness.MTLS) {
 				fields[probe.ListField] = probe.ListOf(t.target.Certs.EnrolledCN, added)
-				t.begin(harness.MTLS, ClassValid, t.with(probe.Enrolled()))
+				t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
 				t.begin(harness.MTLS, ClassAdded, t.with(named(added)))
 				t.mix(harness.MTLS)
 			}
@@ -210,9 +211,9 @@ func HeldOpen() harness.Stimulus {
 			}
 			added := "client-" + token.Random(4)
 			t.begin(harness.MTLS, ClassAdded, t.with(named(added)))
-			t.begin(harness.MTLS, ClassRemoved, t.with(probe.Enrolled()))
-			t.hold(harness.MTLS, ClassHeld1, "", t.with(probe.Enrolled()))
-			t.hold(harness.MTLS, ClassHeld2, wire.H2, t.with(probe.Enrolled()))
+			t.begin(harness.MTLS, ClassRemoved, t.with(clientcert.Enrolled()))
+			t.hold(harness.MTLS, ClassHeld1, "", t.with(clientcert.Enrolled()))
+			t.hold(harness.MTLS, ClassHeld2, wire.H2, t.with(clientcert.Enrolled()))
 			t.mix(harness.MTLS)
 			if err := t.rounds(ctx); err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/keyset"
 	"aegis.test/conformance/harness/token"
@@ -146,15 +147,15 @@ func Reissue() harness.Stimulus {
 		Needs: []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Effect: harness.AuthFailures,
 		Act: underTraffic("a client's certificate is issued anew", nil, func(ctx context.Context, t *traffic) error {
-			t.begin(harness.MTLS, ClassValid, t.with(probe.Enrolled()))
+			t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
 			t.mix(harness.MTLS)
 			if err := t.rounds(ctx); err != nil {
 				return err
 			}
 			t.mark(Reissued)
-			t.begin(harness.MTLS, ClassReissued, t.with(probe.CertificateFor("certificate issued anew", func(t *harness.Target) string { return t.Certs.EnrolledCN })))
-			if t.target.Profile.Intermediates && probe.Unlisted(t.target) == "" {
-				t.begin(harness.MTLS, ClassIntermediate, t.with(probe.ViaIntermediate()))
+			t.begin(harness.MTLS, ClassReissued, t.with(clientcert.For("certificate issued anew", func(t *harness.Target) string { return t.Certs.EnrolledCN })))
+			if t.target.Profile.Intermediates && clientcert.Unlisted(t.target) == "" {
+				t.begin(harness.MTLS, ClassIntermediate, t.with(clientcert.ViaIntermediate()))
 			}
 			return t.rounds(ctx)
 		}),
@@ -178,8 +179,8 @@ func (t *traffic) trust(ctx context.Context, bundle []byte) error {
 }
 
 // of is a certificate of an authority for a name.
-func of(authority *certs.Authority, name string, change func(*harness.Target, *certs.Leaf)) probe.Certificate {
-	return probe.Foreign(name, func(*harness.Target) (*certs.Authority, error) { return authority, nil }, change)
+func of(authority *certs.Authority, name string, change func(*harness.Target, *certs.Leaf)) clientcert.Recipe {
+	return clientcert.Foreign(name, func(*harness.Target) (*certs.Authority, error) { return authority, nil }, change)
 }
 
 // Overlapping makes the ingress trust a second authority beside the first, and
@@ -188,7 +189,7 @@ func Overlapping() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where that can be done, give the ingress a new certificate of its own",
 		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
-		Unsuited: probe.Unlisted,
+		Unsuited: clientcert.Unlisted,
 		Effect:   harness.Disruptive,
 		Act: underTraffic("a second client authority is trusted", probe.Propagation, func(ctx context.Context, t *traffic) error {
 			ingress := t.target.Control.Ingress
@@ -197,7 +198,7 @@ func Overlapping() harness.Stimulus {
 			if err != nil {
 				return err
 			}
-			t.begin(harness.MTLS, ClassFirstCA, t.with(probe.Enrolled()))
+			t.begin(harness.MTLS, ClassFirstCA, t.with(clientcert.Enrolled()))
 			t.begin(harness.MTLS, ClassSecondCA, t.with(of(second, "certificate of the second authority", nil)))
 			t.mix(harness.MTLS)
 			if err := t.rounds(ctx); err != nil {

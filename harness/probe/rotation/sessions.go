@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
@@ -24,14 +25,14 @@ func Outlived() harness.Stimulus {
 func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	var trace harness.Trace
 	t := hands.Target()
-	certificate, err := probe.Enrolled().Make(t)
+	certificate, err := clientcert.Enrolled().Make(t)
 	if err != nil {
 		return trace, err
 	}
 	call := func(variant string, endpoint harness.Endpoint, version uint16, tickets tls.ClientSessionCache) harness.Request {
 		r := probe.Plain(t, harness.MTLS, endpoint)
 		r.Variant, r.Sessions, r.MinTLS, r.MaxTLS = variant, tickets, version, version
-		probe.SetCertificate(&r, probe.Enrolled().Name, certificate)
+		probe.SetCertificate(&r, clientcert.Enrolled().Name, certificate)
 		return r
 	}
 	versions := []uint16{tls.VersionTLS12, tls.VersionTLS13}

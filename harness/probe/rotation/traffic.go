@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/keyset"
 	"aegis.test/conformance/harness/token"
@@ -127,7 +128,7 @@ func (t *traffic) by(recipe token.Recipe) credential {
 }
 
 // with is the credential of a recipe for certificates.
-func (t *traffic) with(recipe probe.Certificate) credential {
+func (t *traffic) with(recipe clientcert.Recipe) credential {
 	return func() (probe.Change, error) {
 		certificate, err := recipe.Make(t.target)
 		return func(r *harness.Request) { probe.SetCertificate(r, recipe.Name, certificate) }, err
@@ -141,8 +142,8 @@ func (t *traffic) mix(mode harness.Mode) {
 		t.begin(mode, ClassForged, t.by(token.StolenKid()))
 		return
 	}
-	t.begin(mode, ClassExpired, t.with(probe.ExpiredCertificate()))
-	t.begin(mode, ClassUnenrolled, t.with(probe.Unenrolled()))
+	t.begin(mode, ClassExpired, t.with(clientcert.Expired()))
+	t.begin(mode, ClassUnenrolled, t.with(clientcert.Unenrolled()))
 	t.begin(mode, ClassNobody, func() (probe.Change, error) {
 		return func(r *harness.Request) { r.Set(t.target.Profile.Header(), t.target.Certs.EnrolledCN) }, nil
 	})

@@ -1,16 +1,13 @@
-package probe
+package clientcert
 
 import (
 	"bytes"
-	"cmp"
-	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"net/url"
 	"sync"
 	"time"
 
@@ -31,8 +28,8 @@ func clientAuthority(t *harness.Target) (*certs.Authority, error) {
 
 // below is a sound certificate for the enrolled client, of an authority that
 // the trusted one has certified.
-func below(name string, branch func(*certs.Authority) (*certs.Authority, error)) Certificate {
-	return Certificate{Name: name, Needs: []harness.Capability{harness.ClientCAKey},
+func below(name string, branch func(*certs.Authority) (*certs.Authority, error)) Recipe {
+	return Recipe{Name: name, Needs: []harness.Capability{harness.ClientCAKey},
 		Make: func(t *harness.Target) (tls.Certificate, error) {
 			a, err := clientAuthority(t)
 			if err != nil {
@@ -47,12 +44,12 @@ func below(name string, branch func(*certs.Authority) (*certs.Authority, error))
 }
 
 // branched is below with one change to the intermediate authority.
-func branched(name string, change func(*harness.Target, *certs.Branch) error) Certificate {
+func branched(name string, change func(*harness.Target, *certs.Branch) error) Recipe {
 	return branchedFor(name, change, nil)
 }
 
 // branchedFor is branched with one change to the leaf too.
-func branchedFor(name string, change func(*harness.Target, *certs.Branch) error, leaf func(*harness.Target, *certs.Leaf)) Certificate {
+func branchedFor(name string, change func(*harness.Target, *certs.Branch) error, leaf func(*harness.Target, *certs.Leaf)) Recipe {
 	c := below(name, nil)
 	c.Make = func(t *harness.Target) (tls.Certificate, error) {
 		a, err := clientAuthority(t)
@@ -72,33 +69,33 @@ func branchedFor(name string, change func(*harness.Target, *certs.Branch) error,
 	return c
 }
 
-func usages(name string, of ...x509.ExtKeyUsage) Certificate {
+func usages(name string, of ...x509.ExtKeyUsage) Recipe {
 	return Issued(name, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Usages = append([]x509.ExtKeyUsage{}, of...) })
 }
 
 // UnrelatedUsages are for mail, and for code (CHN-007).
-func UnrelatedUsages() []Certificate {
-	return []Certificate{
+func UnrelatedUsages() []Recipe {
+	return []Recipe{
 		usages("certificate for emailProtection only", x509.ExtKeyUsageEmailProtection),
 		usages("certificate for codeSigning only", x509.ExtKeyUsageCodeSigning),
 	}
 }
 
 // NoUsage has no extended key usage at all (CHN-008).
-func NoUsage() Certificate { return usages("certificate without an extended key usage") }
+func NoUsage() Recipe { return usages("certificate without an extended key usage") }
 
 // AnyUsage has anyExtendedKeyUsage only (CHN-009).
-func AnyUsage() Certificate {
+func AnyUsage() Recipe {
 	return usages("certificate for anyExtendedKeyUsage only", x509.ExtKeyUsageAny)
 }
 
 // Version1 is of X.509 version 1 (CHN-010).
-func Version1() Certificate {
+func Version1() Recipe {
 	return Issued("certificate of X.509 version 1", func(_ *harness.Target, leaf *certs.Leaf) { leaf.Version1 = true })
 }
 
 // Usurped is signed by the enrolled client's own certificate (CHN-011).
-func Usurped() Certificate {
+func Usurped() Recipe {
 	return Foreign("certificate signed by a client's certificate", func(t *harness.Target) (*certs.Authority, error) {
 		holder, err := certs.ParsePair(t.Certs.Enrolled.Chain, []byte(t.Certs.Enrolled.Key.Reveal()))
 		return certs.Usurper(holder), err
@@ -106,8 +103,8 @@ func Usurped() Certificate {
 }
 
 // NoAuthorities are intermediates that are not marked as authorities (CHN-012).
-func NoAuthorities() []Certificate {
-	return []Certificate{
+func NoAuthorities() []Recipe {
+	return []Recipe{
 		branched("certificate of an intermediate without basicConstraints", func(_ *harness.Target, b *certs.Branch) error {
 			b.Unconstrained = true
 			return nil
@@ -120,7 +117,7 @@ func NoAuthorities() []Certificate {
 }
 
 // Powerless is of an intermediate that may not sign certificates (CHN-013).
-func Powerless() Certificate {
+func Powerless() Recipe {
 	return branched("certificate of an intermediate without keyCertSign", func(_ *harness.Target, b *certs.Branch) error {
 		b.Powerless = true
 		return nil
@@ -128,7 +125,7 @@ func Powerless() Certificate {
 }
 
 // TooDeep stands below an authority that may have none below it (CHN-014).
-func TooDeep() Certificate {
+func TooDeep() Recipe {
 	return below("certificate below a pathLenConstraint of 0", func(a *certs.Authority) (*certs.Authority, error) {
 		last, err := a.Branch(certs.Branch{CommonName: "Last " + token.Random(4), Last: true})
 		if err != nil {
@@ -139,7 +136,7 @@ func TooDeep() Certificate {
 }
 
 // ExpiredBranch is of an intermediate that expired an hour ago (CHN-015).
-func ExpiredBranch() Certificate {
+func ExpiredBranch() Recipe {
 	return branched("certificate of an expired intermediate", func(_ *harness.Target, b *certs.Branch) error {
 		b.NotBefore, b.NotAfter = time.Now().Add(-24*time.Hour), time.Now().Add(-time.Hour)
 		return nil
@@ -147,13 +144,13 @@ func ExpiredBranch() Certificate {
 }
 
 // ViaIntermediate is sound, with its intermediate sent (CHN-016): a new one's.
-func ViaIntermediate() Certificate {
+func ViaIntermediate() Recipe {
 	return branched("certificate of an intermediate", func(*harness.Target, *certs.Branch) error { return nil })
 }
 
-// givenChain reports whether the enrolled client's certificate was given with an
+// GivenChain reports whether the enrolled client's certificate was given with an
 // intermediate's.
-func givenChain(t *harness.Target) bool {
+func GivenChain(t *harness.Target) bool {
 	return bytes.Count(t.Certs.Enrolled.Chain, []byte("-----BEGIN CERTIFICATE-----")) > 1
 }
 
@@ -166,36 +163,8 @@ func Unlisted(t *harness.Target) string {
 	return ""
 }
 
-// ByIntermediate presents a certificate of an intermediate: the enrolled client's where
-// that was given with one, and a new intermediate's otherwise.
-func ByIntermediate() harness.Stimulus {
-	c := ViaIntermediate()
-	branch := c.Make
-	c.Make = func(t *harness.Target) (tls.Certificate, error) {
-		if givenChain(t) {
-			return Enrolled().Make(t)
-		}
-		return branch(t)
-	}
-	s := Presenting(c).Accepted().Build()
-	unsuited := s.Unsuited
-	s.NeedsOn = func(t *harness.Target) []harness.Capability { // the authority's key, where no chain was given
-		if givenChain(t) {
-			return Enrolled().Needs
-		}
-		return c.Needs
-	}
-	s.Unsuited = func(t *harness.Target) string {
-		if givenChain(t) {
-			return unsuited(t)
-		}
-		return cmp.Or(unsuited(t), Unlisted(t))
-	}
-	return s
-}
-
 // Orphan is the same without its intermediate (CHN-017).
-func Orphan() Certificate {
+func Orphan() Recipe {
 	c := ViaIntermediate()
 	c.Name += " that is not sent"
 	whole := c.Make
@@ -211,13 +180,13 @@ func Orphan() Certificate {
 
 // OutOfBounds are of intermediates whose name constraints the enrolled client
 // does not meet (CHN-018).
-func OutOfBounds() []Certificate {
-	bound := func(name string, constrain func(elsewhere string, t *harness.Target, b *certs.Branch) error) Certificate {
+func OutOfBounds() []Recipe {
+	bound := func(name string, constrain func(elsewhere string, t *harness.Target, b *certs.Branch) error) Recipe {
 		return branchedFor(name, func(t *harness.Target, b *certs.Branch) error {
 			return constrain("elsewhere-"+token.Random(4)+".test", t, b)
 		}, func(t *harness.Target, leaf *certs.Leaf) { leaf.Names = []string{bounded(t)} })
 	}
-	return []Certificate{
+	return []Recipe{
 		bound("certificate outside its intermediate's DNS names", func(elsewhere string, _ *harness.Target, b *certs.Branch) error {
 			b.Permitted = []string{elsewhere}
 			return nil
@@ -245,8 +214,8 @@ func bounded(t *harness.Target) string {
 
 // UnknownExtensions have a critical extension that nobody knows, in the leaf
 // and in its intermediate (CHN-019).
-func UnknownExtensions() []Certificate {
-	return []Certificate{
+func UnknownExtensions() []Recipe {
+	return []Recipe{
 		Issued("certificate with an unknown critical extension", func(_ *harness.Target, leaf *certs.Leaf) {
 			leaf.Extensions = []pkix.Extension{certs.Strange(8)}
 		}),
@@ -259,7 +228,7 @@ func UnknownExtensions() []Certificate {
 
 // Corrupt is the enrolled certificate with one bit of the authority's signature
 // flipped (CHN-020).
-func Corrupt() Certificate {
+func Corrupt() Recipe {
 	c := Enrolled()
 	c.Name += " with one bit of its signature flipped"
 	c.Make = func(t *harness.Target) (tls.Certificate, error) {
@@ -291,8 +260,8 @@ var (
 
 // Weak are certificates of weak cryptography; there is no ECDSA with MD5, so
 // that one comes of an RSA intermediate.
-func Weak() []Certificate {
-	digest := func(name string, of crypto.Hash) Certificate {
+func Weak() []Recipe {
+	digest := func(name string, of crypto.Hash) Recipe {
 		c := below(name, nil)
 		c.Make = func(t *harness.Target) (tls.Certificate, error) {
 			a, err := clientAuthority(t)
@@ -319,18 +288,18 @@ func Weak() []Certificate {
 		}
 		return Issued(ShortRSA, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Key = key }).Make(t)
 	}
-	return []Certificate{digest(MD5Signed, crypto.MD5), digest(SHA1Signed, crypto.SHA1), short}
+	return []Recipe{digest(MD5Signed, crypto.MD5), digest(SHA1Signed, crypto.SHA1), short}
 }
 
 // Public is of an authority that the ingress's system trusts (CHN-023).
-func Public() Certificate {
+func Public() Recipe {
 	c := given("publicly trusted certificate", func(g harness.CertGrant) harness.CertPair { return g.Public })
 	c.Needs = []harness.Capability{harness.PublicClient}
 	return c
 }
 
 // Sibling is of another authority of the estate (CHN-027).
-func Sibling() Certificate {
+func Sibling() Recipe {
 	c := given("certificate of a sibling authority", func(g harness.CertGrant) harness.CertPair { return g.Sibling })
 	c.Needs = []harness.Capability{harness.SiblingClient}
 	return c
@@ -338,9 +307,9 @@ func Sibling() Certificate {
 
 // Reused are certificates that were made for something else than a client
 // (CHN-024).
-func Reused() []Certificate {
+func Reused() []Recipe {
 	host := func(*harness.Target) string { return "server-" + token.Random(4) }
-	itself := Certificate{Name: "the client authority's own certificate", Needs: []harness.Capability{harness.ClientCAKey},
+	itself := Recipe{Name: "the client authority's own certificate", Needs: []harness.Capability{harness.ClientCAKey},
 		Make: func(t *harness.Target) (tls.Certificate, error) {
 			a, err := clientAuthority(t)
 			if err != nil {
@@ -348,7 +317,7 @@ func Reused() []Certificate {
 			}
 			return a.Pair().TLS(), nil
 		}}
-	return []Certificate{
+	return []Recipe{
 		Issued("server's certificate in the enrolled client's name", func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.Names, leaf.Usages = []string{host(t)}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		}),
@@ -357,9 +326,7 @@ func Reused() []Certificate {
 			leaf.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 		}),
 		Issued("ingress's own name, without any usage", func(t *harness.Target, leaf *certs.Leaf) {
-			if u, err := url.Parse(t.Faces[harness.MTLS].URL); err == nil {
-				leaf.CommonName = ServerName(t.Faces[harness.MTLS], u)
-			}
+			leaf.CommonName = t.Faces[harness.MTLS].ServerName()
 			leaf.Usages = []x509.ExtKeyUsage{}
 		}),
 		itself,
@@ -376,8 +343,8 @@ const (
 
 // Listed sends the enrolled certificate, which is public, in an unenrolled
 // client's list.
-func Listed() []Certificate {
-	list := func(name string, order func(own, other []byte) [][]byte) Certificate {
+func Listed() []Recipe {
+	list := func(name string, order func(own, other []byte) [][]byte) Recipe {
 		c := Unenrolled()
 		c.Name = name
 		c.Make = func(t *harness.Target) (tls.Certificate, error) {
@@ -391,7 +358,7 @@ func Listed() []Certificate {
 		}
 		return c
 	}
-	return []Certificate{
+	return []Recipe{
 		list(ListedLast, func(own, other []byte) [][]byte { return [][]byte{own, other} }),
 		list(ListedTwice, func(own, other []byte) [][]byte { return [][]byte{own, own, other} }),
 		list(ListedFirst, func(own, other []byte) [][]byte { return [][]byte{other, own} }),
@@ -400,11 +367,11 @@ func Listed() []Certificate {
 
 // Hostile are chains that are costly to check; nobody needs more than the
 // trusted authority's name to make them (CHN-026).
-func Hostile() []Certificate {
-	crafted := func(name string, make func(t *harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Certificate {
+func Hostile() []Recipe {
+	crafted := func(name string, make func(t *harness.Target) (*certs.Authority, error), change func(*harness.Target, *certs.Leaf)) Recipe {
 		return Foreign(name, make, change)
 	}
-	return []Certificate{
+	return []Recipe{
 		crafted("chain of 100 certificates", func(*harness.Target) (*certs.Authority, error) {
 			root, err := certs.NewAuthority("Depth " + token.Random(4))
 			if err != nil {
@@ -416,13 +383,13 @@ func Hostile() []Certificate {
 			return certs.CrossSigned("Circle "+token.Random(4), 4)
 		}, nil),
 		crafted("two thousand names under a thousand name constraints", func(*harness.Target) (*certs.Authority, error) {
-			root, err := stranger(nil)
+			root, err := Stranger(nil)
 			if err != nil {
 				return nil, err
 			}
 			return root.Branch(certs.Branch{CommonName: "Names " + token.Random(4), Permitted: manyNames(500), Excluded: manyNames(500)})
 		}, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Names = manyNames(2000) }),
-		crafted("certificate of 64 kB", stranger, func(_ *harness.Target, leaf *certs.Leaf) {
+		crafted("certificate of 64 kB", Stranger, func(_ *harness.Target, leaf *certs.Leaf) {
 			leaf.Extensions = []pkix.Extension{certs.Strange(64 << 10)}
 		}),
 	}
@@ -438,7 +405,7 @@ func manyNames(n int) []string {
 
 // NotHolder is the enrolled certificate, which is public, with another key than
 // its own (MTLS-006).
-func NotHolder() Certificate {
+func NotHolder() Recipe {
 	c := Enrolled()
 	c.Name += " without its key"
 	c.Make = func(t *harness.Target) (tls.Certificate, error) {
@@ -456,32 +423,9 @@ func NotHolder() Certificate {
 	return c
 }
 
-// Lifetimes reads how long the certificates that clients were given live.
-func Lifetimes() harness.Stimulus {
-	return harness.Stimulus{
-		Words: "read the lifetime of the certificates that clients were given",
-		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: MTLSOnly,
-		OwnControl: true, // nothing is refused
-		Act:        lifetimes,
-	}
-}
-
-func lifetimes(_ context.Context, hands harness.Hands) (harness.Trace, error) {
-	var trace harness.Trace
-	for _, c := range []Certificate{Enrolled(), Unenrolled()} {
-		certificate, err := c.Make(hands.Target())
-		if err != nil {
-			return trace, fmt.Errorf("taking the %s: %w", c.Name, err)
-		}
-		life := certificate.Leaf.NotAfter.Sub(certificate.Leaf.NotBefore)
-		trace.Facts = append(trace.Facts, harness.Fact{Name: c.Name, Values: []string{life.String()}})
-	}
-	return trace, nil
-}
-
 // UntrustedUnenrolled is Untrusted in the unenrolled client's name (MTLS-021).
-func UntrustedUnenrolled() Certificate {
-	return Foreign("unenrolled client's certificate of an untrusted authority", stranger, func(t *harness.Target, leaf *certs.Leaf) {
+func UntrustedUnenrolled() Recipe {
+	return Foreign("unenrolled client's certificate of an untrusted authority", Stranger, func(t *harness.Target, leaf *certs.Leaf) {
 		leaf.CommonName = t.Certs.UnenrolledCN
 	})
 }

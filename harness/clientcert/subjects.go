@@ -1,4 +1,4 @@
-package probe
+package clientcert
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 // Subject is a sound certificate of the trusted authority, of a subject made of
 // the enrolled client's name and of another one that nobody knows. It has no
 // alternative name.
-func Subject(name string, attributes func(enrolled, other string) []certs.Attribute) Certificate {
+func Subject(name string, attributes func(enrolled, other string) []certs.Attribute) Recipe {
 	return Issued(name, func(t *harness.Target, leaf *certs.Leaf) {
 		leaf.Subject = attributes(t.Certs.EnrolledCN, "other-"+token.Random(4))
 		leaf.Names = []string{}
@@ -28,8 +28,8 @@ type Text struct {
 }
 
 // CommonNames are certificates whose one CN is a text each.
-func CommonNames(texts ...Text) []Certificate {
-	var list []Certificate
+func CommonNames(texts ...Text) []Recipe {
+	var list []Recipe
 	for _, text := range texts {
 		list = append(list, Subject("CN "+text.Name, func(enrolled, _ string) []certs.Attribute {
 			return []certs.Attribute{cn(text.Of(enrolled))}
@@ -40,8 +40,8 @@ func CommonNames(texts ...Text) []Certificate {
 
 // BesideCN are certificates of another client, with a text in further
 // attributes of the subject: once before the CN and once after it.
-func BesideCN(types []string, texts ...Text) []Certificate {
-	var list []Certificate
+func BesideCN(types []string, texts ...Text) []Recipe {
+	var list []Recipe
 	for _, typ := range types {
 		for _, text := range texts {
 			list = append(list,
@@ -58,8 +58,8 @@ func BesideCN(types []string, texts ...Text) []Certificate {
 
 // TwoCNs are certificates with the enrolled name and another, in both orders
 // (HDR-013).
-func TwoCNs() []Certificate {
-	return []Certificate{
+func TwoCNs() []Recipe {
+	return []Recipe{
 		Subject("two CNs, enrolled first", func(enrolled, other string) []certs.Attribute {
 			return []certs.Attribute{cn(enrolled), cn(other)}
 		}),
@@ -77,8 +77,8 @@ const (
 
 // AlternativeNames are certificates whose CN and alternative name differ
 // (HDR-014).
-func AlternativeNames() []Certificate {
-	return []Certificate{
+func AlternativeNames() []Recipe {
+	return []Recipe{
 		Issued(EnrolledInSAN, func(t *harness.Target, leaf *certs.Leaf) {
 			leaf.CommonName, leaf.Names = "other-"+token.Random(4), []string{t.Certs.EnrolledCN}
 		}),
@@ -87,8 +87,8 @@ func AlternativeNames() []Certificate {
 }
 
 // Nameless are certificates without a CN (HDR-015).
-func Nameless() []Certificate {
-	return []Certificate{
+func Nameless() []Recipe {
+	return []Recipe{
 		Subject("subject without a CN", func(enrolled, _ string) []certs.Attribute {
 			return []certs.Attribute{{Type: "O", Value: enrolled}}
 		}),
