@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/signoff"
@@ -23,8 +24,11 @@ import (
 )
 
 // All is the catalogue: every expectation, in the order reports show them.
-func All() []harness.Expectation {
-	return slices.Concat(
+func All() []harness.Expectation { return slices.Clone(all()) }
+
+// all is the catalogue, each stimulus built once.
+var all = sync.OnceValue(func() []harness.Expectation {
+	rows := slices.Concat(
 		oidc.Expectations, oidc.Signatures, oidc.Claims, oidc.Carriers,
 		oidc.Tokens, oidc.Headers, oidc.Contents, oidc.Vectors, oidc.KeySets, oidc.Carriage,
 		mtls.Expectations, mtls.Chains, mtls.Shapes, mtls.Connections,
@@ -36,7 +40,11 @@ func All() []harness.Expectation {
 		rotation.Expectations,
 		rollback.Expectations,
 	)
-}
+	for i := range rows {
+		rows[i].Stimulus = rows[i].Stimulus.Build()
+	}
+	return rows
+})
 
 // Find is the expectation of an ID.
 func Find(id string) (harness.Expectation, bool) {
