@@ -55,7 +55,8 @@ func ParseAuthority(chainPEM, keyPEM []byte) (*Authority, error) {
 		return nil, fmt.Errorf("reading an authority: %w", err)
 	}
 	if !mayIssue(pair.Certificate) {
-		return nil, fmt.Errorf("reading an authority: the certificate of %q may not issue others: give one that is CA:TRUE with keyCertSign", pair.Certificate.Subject)
+		return nil, fmt.Errorf("reading an authority: the certificate of %q may not issue others: give one that is CA:TRUE with keyCertSign",
+			pair.Certificate.Subject)
 	}
 	sent := pair.sent()
 	root := sent[len(sent)-1]

@@ -236,7 +236,8 @@ func directoryNames(template *x509.Certificate, names []string) error {
 		return fmt.Errorf("encoding alternative names: %w", err)
 	}
 	template.DNSNames, template.URIs, template.EmailAddresses, template.IPAddresses = nil, nil, nil, nil
-	template.ExtraExtensions = append(slices.Clip(template.ExtraExtensions), pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value})
+	template.ExtraExtensions = append(slices.Clip(template.ExtraExtensions),
+		pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value})
 	return nil
 }
 

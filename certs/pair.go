@@ -78,7 +78,9 @@ func ParsePair(chainPEM, keyPEM []byte) (Pair, error) {
 	chain, err := parseChain(chainPEM)
 	if err != nil {
 		if _, swapped := parseKey(chainPEM); swapped == nil && isChain(keyPEM) {
-			return Pair{}, errors.New("reading a certificate and its key: no certificate in it, but the key: the two files are swapped, name each where the other stands")
+			return Pair{}, errors.New(
+				"reading a certificate and its key: no certificate in it, but the key: the two files are swapped, name each where the other stands",
+			)
 		}
 		return Pair{}, fmt.Errorf("reading a certificate chain: %w", err)
 	}
@@ -88,9 +90,15 @@ func ParsePair(chainPEM, keyPEM []byte) (Pair, error) {
 	}
 	switch at := slices.IndexFunc(chain, belongsTo(key)); {
 	case at < 0:
-		return Pair{}, fmt.Errorf("reading a certificate and its key: the key is not that of the certificate of %q: give the two files that were made together", chain[0].Subject)
+		return Pair{}, fmt.Errorf(
+			"reading a certificate and its key: the key is not that of the certificate of %q: give the two files that were made together",
+			chain[0].Subject,
+		)
 	case at > 0:
-		return Pair{}, fmt.Errorf("reading a certificate and its key: the key is that of certificate %d in the chain: put the certificate of %q first", at+1, chain[at].Subject)
+		return Pair{}, fmt.Errorf(
+			"reading a certificate and its key: the key is that of certificate %d in the chain: put the certificate of %q first", at+1,
+			chain[at].Subject,
+		)
 	}
 	return Pair{Certificate: chain[0], Chain: chain[1:], Key: key}, nil
 }

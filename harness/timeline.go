@@ -59,6 +59,13 @@ func (t *Timeline) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return err
 	}
-	*t = Timeline{w.Change, time.Duration(w.BoundMS) * time.Millisecond, time.Duration(w.WindowMS) * time.Millisecond, w.Marks, w.Samples, w.Then}
+	*t = Timeline{
+		w.Change,
+		time.Duration(w.BoundMS) * time.Millisecond,
+		time.Duration(w.WindowMS) * time.Millisecond,
+		w.Marks,
+		w.Samples,
+		w.Then,
+	}
 	return nil
 }

@@ -59,7 +59,8 @@ func (c *checker) unless(ok bool, path, what, do string) {
 }
 
 func (c *checker) required() {
-	c.unless(c.Service.PreviousImage == "" || c.Service.Image != "", "service.previous_image", "there is no image beside it", "give service.image")
+	c.unless(c.Service.PreviousImage == "" || c.Service.Image != "", "service.previous_image", "there is no image beside it",
+		"give service.image")
 	if c.Service.Image == "" {
 		c.need(reflect.ValueOf(c.File), "")
 	}
@@ -88,7 +89,8 @@ func (c *checker) references() {
 			return
 		}
 		if _, _, vaulted := r.InVault(); vaulted {
-			c.unless(c.Grants.Vault.Address != "", path, "it is in Vault, and grants.vault gives no address", "give grants.vault.address and a login")
+			c.unless(c.Grants.Vault.Address != "", path, "it is in Vault, and grants.vault gives no address",
+				"give grants.vault.address and a login")
 			return
 		}
 		if _, err := c.Lookup.Value(r); err != nil {
@@ -136,15 +138,26 @@ func (c *checker) target() {
 	if mtlsURL == "" {
 		mtlsURL = t.URL
 	}
-	c.unless(c.Mode == "oidc" || c.Service.Image != "" || strings.HasPrefix(mtlsURL, "https://"), "target.url", "mode mtls needs TLS, and the face of mtls is plain HTTP", "give an https URL, or mode: oidc")
-	c.unless(c.Mode != "oidc" || t.MTLSURL == "", "target.mtls_url", "mode is oidc: it would never be called", "set mode: both, or leave it out")
+	c.unless(
+		c.Mode == "oidc" || c.Service.Image != "" || strings.HasPrefix(mtlsURL, "https://"),
+		"target.url",
+		"mode mtls needs TLS, and the face of mtls is plain HTTP",
+		"give an https URL, or mode: oidc",
+	)
+	c.unless(c.Mode != "oidc" || t.MTLSURL == "", "target.mtls_url", "mode is oidc: it would never be called",
+		"set mode: both, or leave it out")
 	c.unless(t.Version.Header == "" || t.Version.Path != "", "target.version.header", "it needs a path beside it", "give target.version.path")
 	c.bundle("target.ca_bundle", t.CABundle, t.URL)
 }
 
 // bundle checks the authorities of an https server.
 func (c *checker) bundle(path string, r Reference, url string) {
-	c.unless(r == "" || strings.HasPrefix(url, "https://"), path, "it is for an https server, and the URL is plain HTTP", "leave it out, or give an https URL")
+	c.unless(
+		r == "" || strings.HasPrefix(url, "https://"),
+		path,
+		"it is for an https server, and the URL is plain HTTP",
+		"leave it out, or give an https URL",
+	)
 	text, ok := c.value(r)
 	if !ok {
 		return
@@ -178,8 +191,10 @@ func (c *checker) endpoints() {
 		c.unless(e.Path == "" || strings.HasPrefix(e.Path, "/"), at+".path", "it does not begin with a slash", "write it as /predict")
 		c.unless(e.Method == strings.ToUpper(e.Method), at+".method", "methods are case-sensitive", "write it as POST")
 		sample := strings.ReplaceAll(e.Body, "{{unique}}", "x")
-		c.unless(e.Body == "" || !strings.Contains(e.ContentType, "json") || json.Valid([]byte(sample)), at+".body", "it is no JSON, and content_type says it is", "an ill-formed body is refused before any credential is looked at")
-		c.unless(e.CleanUp.Path == "" || e.PositiveCall == "writes", at+".clean_up", "positive_call does not say that it writes", "set positive_call: writes")
+		c.unless(e.Body == "" || !strings.Contains(e.ContentType, "json") || json.Valid([]byte(sample)), at+".body",
+			"it is no JSON, and content_type says it is", "an ill-formed body is refused before any credential is looked at")
+		c.unless(e.CleanUp.Path == "" || e.PositiveCall == "writes", at+".clean_up", "positive_call does not say that it writes",
+			"set positive_call: writes")
 		seen[e.Name] = true
 	}
 }
@@ -195,7 +210,8 @@ func (c *checker) mistyped(path, name string) {
 		return // another word: preview
 	}
 	borne := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Name == near })
-	c.unless(near == "" || near == name || borne, path, fmt.Sprintf("%s is nearly %q, by which expectations know an endpoint of the runbook", strict.Told(name), near),
+	c.unless(near == "" || near == name || borne, path,
+		fmt.Sprintf("%s is nearly %q, by which expectations know an endpoint of the runbook", strict.Told(name), near),
 		"write it so, or choose a name that is not like it")
 }
 
@@ -264,12 +280,15 @@ func (c *checker) tokens() {
 	t, p := c.Grants.Tokens, c.Profile
 	if valid, ok := c.claims(at+"valid", t.Valid); ok {
 		c.unless(!valid.expired(c.now), at+"valid", "the token has expired", "get a new one")
-		c.unless(p.Issuer == "" || p.Issuer == None || p.Issuer == valid.Issuer, "profile.issuer", "the valid token has another iss", "declare the issuer that the target trusts, or give another token")
-		c.unless(p.Audience == "" || p.Audience == None || slices.Contains(valid.audience(), p.Audience), "profile.audience", "the valid token has another aud", "declare the audience that the target accepts, or give another token")
+		c.unless(p.Issuer == "" || p.Issuer == None || p.Issuer == valid.Issuer, "profile.issuer", "the valid token has another iss",
+			"declare the issuer that the target trusts, or give another token")
+		c.unless(p.Audience == "" || p.Audience == None || slices.Contains(valid.audience(), p.Audience), "profile.audience",
+			"the valid token has another aud", "declare the audience that the target accepts, or give another token")
 	}
 	if expired, ok := c.claims(at+"expired", t.Expired); ok {
 		c.unless(expired.expired(c.now), at+"expired", "the token has not expired", "give one whose exp is past")
-		c.unless(!expired.expired(c.now) || expired.expired(c.now.Add(-leeway)), at+"expired", "the token expired less than ten minutes ago", "a sound verifier may still take it (RFC 7519 section 4.1.4): give an older one")
+		c.unless(!expired.expired(c.now) || expired.expired(c.now.Add(-leeway)), at+"expired", "the token expired less than ten minutes ago",
+			"a sound verifier may still take it (RFC 7519 section 4.1.4): give an older one")
 	}
 	if other, ok := c.claims(at+"other_realm", t.OtherRealm); ok {
 		c.unless(!other.expired(c.now), at+"other_realm", "the token has expired: it would be refused for that", "get a new one")
@@ -282,10 +301,12 @@ func (c *checker) tokens() {
 	}
 	c.unless(ways < 2, "grants.tokens", "valid tokens are had in more than one way", "give one of valid, client_credentials and vault_role")
 	if cc := t.ClientCredentials; c.Given(at + "client_credentials") {
-		c.unless(cc.TokenURL != "" && cc.ClientID != "" && cc.ClientSecret != "", at+"client_credentials", "it is not whole", "give token_url, client_id and client_secret")
+		c.unless(cc.TokenURL != "" && cc.ClientID != "" && cc.ClientSecret != "", at+"client_credentials", "it is not whole",
+			"give token_url, client_id and client_secret")
 		c.bundle(at+"client_credentials.ca_bundle", cc.CABundle, cc.TokenURL)
 	}
-	c.unless(t.VaultRole == "" || c.Grants.Vault.Address != "", at+"vault_role", "grants.vault gives no address", "give grants.vault.address and a login")
+	c.unless(t.VaultRole == "" || c.Grants.Vault.Address != "", at+"vault_role", "grants.vault gives no address",
+		"give grants.vault.address and a login")
 }
 
 func (c *checker) signing() {
@@ -310,9 +331,11 @@ func (c *checker) signingKey(at string, k SigningKey) {
 		return
 	}
 	is, algorithms := family(key)
-	c.unless(slices.Contains(algorithms, k.Algorithm), at+".algorithm", is+" does not sign by it", "set it to "+strings.Join(algorithms, " or "))
+	c.unless(slices.Contains(algorithms, k.Algorithm), at+".algorithm", is+" does not sign by it",
+		"set it to "+strings.Join(algorithms, " or "))
 	told := c.Profile.Issuer != "" && c.Profile.Audience != "" || !slices.Contains(algorithms, k.Algorithm)
-	c.unless(told, at, "what iss and aud its tokens must have is not told", "give profile.issuer and profile.audience, as the service has them")
+	c.unless(told, at, "what iss and aud its tokens must have is not told",
+		"give profile.issuer and profile.audience, as the service has them")
 }
 
 // family says what a key is, and which algorithms it signs by (RFC 7518 section 3.1,
@@ -348,7 +371,8 @@ func (c *checker) pair(name string, p Pair) *certs.Pair {
 		c.wrong(at, err.Error(), "")
 		return nil
 	}
-	c.unless(c.now.Before(pair.Certificate.NotAfter), at+".certificate", "it has expired on "+pair.Certificate.NotAfter.UTC().Format(time.DateOnly), "issue a new one")
+	c.unless(c.now.Before(pair.Certificate.NotAfter), at+".certificate",
+		"it has expired on "+pair.Certificate.NotAfter.UTC().Format(time.DateOnly), "issue a new one")
 	return &pair
 }
 
@@ -385,7 +409,8 @@ func (c *checker) named(who string, pair *certs.Pair, declared string) {
 	names := certs.Identities(pair.Certificate)
 	c.unless(declared == "" || slices.Contains(names, declared),
 		"grants.certificates."+who+"_cn", "the certificate has another name", "leave it out, or give the other certificate")
-	c.unless(declared != "" || len(names) > 0, "grants.certificates."+who, "the certificate names nobody", "give a client with a common name, or an alternative one")
+	c.unless(declared != "" || len(names) > 0, "grants.certificates."+who, "the certificate names nobody",
+		"give a client with a common name, or an alternative one")
 }
 
 // authorities checks what issues certificates: the CA's key, or Vault's PKI.
@@ -400,7 +425,8 @@ func (c *checker) authorities() {
 	c.unless(g.Authority == Pair{} || names, at+"authority", "whom to issue for is not told", "give enrolled_cn and unenrolled_cn")
 	if c.Given(at + "vault_pki") {
 		c.unless(g.VaultPKI.Role != "", at+"vault_pki.role", "it is missing", "name the role")
-		c.unless(g.EnrolledCN != "" && g.UnenrolledCN != "", at+"vault_pki", "whom to issue for is not told", "give enrolled_cn and unenrolled_cn")
+		c.unless(g.EnrolledCN != "" && g.UnenrolledCN != "", at+"vault_pki", "whom to issue for is not told",
+			"give enrolled_cn and unenrolled_cn")
 		c.unless(c.Grants.Vault.Address != "", at+"vault_pki", "grants.vault gives no address", "give grants.vault.address and a login")
 		c.unless(g.Enrolled == Pair{} && g.Unenrolled == Pair{}, at+"vault_pki", "certificates are given beside it", "give one of the two")
 	}
@@ -415,15 +441,18 @@ func (c *checker) vault() {
 	}
 	c.unless(v.Address != "", "grants.vault.address", "it is missing", "give the URL of Vault")
 	c.bundle("grants.vault.ca_bundle", v.CABundle, v.Address)
-	c.unless(v.ServiceRole.Role != "" || !c.Given("grants.vault.service_role"), "grants.vault.service_role.role", "it is missing", "name the role")
+	c.unless(v.ServiceRole.Role != "" || !c.Given("grants.vault.service_role"), "grants.vault.service_role.role", "it is missing",
+		"name the role")
 	ways := 0
 	for _, given := range []bool{v.Login.Token != "", v.Login.Kubernetes.Role != "", v.Login.AppRole.RoleID != "", v.Login.JWT.Role != ""} {
 		if given {
 			ways++
 		}
 	}
-	c.unless(ways == 1, "grants.vault.login", fmt.Sprintf("%d ways to log in are given", ways), "give one of token, kubernetes, approle and jwt")
-	c.unless((v.Login.AppRole.RoleID == "") == (v.Login.AppRole.SecretID == ""), "grants.vault.login.approle", "it is not whole", "give role_id and secret_id")
+	c.unless(ways == 1, "grants.vault.login", fmt.Sprintf("%d ways to log in are given", ways),
+		"give one of token, kubernetes, approle and jwt")
+	c.unless((v.Login.AppRole.RoleID == "") == (v.Login.AppRole.SecretID == ""), "grants.vault.login.approle", "it is not whole",
+		"give role_id and secret_id")
 	c.unless((v.Login.JWT.Role == "") == (v.Login.JWT.Token == ""), "grants.vault.login.jwt", "it is not whole", "give role and token")
 	c.each(reflect.ValueOf(v.Login), "grants.vault.login", func(path string, r Reference) {
 		_, _, vaulted := r.InVault()
@@ -440,14 +469,16 @@ func (c *checker) aws() {
 	c.unless(a.Region != "", at+".region", "it is missing", "give the region of AWS")
 	c.unless(a.AccessKeyID != "" && a.SecretAccessKey != "", at, "it is not whole", "give access_key_id and secret_access_key")
 	c.unless(c.Grants.Vault.Address == "", at, "grants.vault gives an address too", "give the one that the service reads")
-	c.unless(len(c.Grants.Hooks.Replica.Command) == 0, at, "what a replica does at its start is held to Vault only", "leave out grants.hooks.replica")
+	c.unless(len(c.Grants.Hooks.Replica.Command) == 0, at, "what a replica does at its start is held to Vault only",
+		"leave out grants.hooks.replica")
 	c.bundle(at+".ca_bundle", a.CABundle, a.Endpoint)
 }
 
 // successes refuses a refusal that is declared a success: a wall would pass then.
 func (c *checker) successes() {
 	for i, status := range c.Profile.Success {
-		c.unless(harness.Succeeds(status), fmt.Sprintf("profile.success[%d]", i), fmt.Sprintf("%d is no success", status), "write statuses of 2xx: 200, or 201 and 202 beside it")
+		c.unless(harness.Succeeds(status), fmt.Sprintf("profile.success[%d]", i), fmt.Sprintf("%d is no success", status),
+			"write statuses of 2xx: 200, or 201 and 202 beside it")
 	}
 }
 
@@ -459,13 +490,15 @@ func (c *checker) others() {
 			ways++
 		}
 	}
-	c.unless(ways == 1 || !c.Given("grants.logs"), "grants.logs", fmt.Sprintf("%d sources are given", ways), "give one of file, command and loki")
+	c.unless(ways == 1 || !c.Given("grants.logs"), "grants.logs", fmt.Sprintf("%d sources are given", ways),
+		"give one of file, command and loki")
 	for _, signed := range []struct {
 		path string
 		by   Reference
 		url  string
 	}{
-		{"grants.metrics.ca_bundle", g.Metrics.CABundle, g.Metrics.signed()}, {"grants.backend.ca_bundle", g.Backend.CABundle, g.Backend.signed()},
+		{"grants.metrics.ca_bundle", g.Metrics.CABundle, g.Metrics.signed()},
+		{"grants.backend.ca_bundle", g.Backend.CABundle, g.Backend.signed()},
 		{"grants.prometheus_ca_bundle", g.PrometheusCA, g.Prometheus}, {"grants.alertmanager_ca_bundle", g.ManagerCA, g.Alertmanager},
 		{"grants.logs.loki.ca_bundle", g.Logs.Loki.CABundle, g.Logs.Loki.URL},
 	} {
@@ -473,12 +506,20 @@ func (c *checker) others() {
 	}
 	c.unless((g.Logs.Loki.URL == "") == (g.Logs.Loki.Query == ""), "grants.logs.loki", "it is not whole", "give url and query")
 	if c.Given("grants.component_logs") {
-		whole := len(g.Components.Ingress) > 0 && (c.Mode == "mtls" || len(g.Components.OIDC) > 0) && (c.Mode == "oidc" || len(g.Components.MTLS) > 0)
+		whole := len(g.Components.Ingress) > 0 && (c.Mode == "mtls" || len(g.Components.OIDC) > 0) &&
+			(c.Mode == "oidc" || len(g.Components.MTLS) > 0)
 		c.unless(whole, "grants.component_logs", "it is not whole", "give ingress, and the service of each mode")
 	}
 	replica := g.Hooks.Replica
 	c.unless((len(replica.Command) == 0) == (replica.URL == ""), "grants.hooks.replica", "it is not whole", "give command and url")
-	c.unless((g.Hooks.TrustTo == "") == (len(g.Hooks.Reload) == 0), "grants.hooks", "the ingress's two are not whole", "give reload and trust_file")
-	c.unless(replica.URL == "" || strings.HasPrefix(replica.URL, "http://"), "grants.hooks.replica.url", "it is no URL of http", "write it as http://127.0.0.1:{{port}}")
-	c.unless(g.Logs.Handled != "" || !c.Given("grants.logs"), "grants.logs.handled", "it is missing", "say what a line looks like when the handler ran")
+	c.unless((g.Hooks.TrustTo == "") == (len(g.Hooks.Reload) == 0), "grants.hooks", "the ingress's two are not whole",
+		"give reload and trust_file")
+	c.unless(
+		replica.URL == "" || strings.HasPrefix(replica.URL, "http://"),
+		"grants.hooks.replica.url",
+		"it is no URL of http",
+		"write it as http://127.0.0.1:{{port}}",
+	)
+	c.unless(g.Logs.Handled != "" || !c.Given("grants.logs"), "grants.logs.handled", "it is missing",
+		"say what a line looks like when the handler ran")
 }

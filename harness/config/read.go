@@ -181,7 +181,14 @@ func oneImage(all []Loaded) strict.Problems {
 		return nil
 	}
 	const path = "service.image"
-	return strict.Problems{{At: all[i].Origins[path], Path: path, What: "a stack is started for it, and targets name what is there already", Do: "give the image a file of its own"}}
+	return strict.Problems{
+		{
+			At:   all[i].Origins[path],
+			Path: path,
+			What: "a stack is started for it, and targets name what is there already",
+			Do:   "give the image a file of its own",
+		},
+	}
 }
 
 // sameName finds targets that a roll-up could not tell apart.
@@ -189,7 +196,14 @@ func sameName(all []Loaded) strict.Problems {
 	seen := map[string]bool{}
 	for i, l := range all {
 		if len(all) > 1 && (l.Target.Name == "" || seen[l.Target.Name]) {
-			return strict.Problems{{At: l.Source, Path: fmt.Sprintf("%s[%d].target.name", targetsKey, i), What: "each of several targets needs a name of its own", Do: "name it"}}
+			return strict.Problems{
+				{
+					At:   l.Source,
+					Path: fmt.Sprintf("%s[%d].target.name", targetsKey, i),
+					What: "each of several targets needs a name of its own",
+					Do:   "name it",
+				},
+			}
 		}
 		seen[l.Target.Name] = true
 	}
@@ -239,7 +253,8 @@ func (d *draft) override(s Sources) {
 			for _, p := range known {
 				names = append(names, variable(p))
 			}
-			d.reader.Problems = append(d.reader.Problems, strict.Problem{At: "environment", Path: name, What: "it overrides nothing", Do: near(name, names, "unset it")})
+			d.reader.Problems = append(d.reader.Problems,
+				strict.Problem{At: "environment", Path: name, What: "it overrides nothing", Do: near(name, names, "unset it")})
 			continue
 		}
 		d.put(known[i], value, "environment "+name)
@@ -247,7 +262,8 @@ func (d *draft) override(s Sources) {
 	for _, text := range s.Set {
 		path, value, ok := strings.Cut(text, "=")
 		if !ok || !slices.Contains(known, path) {
-			d.reader.Problems = append(d.reader.Problems, strict.Problem{At: "--set", Path: path, What: "there is no such value to set", Do: near(path, known, "write --set path=value")})
+			d.reader.Problems = append(d.reader.Problems,
+				strict.Problem{At: "--set", Path: path, What: "there is no such value to set", Do: near(path, known, "write --set path=value")})
 			continue
 		}
 		d.put(path, value, "--set")

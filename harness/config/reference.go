@@ -85,7 +85,9 @@ func (l Lookup) Value(r Reference) (harness.Secret, error) {
 		text, err := saved.File(l.Path(rest))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("reading %s: there is no such file: put it there, or name another; paths are from the configuration's directory", r)
+			return "", fmt.Errorf(
+				"reading %s: there is no such file: put it there, or name another; paths are from the configuration's directory", r,
+			)
 		case errors.Is(err, saved.ErrUTF16):
 			return "", fmt.Errorf("reading %s: %w", r, err)
 		case err != nil:

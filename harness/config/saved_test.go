@@ -150,7 +150,8 @@ func TestOnlySecretsAreMasked(t *testing.T) {
 // TestMistypedEndpoints: a name that is nearly one of the runbook's loses rows.
 func TestMistypedEndpoints(t *testing.T) {
 	for name, near := range map[string]string{
-		"inferrence": "inference", "Inference": "inference", "enrolment": "enrollment", "reveiw": "review", "review-item": "review item",
+		"inferrence": "inference", //nolint:misspell // the mistake is the case
+		"Inference":  "inference", "enrolment": "enrollment", "reveiw": "review", "review-item": "review item",
 		"inference": "", "batch": "", "embeddings": "",
 	} {
 		_, err := load(t, strings.Replace(sound, "name: inference", "name: "+name, 1), nil)

@@ -44,7 +44,7 @@ func TestBadInputIsTold(t *testing.T) {
 		{"brackets in nginx", "a.conf", text("http {\n" + strings.Repeat("{", 1<<20)), "deeper than"},
 		{"broken HCL", "a.hcl", text("path \"x\" {\n  capabilities = [\"read\"\n"), "it is no HCL"},
 		{"an unknown capability", "a.hcl", text(`path "x" { capabilities = ["raed"] }`), "raed"},
-		{"an unknown key", "a.hcl", text(`path "x" { capabilites = ["read"] }`), "capabilites"},
+		{"an unknown key", "a.hcl", text(`path "x" { capabilites = ["read"] }`), "capabilites"}, //nolint:misspell // the mistake is the case
 		{"broken nginx", "nginx.conf", text("http {\n\tserver {\n\t\tlisten 443 ssl\n\t}\n}\n"), "no configuration of nginx"},
 		{"too large", "a.yaml", func(path string) error {
 			return os.WriteFile(path, bytes.Repeat([]byte("#\n"), lint.MaxFile/2+1), 0o600)

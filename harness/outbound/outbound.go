@@ -118,7 +118,10 @@ type guard struct {
 type Elsewhere struct{ From, To string }
 
 func (e Elsewhere) Error() string {
-	return fmt.Sprintf("%s redirects to %q, which the configuration does not name, and nothing was sent there: name it in its place if it is right", e.From, e.To)
+	return fmt.Sprintf(
+		"%s redirects to %q, which the configuration does not name, and nothing was sent there: name it in its place if it is right", e.From,
+		e.To,
+	)
 }
 
 // ErrTooLong is the error of reading an answer that has no end within the bound.

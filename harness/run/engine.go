@@ -110,7 +110,8 @@ func (e *Engine) Close() {
 // share the target runs at once, and beside it, one by one, what starts replicas of
 // its own; what must be alone follows, one by one. Each, if not nil, is called as
 // findings come, one at a time.
-func (e *Engine) All(ctx context.Context, expectations []harness.Expectation, each func(harness.Expectation, harness.Finding)) []harness.Finding {
+func (e *Engine) All(ctx context.Context, expectations []harness.Expectation,
+	each func(harness.Expectation, harness.Finding)) []harness.Finding {
 	findings := make([]harness.Finding, len(expectations))
 	told := make(chan int)
 	go func() {

@@ -275,8 +275,9 @@ func startups(trace harness.Trace) []harness.Evidence {
 	}
 	for _, w := range trace.Watching {
 		kept = append(kept, harness.Evidence{
-			Request:  "ask Prometheus and Alertmanager",
-			Response: fmt.Sprintf("%d rules on %s, %d series of it, %d targets, Alertmanagers: %s, receivers: %s", len(w.Rules), w.Metric, w.Series, len(w.Targets), orNone(w.Managers), orNone(w.Receivers)),
+			Request: "ask Prometheus and Alertmanager",
+			Response: fmt.Sprintf("%d rules on %s, %d series of it, %d targets, Alertmanagers: %s, receivers: %s", len(w.Rules), w.Metric,
+				w.Series, len(w.Targets), orNone(w.Managers), orNone(w.Receivers)),
 		})
 	}
 	for _, f := range trace.Facts {

@@ -94,7 +94,8 @@ const interrupted = "the run was interrupted"
 
 // conclude weighs what was seen. A request that was served although it must
 // not be stands whatever became of the controls.
-func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t *harness.Target, h *hands, trace harness.Trace, err error) {
+func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t *harness.Target, h *hands, trace harness.Trace,
+	err error) {
 	if ctx.Err() != nil {
 		f.Verdict, f.Reason = harness.NotExercised, interrupted
 		return

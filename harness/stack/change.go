@@ -117,7 +117,8 @@ func (b *builder) bringBack(ctx context.Context, p place, h history, dir string)
 		return "", err
 	}
 	if r.at() != p.at {
-		return "", fmt.Errorf("the configuration has it now %s: sweep by the configuration of then, or put it back by hand; it was %s", cmp.Or(r.at(), "nowhere"), h.was.Was)
+		return "", fmt.Errorf("the configuration has it now %s: sweep by the configuration of then, or put it back by hand; it was %s",
+			cmp.Or(r.at(), "nowhere"), h.was.Was)
 	}
 	return r.restore(ctx, h.was, func(made string) bool { return h.ours[made] })
 }
@@ -152,7 +153,13 @@ func Unswept(dir string, t config.Target) error {
 	for _, a := range abandoned {
 		changed := a.Target == t.Called() && slices.ContainsFunc(a.Entries, func(e Entry) bool { return e.Change != nil })
 		if changed {
-			err = errors.Join(err, fmt.Errorf("%s tells what a killed run changed at %s and did not put back: let conformance sweep, with the same --config, do so first", a.Path, a.Target))
+			err = errors.Join(
+				err,
+				fmt.Errorf(
+					"%s tells what a killed run changed at %s and did not put back: let conformance sweep, with the same --config, do so first",
+					a.Path, a.Target,
+				),
+			)
 		}
 		err = errors.Join(err, a.Close(false))
 	}

@@ -148,7 +148,8 @@ func (k *cluster) plugIn(ctx context.Context, from *placed) (sum string, err err
 	if err != nil {
 		return "", fmt.Errorf("taking Vault's plugin out of its image: %w", err)
 	}
-	_, err = engine.CopyToContainer(ctx, k.c.vaultAt.id, client.CopyToContainerOptions{DestinationPath: files, Content: bytes.NewReader(archive)})
+	_, err = engine.CopyToContainer(ctx, k.c.vaultAt.id,
+		client.CopyToContainerOptions{DestinationPath: files, Content: bytes.NewReader(archive)})
 	if err != nil {
 		return "", fmt.Errorf("putting Vault's plugin into its directory: %w", err)
 	}
@@ -175,12 +176,19 @@ func (k *cluster) Logins(ctx context.Context) ([]harness.Login, error) {
 		namespace, account, audience string
 		change                       func(token string) string
 	}{
-		{with: "the service account's token", namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience},
-		{with: "another account's token", namespace: vault.KubernetesNamespace, account: otherAccount, audience: vault.KubernetesAudience},
-		{with: "the token of an account of that name in another namespace", namespace: otherNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience},
-		{with: "the service account's token for another audience", namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: "elsewhere"},
-		{with: "the service account's token, its signature another's", namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience, change: resigned},
-		{with: "garbage", namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience, change: func(string) string { return "garbage" }},
+		{with: "the service account's token",
+			namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience},
+		{with: "another account's token",
+			namespace: vault.KubernetesNamespace, account: otherAccount, audience: vault.KubernetesAudience},
+		{with: "the token of an account of that name in another namespace",
+			namespace: otherNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience},
+		{with: "the service account's token for another audience",
+			namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: "elsewhere"},
+		{with: "the service account's token, its signature another's",
+			namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience, change: resigned},
+		{with: "garbage",
+			namespace: vault.KubernetesNamespace, account: vault.KubernetesAccount, audience: vault.KubernetesAudience,
+			change: func(string) string { return "garbage" }},
 	} {
 		token, err := k.api.Token(ctx, try.namespace, try.account, try.audience)
 		if err != nil {

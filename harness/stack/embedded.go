@@ -152,8 +152,16 @@ func (e *embedded) target(ways []way, secrets, issuer harness.Component) (*harne
 	}
 	t.Components = append(components, ways[0].shown)
 	t.Beyond = beyondProcess(secrets.StandIn)
-	t.Control = &harness.Control{Launcher: e, Secrets: vault.NewStore(e.vault.root, e.vault.service), Vault: vault.NewOperator(e.vault.root, e.vault.key),
-		JWKS: e.blueprint.door, Outside: e.blueprint.door, Ingress: front{fronts, e.blueprint.ingressPair}, Authorizer: &e.authorizer, Logs: e}
+	t.Control = &harness.Control{
+		Launcher:   e,
+		Secrets:    vault.NewStore(e.vault.root, e.vault.service),
+		Vault:      vault.NewOperator(e.vault.root, e.vault.key),
+		JWKS:       e.blueprint.door,
+		Outside:    e.blueprint.door,
+		Ingress:    front{fronts, e.blueprint.ingressPair},
+		Authorizer: &e.authorizer,
+		Logs:       e,
+	}
 	t.Control.Rollout = &rollout{launch: e.Launch, forward: e.forward(ways), health: "/readyz"}
 	if e.binary != "" {
 		t.Control.Agent = besides{e}

@@ -155,7 +155,16 @@ func (e *engine) start(ctx context.Context, p part) (*placed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting %s from %s: %w", p.name, p.image.Reference, err)
 	}
-	c := &placed{part: p, id: made.ID, engine: e, started: started, output: &tail{hidden: p.hidden}, cues: &counter{cue: []byte(p.cue)}, read: make(chan struct{}), handle: made}
+	c := &placed{
+		part:    p,
+		id:      made.ID,
+		engine:  e,
+		started: started,
+		output:  &tail{hidden: p.hidden},
+		cues:    &counter{cue: []byte(p.cue)},
+		read:    make(chan struct{}),
+		handle:  made,
+	}
 	e.mu.Lock()
 	e.outputs[p.name] = c.output
 	e.mu.Unlock()

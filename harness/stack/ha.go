@@ -110,12 +110,18 @@ func (c *containers) joinNodes(ctx context.Context) error {
 func (c *containers) startFront(ctx context.Context) (*placed, error) {
 	var servers strings.Builder
 	for _, n := range c.nodes {
-		fmt.Fprintf(&servers, "  server %s %s:%d check check-ssl verify required ca-file %sca.pem verifyhost %s\n", n.name, n.name, vaultPort, files, n.name)
+		fmt.Fprintf(&servers, "  server %s %s:%d check check-ssl verify required ca-file %sca.pem verifyhost %s\n", n.name, n.name, vaultPort,
+			files, n.name)
 	}
 	return c.engine.start(ctx, part{
-		name: "vault", image: c.have[images.HAProxy], ports: []int{vaultPort},
+		name:    "vault",
+		image:   c.have[images.HAProxy],
+		ports:   []int{vaultPort},
 		command: []string{"/usr/sbin/haproxy", "-db", "-f", frontFile},
-		files:   map[string][]byte{files + "ca.pem": c.blueprint.servers.RootPEM(), frontFile: []byte(fmt.Sprintf(frontConfig, vaultPort, servers.String()))},
+		files: map[string][]byte{
+			files + "ca.pem": c.blueprint.servers.RootPEM(),
+			frontFile:        []byte(fmt.Sprintf(frontConfig, vaultPort, servers.String())),
+		},
 	})
 }
 

@@ -91,7 +91,9 @@ func (b *builder) target(run string) (*harness.Target, error) {
 	if t.Name == "" {
 		t.Name = b.Target.URL
 	}
-	for _, step := range []func(*harness.Target) error{b.login, b.faces, b.endpoints, b.secrets, b.tokens, b.certificates, b.issuers, b.pages, b.logs, b.components, b.alerts, b.hooks} {
+	for _, step := range []func(*harness.Target) error{
+		b.login, b.faces, b.endpoints, b.secrets, b.tokens, b.certificates, b.issuers, b.pages, b.logs, b.components, b.alerts, b.hooks,
+	} {
 		if err := step(t); err != nil {
 			return nil, err
 		}
@@ -113,12 +115,35 @@ func (b *builder) profile() harness.Profile {
 	issuer, noIssuer := declared(p.Issuer)
 	audience, noAudience := declared(p.Audience)
 	return harness.Profile{
-		Issuer: issuer, Audience: audience, NoIssuer: noIssuer, NoAudience: noAudience, Scope: p.Scope, RFC9068: p.RFC9068, BoundTokens: p.BoundTokens,
-		NoCertificate: refusals(p.NoCertificate), BadCertificate: refusals(p.BadCertificate),
-		IdentityHeader: p.IdentityHeader, Success: p.Success, StartBound: p.StartBound, Propagation: p.Propagation,
-		Intermediates: p.Intermediates, Revocation: p.Revocation, ShortLived: p.ShortLived, ConnectionAge: p.ConnectionMaxAge, Leeway: p.Leeway, APIKeys: p.APIKeys, SignedModels: p.SignedModels, Mesh: p.Mesh, Authorizer: p.Authorizer,
-		NewKeyBound: p.JWKSNewKeyMax, RemovedKeyBound: p.JWKSRemovedKeyMax, KeyFetches: p.JWKSFetchesMax, KeyRefresh: p.JWKSRefresh,
-		HandledMetric: p.HandledMetric, EnrollmentMetric: p.EnrollmentMetric, ModeMetric: p.ModeMetric,
+		Issuer:           issuer,
+		Audience:         audience,
+		NoIssuer:         noIssuer,
+		NoAudience:       noAudience,
+		Scope:            p.Scope,
+		RFC9068:          p.RFC9068,
+		BoundTokens:      p.BoundTokens,
+		NoCertificate:    refusals(p.NoCertificate),
+		BadCertificate:   refusals(p.BadCertificate),
+		IdentityHeader:   p.IdentityHeader,
+		Success:          p.Success,
+		StartBound:       p.StartBound,
+		Propagation:      p.Propagation,
+		Intermediates:    p.Intermediates,
+		Revocation:       p.Revocation,
+		ShortLived:       p.ShortLived,
+		ConnectionAge:    p.ConnectionMaxAge,
+		Leeway:           p.Leeway,
+		APIKeys:          p.APIKeys,
+		SignedModels:     p.SignedModels,
+		Mesh:             p.Mesh,
+		Authorizer:       p.Authorizer,
+		NewKeyBound:      p.JWKSNewKeyMax,
+		RemovedKeyBound:  p.JWKSRemovedKeyMax,
+		KeyFetches:       p.JWKSFetchesMax,
+		KeyRefresh:       p.JWKSRefresh,
+		HandledMetric:    p.HandledMetric,
+		EnrollmentMetric: p.EnrollmentMetric,
+		ModeMetric:       p.ModeMetric,
 	}
 }
 

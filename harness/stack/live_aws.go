@@ -45,7 +45,10 @@ func (b *builder) inAWS() (*liveAWS, error) {
 	for i, part := range []struct {
 		kind string
 		at   config.Reference
-	}{{"AWS access key", a.AccessKeyID}, {"AWS secret access key", a.SecretAccessKey}, {"AWS session token", a.SessionToken}, {"CA bundle", a.CABundle}} {
+	}{
+		{"AWS access key", a.AccessKeyID}, {"AWS secret access key", a.SecretAccessKey},
+		{"AWS session token", a.SessionToken}, {"CA bundle", a.CABundle},
+	} {
 		value, err := b.secret(part.kind, part.at, anything)
 		if err != nil {
 			return nil, err

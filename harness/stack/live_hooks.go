@@ -109,7 +109,11 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 	if _, changed := launch.Env["AUTH_MODE"]; !changed && !slices.Contains(launch.Unset, "AUTH_MODE") {
 		env["AUTH_MODE"] = string(launch.Mode)
 	}
-	r := &commanded{url: strings.ReplaceAll(l.hook.URL, portMark, port), metrics: strings.ReplaceAll(l.hook.Metrics, portMark, port), ended: make(chan struct{})}
+	r := &commanded{
+		url:     strings.ReplaceAll(l.hook.URL, portMark, port),
+		metrics: strings.ReplaceAll(l.hook.Metrics, portMark, port),
+		ended:   make(chan struct{}),
+	}
 	if launch.HoldVault || launch.Impostor {
 		if err := r.hold(env, launch.Impostor); err != nil {
 			return nil, err

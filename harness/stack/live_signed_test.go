@@ -35,7 +35,7 @@ func estate(t *testing.T, by *certs.Authority) string {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, answers[r.URL.Path])
 	}))
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair.TLS()}} //nolint:gosec // the library's own minimum
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair.TLS()}}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)

@@ -125,9 +125,11 @@ func (s *liveStore) begin(ctx context.Context) (err error) {
 func (s *liveStore) change(ctx context.Context, data map[string]any) error {
 	next := s.newest + 1
 	if keeps := max(s.keeps, -s.keeps); next-s.was.Version >= keeps {
-		return fmt.Errorf("changing %s: Vault keeps %d versions of it, and version %d has to be put back: let it keep more (max_versions)", s.place, keeps, s.was.Version)
+		return fmt.Errorf("changing %s: Vault keeps %d versions of it, and version %d has to be put back: let it keep more (max_versions)",
+			s.place, keeps, s.was.Version)
 	}
-	if err := s.note(Entry{Change: &Change{Of: ofVault, At: s.place, Was: strconv.Itoa(s.was.Version), Ours: strconv.Itoa(next)}}); err != nil {
+	change := Change{Of: ofVault, At: s.place, Was: strconv.Itoa(s.was.Version), Ours: strconv.Itoa(next)}
+	if err := s.note(Entry{Change: &change}); err != nil {
 		return fmt.Errorf("changing %s: %w", s.place, err)
 	}
 	if s.ours == nil {
@@ -143,7 +145,11 @@ func (s *liveStore) change(ctx context.Context, data map[string]any) error {
 		return nil
 	}
 	if kept, err := s.Version(ctx, s.was.Version); err != nil || kept.Data == nil { // nobody could ask how many are kept
-		return errors.Join(fmt.Errorf("changing %s: version %d, which has to be put back, is not kept: let Vault keep more (max_versions)", s.place, s.was.Version), s.back(ctx))
+		return errors.Join(
+			fmt.Errorf("changing %s: version %d, which has to be put back, is not kept: let Vault keep more (max_versions)", s.place,
+				s.was.Version),
+			s.back(ctx),
+		)
 	}
 	return nil
 }
@@ -195,7 +201,9 @@ func (s *liveStore) rollBack(ctx context.Context, to vault.Edition, ours func(st
 	case !ours(strconv.Itoa(newest.Version)):
 		return "", fmt.Errorf("version %d is in force, which is not of the run: %s", newest.Version, byHand)
 	case to.Data == nil:
-		return "", fmt.Errorf("version %d, which was in force before the run, is deleted or destroyed: undelete it, or write by hand what it held", to.Version)
+		return "", fmt.Errorf(
+			"version %d, which was in force before the run, is deleted or destroyed: undelete it, or write by hand what it held", to.Version,
+		)
 	}
 	made, err := s.Replace(ctx, newest.Version, to.Data)
 	if err != nil {

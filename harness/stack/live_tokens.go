@@ -26,7 +26,10 @@ func (b *builder) tokens(t *harness.Target) error {
 		kind string
 		from config.Reference
 		into *harness.Secret
-	}{{"valid token", g.Valid, &t.Tokens.Valid}, {"expired token", g.Expired, &t.Tokens.Expired}, {"token of another realm", g.OtherRealm, &t.Tokens.OtherRealm}} {
+	}{
+		{"valid token", g.Valid, &t.Tokens.Valid}, {"expired token", g.Expired, &t.Tokens.Expired},
+		{"token of another realm", g.OtherRealm, &t.Tokens.OtherRealm},
+	} {
 		value, err := b.secret(one.kind, one.from, paperToken)
 		if err != nil {
 			return err
@@ -236,7 +239,8 @@ func granted(client *http.Client, request *http.Request) (harness.Secret, time.T
 	}
 	err = json.NewDecoder(response.Body).Decode(&answer)
 	if response.StatusCode != http.StatusOK || err != nil {
-		return "", time.Time{}, fmt.Errorf("getting a token at %s: got %d %.200q, want 200 with a token", request.URL.Host, response.StatusCode, answer.Error)
+		return "", time.Time{}, fmt.Errorf("getting a token at %s: got %d %.200q, want 200 with a token", request.URL.Host,
+			response.StatusCode, answer.Error)
 	}
 	if answer.Seconds <= 0 {
 		answer.Seconds = 60

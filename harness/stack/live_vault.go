@@ -69,8 +69,14 @@ func (b *builder) mounted(v config.Vault) error {
 	kind, _ := secret.Data["type"].(string)
 	options, _ := secret.Data["options"].(map[string]any)
 	if kind != "kv" || options["version"] != "2" {
-		return fmt.Errorf("mount %q of Vault at %s is of type %s, version %v: want KV v2; check grants.vault.mount (vault kv enable-versioning makes KV v2 of KV v1)",
-			v.Mount, v.Address, cmp.Or(kind, "none"), cmp.Or(options["version"], any("1")))
+		return fmt.Errorf(
+			"mount %q of Vault at %s is of type %s, version %v: want KV v2; "+
+				"check grants.vault.mount (vault kv enable-versioning makes KV v2 of KV v1)",
+			v.Mount,
+			v.Address,
+			cmp.Or(kind, "none"),
+			cmp.Or(options["version"], any("1")),
+		)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func started(pid int) (string, error) {
 
 // Where a process's status has what, behind its name (proc(5)).
 const (
-	state     = 3 - 3
+	state     = 0 // the third
 	group     = 5 - 3
 	startTime = 22 - 3
 )

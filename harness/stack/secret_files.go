@@ -36,7 +36,8 @@ type handover struct {
 func memory(target, mode string) *mount.Mount {
 	user, _, _ := strings.Cut(images.User, ":")
 	return &mount.Mount{Type: mount.TypeVolume, Target: target, VolumeOptions: &mount.VolumeOptions{DriverConfig: &mount.Driver{
-		Name: "local", Options: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=4m,mode=" + mode + ",uid=" + user + ",gid=" + user},
+		Name:    "local",
+		Options: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=4m,mode=" + mode + ",uid=" + user + ",gid=" + user},
 	}}}
 }
 
@@ -86,7 +87,8 @@ func (c *containers) file(ctx context.Context, name, value string) (string, erro
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	if _, err := c.engine.client.CopyToContainer(ctx, c.idpAt.id, client.CopyToContainerOptions{DestinationPath: handedDir, Content: &archive}); err != nil {
+	if _, err := c.engine.client.CopyToContainer(ctx, c.idpAt.id,
+		client.CopyToContainerOptions{DestinationPath: handedDir, Content: &archive}); err != nil {
 		return "", err
 	}
 	if c.handover.at == nil {

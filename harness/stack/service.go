@@ -64,8 +64,14 @@ type Service struct {
 // may be called that may be called at all.
 func ServiceOf(l config.Loaded) Service {
 	s := Service{
-		Image: l.Service.Image, PreviousImage: l.Service.PreviousImage, Command: l.Service.Command, Port: l.Service.Port, Health: l.Service.Health, Env: l.Service.Env,
-		IngressProof: l.Service.IngressProof, RequestLog: l.Service.RequestLog,
+		Image:         l.Service.Image,
+		PreviousImage: l.Service.PreviousImage,
+		Command:       l.Service.Command,
+		Port:          l.Service.Port,
+		Health:        l.Service.Health,
+		Env:           l.Service.Env,
+		IngressProof:  l.Service.IngressProof,
+		RequestLog:    l.Service.RequestLog,
 	}
 	if !s.given() {
 		return Service{}

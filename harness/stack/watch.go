@@ -85,7 +85,9 @@ func (c *containers) startPrometheus(ctx context.Context) (harness.Component, er
 	c.watch.prometheus = p
 	ready, err := p.ready(ctx, c.answers("http://"+p.at[prometheusPort]+"/-/ready", ""))
 	if err != nil {
-		return harness.Component{}, fmt.Errorf("having Prometheus load its rules and configuration (promtool check rules tests a rule file): %w", err)
+		return harness.Component{}, fmt.Errorf(
+			"having Prometheus load its rules and configuration (promtool check rules tests a rule file): %w", err,
+		)
 	}
 	return p.component("Prometheus "+p.image.Version, prometheusPort, ready), nil
 }

@@ -75,7 +75,11 @@ func File(source string, data []byte, into any) (origins map[string]string, err 
 func Parse(source string, text []byte) (ast.Node, *Problem) {
 	documents, err := saved.Documents(text, parser.AllowDuplicateMapKey())
 	if err != nil {
-		p := Problem{At: source, What: "it is no YAML", Do: "look there for a bracket or a quote that is not closed, and for an indent that fits nothing above"}
+		p := Problem{
+			At:   source,
+			What: "it is no YAML",
+			Do:   "look there for a bracket or a quote that is not closed, and for an indent that fits nothing above",
+		}
 		if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok && syntax.Token != nil {
 			at := syntax.Token.Position
 			p.At = fmt.Sprintf("%s:%d:%d", source, at.Line, at.Column)
@@ -152,7 +156,8 @@ func (r *Reader) Read(n ast.Node, into reflect.Value, path string, tag reflect.S
 		return
 	}
 	switch {
-	case into.Type() == reflect.TypeFor[time.Duration](), into.Kind() != reflect.Struct && into.Kind() != reflect.Slice && into.Kind() != reflect.Map:
+	case into.Type() == reflect.TypeFor[time.Duration](),
+		into.Kind() != reflect.Struct && into.Kind() != reflect.Slice && into.Kind() != reflect.Map:
 		r.scalar(n, into, path, tag)
 	case into.Kind() == reflect.Struct:
 		r.mapping(n, into, path)

@@ -60,7 +60,10 @@ func Mismatched() []Recipe {
 	for _, of := range []struct {
 		alg, key string
 		kind     harness.Capability
-	}{{"ES256", "RSA", harness.MintRSA}, {"EdDSA", "RSA", harness.MintRSA}, {"RS256", "EC", harness.MintEC}, {"EdDSA", "EC", harness.MintEC}} {
+	}{
+		{"ES256", "RSA", harness.MintRSA}, {"EdDSA", "RSA", harness.MintRSA},
+		{"RS256", "EC", harness.MintEC}, {"EdDSA", "EC", harness.MintEC},
+	} {
 		recipes = append(recipes, Recipe{
 			Name:  fmt.Sprintf("%s token with the kid of the %s key", of.alg, of.key),
 			Needs: []harness.Capability{of.kind},

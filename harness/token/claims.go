@@ -248,7 +248,8 @@ func OtherScopes() []Recipe {
 	return []Recipe{
 		Without("scope"),
 		Claiming("token with another scope", func(Source) map[string]any { return map[string]any{"scope": "other:" + Random(4)} }),
-		Claiming("token with more than our scope's name", func(s Source) map[string]any { return map[string]any{"scope": s.Profile.Scope + "x"} }),
+		Claiming("token with more than our scope's name",
+			func(s Source) map[string]any { return map[string]any{"scope": s.Profile.Scope + "x"} }),
 	}
 }
 
@@ -291,7 +292,10 @@ func Marked() []Recipe {
 			return header + "." + payload + "." + signature, err
 		})
 	}
-	return []Recipe{mark("token with markers in its claims, badly signed"), mark("token with markers in every claim, badly signed", "iss", "aud", "scope")}
+	return []Recipe{
+		mark("token with markers in its claims, badly signed"),
+		mark("token with markers in every claim, badly signed", "iss", "aud", "scope"),
+	}
 }
 
 // Shapeless are authentic tokens whose payload is no JSON object (OIDC-016).

@@ -101,7 +101,10 @@ var (
 		}})
 	jwkEncodings = []encoding{
 		{"JWK", func(k signingKey) ([]byte, error) { return k.jwk().MarshalJSON() }},
-		{"JWK of its kind and numbers alone", func(k signingKey) ([]byte, error) { return jose.JSONWebKey{Key: k.signer.Public()}.MarshalJSON() }},
+		{
+			"JWK of its kind and numbers alone",
+			func(k signingKey) ([]byte, error) { return jose.JSONWebKey{Key: k.signer.Public()}.MarshalJSON() },
+		},
 		{"JWKS", func(k signingKey) ([]byte, error) {
 			return json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{k.jwk()}})
 		}},

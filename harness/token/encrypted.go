@@ -34,7 +34,16 @@ func Expensive() []Recipe {
 	return []Recipe{
 		{Name: "JWE with PBES2 of 2^31 rounds", Make: func(Source) (string, error) {
 			header := fmt.Sprintf(`{"alg":"PBES2-HS256+A128KW","enc":"A128CBC-HS256","p2s":"%s","p2c":2147483648}`, encode([]byte(Random(8))))
-			return strings.Join([]string{encode([]byte(header)), encode([]byte(Random(20))), encode([]byte(Random(8))), encode([]byte(Random(32))), encode([]byte(Random(8)))}, "."), nil
+			return strings.Join(
+				[]string{
+					encode([]byte(header)),
+					encode([]byte(Random(20))),
+					encode([]byte(Random(8))),
+					encode([]byte(Random(32))),
+					encode([]byte(Random(8))),
+				},
+				".",
+			), nil
 		}},
 		encrypted("JWE that decompresses to megabytes", true, func(Draft) ([]byte, error) { return make([]byte, bombSize), nil }),
 	}

@@ -60,7 +60,12 @@ func standardAlphabet() Recipe {
 
 // deep is a token, signed by nobody, whose header is nested levels deep.
 func deep(name string, levels int) Recipe {
-	return Literal(name, encode([]byte(`{"alg":"RS256","x":`+strings.Repeat("[", levels)+strings.Repeat("]", levels)+"}"))+"."+encode([]byte("{}"))+"."+encode([]byte("x")))
+	return Literal(
+		name,
+		encode(
+			[]byte(`{"alg":"RS256","x":`+strings.Repeat("[", levels)+strings.Repeat("]", levels)+"}"),
+		)+"."+encode([]byte("{}"))+"."+encode([]byte("x")),
+	)
 }
 
 // Sized are tokens that are too much for a parser or for whatever reads

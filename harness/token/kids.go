@@ -14,10 +14,13 @@ func Traversing() []Recipe {
 		{"/dev/null", ""}, {"../../../../../../dev/null", ""}, {"file:///dev/null", ""},
 		{"/proc/sys/kernel/randomize_va_space", "2\n"}, {"../../../../../../proc/sys/kernel/randomize_va_space", "2"},
 	} {
-		recipes = append(recipes, macced(fmt.Sprintf("token with kid %q, keyed with the file's content", file.path), "HS256", func(d *Draft) []byte {
-			d.Header["kid"] = file.path
-			return []byte(file.holds)
-		}))
+		recipes = append(
+			recipes,
+			macced(fmt.Sprintf("token with kid %q, keyed with the file's content", file.path), "HS256", func(d *Draft) []byte {
+				d.Header["kid"] = file.path
+				return []byte(file.holds)
+			}),
+		)
 	}
 	return recipes
 }

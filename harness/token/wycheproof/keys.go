@@ -67,7 +67,8 @@ var minted = sync.OnceValues(func() (k numbers, err error) {
 // take keeps a prime, in place of the smallest where there are enough; one that
 // leaves no private power is not kept.
 func (k *numbers) take(p *big.Int) {
-	if new(big.Int).Mod(p, big.NewInt(exponent)).Cmp(big.NewInt(1)) == 0 || slices.ContainsFunc(k.primes, func(q *big.Int) bool { return q.Cmp(p) == 0 }) {
+	if new(big.Int).Mod(p, big.NewInt(exponent)).Cmp(big.NewInt(1)) == 0 ||
+		slices.ContainsFunc(k.primes, func(q *big.Int) bool { return q.Cmp(p) == 0 }) {
 		return
 	}
 	k.primes = append(k.primes, p)

@@ -149,7 +149,8 @@ func RSA() (Replay, error) {
 			return Replay{}, err
 		}
 		r.Keys = append(r.Keys, key.public())
-		r.Controls = append(r.Controls, key.recipe(scheme.control, func(digest []byte) ([]byte, bool) { return key.sign(scheme.encode(digest, size)), true }))
+		r.Controls = append(r.Controls,
+			key.recipe(scheme.control, func(digest []byte) ([]byte, bool) { return key.sign(scheme.encode(digest, size)), true }))
 		for _, d := range all[scheme.alg] {
 			r.Hostile = append(r.Hostile, key.recipe(d.name(), func(digest []byte) ([]byte, bool) {
 				encoded, right := scheme.carry(d, digest), scheme.encode(digest, size)

@@ -83,7 +83,8 @@ func PlainTarget(address string) *harness.Target { return Target("http://"+addre
 
 // Post is a call that carries a probe's ID.
 func Post(path string) harness.Request {
-	return harness.Request{Mode: harness.OIDC, Method: "POST", Path: path, Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: harness.ProbeHeader, Value: "run-1"}}}
+	return harness.Request{Mode: harness.OIDC, Method: "POST", Path: path,
+		Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: harness.ProbeHeader, Value: "run-1"}}}
 }
 
 // Within bounds a test whose subject hangs.
