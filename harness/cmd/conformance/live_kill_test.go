@@ -181,12 +181,15 @@ func (v *victim) state(t *testing.T) string {
 	newest := try(v.store.Newest(t.Context()))
 	secret := try(json.Marshal(newest.Data))
 	content, err := os.ReadFile(v.trusted)
-	info, statErr := os.Stat(v.trusted)
+	mode := "no file"
+	if info, err := os.Stat(v.trusted); err == nil {
+		mode = info.Mode().String()
+	}
 	around := try(os.ReadDir(filepath.Dir(v.trusted)))
 	journals, _ := os.ReadDir(filepath.Join(v.dir, "journal"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return fmt.Sprintf("secret %s\ntrusted %v %v %v %x\naround it %v\nthings %v\njournals %v\nreplicas %s", secret, err, statErr, info.Mode(), content, around, v.things, journals, v.replicas(t))
+	return fmt.Sprintf("secret %s\ntrusted %v %s %x\naround it %v\nthings %v\njournals %v\nreplicas %s", secret, err, mode, content, around, v.things, journals, v.replicas(t))
 }
 
 // replicas are processes that its hook has started.
