@@ -161,30 +161,48 @@ func (s *Set) whileHeld(ctx context.Context) error {
 	return err
 }
 
-// promptly presents a valid token, which must be answered promptly, and once more where
-// it was not: a moment's stall is no verdict. The second time begins with a fetch of its
-// own, which is held as long: what waits for fetches waits for that one, too.
+// promptly presents a valid token, which must be answered promptly. Where it was not it is
+// presented again and again, for as long as some fetches take, until it was late twice:
+// a moment's stall is no verdict, and what waits for fetches waits again.
 func (s *Set) promptly(ctx context.Context) ([]harness.Exchange, error) {
-	limited := func() ([]harness.Exchange, error) {
-		ctx, cancel := context.WithTimeout(ctx, probe.Promptness)
-		defer cancel()
-		return s.call(ctx, token.Sound())
+	calls, err := s.atOnce(ctx)
+	if err != nil || !slices.ContainsFunc(calls, unhurried) {
+		return calls, err
 	}
-	late := func(x harness.Exchange) bool { return x.Observation.Transport == harness.TimeOut }
-	first, err := limited()
-	if err != nil || !slices.ContainsFunc(first, late) {
-		return first, err
+	stalls := 0
+	if slices.ContainsFunc(calls, late) {
+		stalls++
 	}
 	if err := s.fetchedAgain(ctx); err != nil {
 		return nil, err
 	}
-	again, err := limited()
-	for i := range again {
-		if i < len(first) && late(first[i]) {
-			again[i].Observation.Earlier = append(again[i].Observation.Earlier, string(harness.TimeOut))
+	for over := s.hands.Patience(5 * probe.Promptness); err == nil && stalls < 2 && !over() && probe.Pause(ctx, probe.Promptness/10); {
+		if calls, err = s.atOnce(ctx); slices.ContainsFunc(calls, late) {
+			stalls++
 		}
 	}
-	return again, err
+	for i := range calls {
+		if stalls > 1 && late(calls[i]) {
+			calls[i].Observation.Earlier = append(calls[i].Observation.Earlier, string(harness.TimeOut))
+		}
+	}
+	return calls, err
+}
+
+// late reports a call that had no answer in time.
+func late(x harness.Exchange) bool { return x.Observation.Transport == harness.TimeOut }
+
+// unhurried reports a call that was late, or may have waited for the end of a fetch.
+func unhurried(x harness.Exchange) bool {
+	return late(x) || x.Observation.Total > probe.Promptness/3
+}
+
+// atOnce presents a valid token, and waits for as long as an answer without a fetch may
+// take.
+func (s *Set) atOnce(ctx context.Context) ([]harness.Exchange, error) {
+	limited, cancel := context.WithTimeout(ctx, probe.Promptness)
+	defer cancel()
+	return s.call(limited, token.Sound())
 }
 
 // fetchTimeOut is how long a service waits for a key set at most.
