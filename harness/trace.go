@@ -176,6 +176,9 @@ type Observation struct {
 	// Reached is what the request log said of this probe; nil when there is
 	// no such oracle, or it was not asked.
 	Reached *Reached
+	// Unread is why the request log that is granted said nothing of this probe; empty
+	// when it did, or none is granted.
+	Unread string
 }
 
 // Reached is what a service's request log knows of one probe.

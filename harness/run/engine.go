@@ -234,7 +234,7 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 				e.gait.slow(seen[i].At, until)
 			}
 		}
-		seen[i].Reached = e.reached(ctx, requests[i], seen[i])
+		seen[i].Reached, seen[i].Unread = e.reached(ctx, requests[i], seen[i])
 		e.estate.answered(e.target.Profile, requests[i], seen[i])
 	}
 	if smooth {
@@ -362,27 +362,29 @@ func unsent(exchanges []harness.Exchange, why error) []harness.Exchange {
 	return exchanges
 }
 
-// reached asks the service's request log what became of a probe; nil where
-// there is no log, or it did not answer.
-func (e *Engine) reached(ctx context.Context, r harness.Request, seen harness.Observation) *harness.Reached {
+// reached asks the service's request log what became of a probe; nil where there is no
+// log, or, with the reason, where it could not be read.
+func (e *Engine) reached(ctx context.Context, r harness.Request, seen harness.Observation) (reached *harness.Reached, unread string) {
 	oracle := e.target.Oracles[r.Mode]
 	if oracle == "" || r.Face != nil || seen.ProbeID == "" {
-		return nil
+		return nil, ""
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, oracle+"/"+url.PathEscape(seen.ProbeID), nil)
 	if err != nil {
-		return nil
+		return nil, err.Error()
 	}
 	response, err := e.client.Do(request)
 	if err != nil {
-		return nil
+		return nil, err.Error()
 	}
 	defer func() { _ = response.Body.Close() }()
-	var reached harness.Reached
-	if response.StatusCode != http.StatusOK || json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&reached) != nil {
-		return nil
+	if response.StatusCode != http.StatusOK {
+		return nil, "it answers " + response.Status
 	}
-	return &reached
+	if err := json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&reached); err != nil {
+		return nil, err.Error()
+	}
+	return reached, ""
 }
 
 // control sends the request a target must accept.

@@ -88,6 +88,8 @@ func exhibit(x harness.Exchange) harness.Evidence {
 		e.TLS = tls.VersionName(o.TLSVersion)
 	}
 	switch {
+	case o.Unread != "":
+		e.Reached = "not observed: the request log could not be read"
 	case o.Reached == nil:
 		e.Reached = "not observed: no request log"
 	case o.Reached.Handled > 0:

@@ -60,7 +60,7 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	if bare && ctx.Err() == nil {
 		f = unflanked(f, before)
 	}
-	f.Notes = append(f.Notes, withheld(e.target, x)...)
+	f.Notes = append(f.Notes, slices.Concat(withheld(e.target, x), unread(trace.Exchanges))...)
 	f.Millis = time.Since(began).Milliseconds()
 	return f
 }
@@ -87,6 +87,15 @@ func withheld(t *harness.Target, x harness.Expectation) []string {
 		notes = append(notes, fmt.Sprintf("%s was not called: %s", name, t.Withheld[name]))
 	}
 	return notes
+}
+
+// unread tells that the request log that is granted could not be read.
+func unread(exchanges []harness.Exchange) []string {
+	i := slices.IndexFunc(exchanges, func(x harness.Exchange) bool { return x.Observation.Unread != "" })
+	if i < 0 {
+		return nil
+	}
+	return []string{"whether the service handled the calls was not seen, as its request log could not be read: " + printable(exchanges[i].Observation.Unread)}
 }
 
 // interrupted is the reason of what an interrupted run leaves.
