@@ -89,7 +89,7 @@ func TestSampleKeepsWhatFaultsName(t *testing.T) {
 		t.Errorf("without a seed %d of %d faults are judged on everything", got, everywhere)
 	}
 	ever := map[string]bool{}
-	for seed := range 60 {
+	for seed := range 150 {
 		plan.Sample = Sample{Seed: strconv.Itoa(seed)}
 		plan.whole = plan.Whole()
 		if got, want := len(plan.whole), (everywhere+share-1)/share; got != want {
@@ -114,7 +114,7 @@ func TestSampleKeepsWhatFaultsName(t *testing.T) {
 	}
 	for id, judged := range ever {
 		if !judged {
-			t.Errorf("none of 60 seeds judges %s on everything", id)
+			t.Errorf("none of 150 seeds judges %s on everything", id)
 		}
 	}
 	if got := len(plan.expectations(Reference)); got != len(suites.All()) {
