@@ -34,6 +34,9 @@ type Stimulus struct {
 	// Requests are what Act sends, and false where that turns on what is answered; nil
 	// where it always does.
 	Requests func(*Target) ([]Request, bool)
+	// Tells are the keys of what Act reads beside its exchanges; what it tells under another
+	// is an error of the harness.
+	Tells []Key
 	// Act does it. An error means that the harness could not act; what the target
 	// answered, or failed to answer, is in the Trace.
 	Act func(context.Context, Hands) (Trace, error)

@@ -304,12 +304,6 @@ type Rendering struct {
 	Files []File
 }
 
-// Fact is something read rather than provoked: what a policy allows on a path.
-type Fact struct {
-	Name   string
-	Values []string
-}
-
 // Issue is what came of a request for a certificate.
 type Issue struct {
 	Variant string

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/outcome"
 )
 
 var update = flag.Bool("update", false, "write CATALOGUE.md anew")
@@ -96,6 +97,26 @@ func TestExpectationsAreWhole(t *testing.T) {
 // whole reports a stimulus that says what it does, to what effect, and can be done.
 func whole(s harness.Stimulus) bool {
 	return s.Words != "" && s.Act != nil && slices.Contains(harness.Effects, s.Effect)
+}
+
+// TestOutcomesReadWhatTheirStimulusTells: what an outcome reads beside exchanges and its
+// stimulus does not tell would never be seen.
+func TestOutcomesReadWhatTheirStimulusTells(t *testing.T) {
+	reading := 0
+	for _, x := range All() {
+		tells, reads := x.Stimulus.Build().Tells, outcome.Reads(x.Outcome)
+		for _, key := range reads {
+			if !slices.Contains(tells, key) {
+				t.Errorf("%s reads %q, which its stimulus does not tell", x.ID, key)
+			}
+		}
+		if len(reads) > 0 {
+			reading++
+		}
+	}
+	if reading < 20 {
+		t.Errorf("%d rows read something beside exchanges, want twenty and more", reading)
+	}
 }
 
 // TestRulesStandWhereTheySay opens every rule's file at its line: what a report

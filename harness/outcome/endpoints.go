@@ -86,8 +86,8 @@ func (TellsNothing) Judge(_ harness.Profile, t harness.Trace) harness.Judgement 
 			}
 		}
 	}
-	for _, f := range t.Facts {
-		leak(-1, strings.Join(f.Values, ", ")+" ("+f.Name+")")
+	for _, page := range harness.PageTells.In(t) {
+		leak(-1, strings.Join(page.Is, ", ")+" ("+page.Of+")")
 	}
 	seen := func(x harness.Exchange) bool {
 		return x.Observation.Transport == harness.Answered || inTLS(x.Observation)

@@ -206,16 +206,14 @@ func shortLived(p harness.Profile) time.Duration {
 // Judge judges.
 func (s ShortLived) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
-	if len(t.Facts) == 0 {
+	lives := harness.CertificateLife.In(t)
+	if len(lives) == 0 {
 		return nothing()
 	}
-	for _, f := range t.Facts {
-		life, err := time.ParseDuration(strings.Join(f.Values, ""))
-		if err != nil {
-			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: -1, Got: err.Error(), Want: "a lifetime"})
-		} else if life > shortLived(p) {
+	for _, life := range lives {
+		if life.Duration > shortLived(p) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
-				Got: fmt.Sprintf("profile.revocation is not declared, and the %s lives %s", f.Name, life), Want: s.Want(p)})
+				Got: fmt.Sprintf("profile.revocation is not declared, and the %s lives %s", life.Of, life.Duration), Want: s.Want(p)})
 		}
 	}
 	j.Notes = append(j.Notes, "revocation is not declared: certificates are to be short-lived instead")

@@ -14,8 +14,8 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 		r := harness.Request{Mode: harness.MTLS, Variant: "v", Protocol: "h2"}
 		return harness.Trace{Exchanges: []harness.Exchange{{Request: r, Observation: o}}}
 	}
-	facts := func(life string) harness.Trace {
-		return harness.Trace{Facts: []harness.Fact{{Name: "certificate", Values: []string{life}}}}
+	living := func(life time.Duration) harness.Trace {
+		return harness.Trace{Facts: []harness.Fact{harness.CertificateLife.Was(life)}}
 	}
 	alert := func(code uint8) harness.Observation {
 		return harness.Observation{Transport: harness.Alert, AlertCode: code}
@@ -37,8 +37,8 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 		"legacy by another alert":   {outcome.LegacyRefused{}, trace(alert(40)), harness.Pass},
 		"legacy spoken":             {outcome.LegacyRefused{}, trace(harness.Observation{Status: 401, TLSVersion: 0x301}), harness.Fail},
 		"legacy unseen":             {outcome.LegacyRefused{}, trace(harness.Observation{Transport: harness.TimeOut}), harness.Inconclusive},
-		"short life":                {outcome.ShortLived{}, facts("24h10m0s"), harness.Pass},
-		"long life":                 {outcome.ShortLived{}, facts("720h0m0s"), harness.Fail},
+		"short life":                {outcome.ShortLived{}, living(24*time.Hour + 10*time.Minute), harness.Pass},
+		"long life":                 {outcome.ShortLived{}, living(720 * time.Hour), harness.Fail},
 		"no life":                   {outcome.ShortLived{}, harness.Trace{}, harness.Inconclusive},
 		"offered and wrong":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 401}), harness.Fail},
 		"offered and right":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},

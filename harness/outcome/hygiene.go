@@ -9,26 +9,18 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// Search says by which facts a search tells where it looked, what showed that
-// must not, where it could not look, and what else is worth telling.
-type Search struct{ Searched, Shown, Unheard, Told string }
-
-// Hidden wants nothing that was sought to show, wherever was searched; what shows
-// is a failure of a bucket.
-func (s Search) Hidden(words string, bucket harness.Bucket) Hidden {
-	return Hidden{words: words, search: s, bucket: bucket}
-}
-
-// Hidden is a search that must find nothing.
+// Hidden is a search that must find nothing: what shows is a failure of a bucket.
 type Hidden struct {
 	words  string
-	search Search
 	bucket harness.Bucket
 	inside bool
 	echoes bool
 	// lenient asks of the controls only that they are answered.
 	lenient bool
 }
+
+// Hides wants nothing that was sought to show, wherever was searched.
+func Hides(words string, bucket harness.Bucket) Hidden { return Hidden{words: words, bucket: bucket} }
 
 // Whatever lets the calls end in any way: only the controls must be answered.
 func (h Hidden) Whatever() Hidden {
@@ -63,16 +55,9 @@ func (h Hidden) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 	fail := func(exchange int, got string) {
 		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: h.bucket, Exchange: exchange, Got: got, Want: h.words})
 	}
-	searched := false
-	for _, f := range t.Facts {
-		switch f.Name {
-		case h.search.Shown:
-			fail(-1, strings.Join(f.Values, ", "))
-		case h.search.Searched:
-			searched = true
-		case h.search.Told:
-			j.Notes = append(j.Notes, f.Values...)
-		}
+	j.Notes = harness.SearchNote.In(t)
+	for _, place := range harness.Leaked.In(t) {
+		fail(-1, place)
 	}
 	for i, x := range t.Exchanges {
 		if what := within(x.Observation); h.inside && what != "" {
@@ -85,12 +70,10 @@ func (h Hidden) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 	unsure := func(exchange int, got, want string) {
 		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: exchange, Got: got, Want: want})
 	}
-	for _, f := range t.Facts {
-		if f.Name == h.search.Unheard {
-			unsure(-1, strings.Join(f.Values, ", ")+" "+h.search.Unheard, "a log that tells of the calls")
-		}
+	for _, log := range harness.Unheard.In(t) {
+		unsure(-1, log+" "+string(harness.Unheard), "a log that tells of the calls")
 	}
-	if !searched {
+	if len(harness.Searched.In(t)) == 0 {
 		return nothing()
 	}
 	for i, x := range t.Exchanges {

@@ -8,9 +8,7 @@ import (
 )
 
 func TestHidden(t *testing.T) {
-	search := Search{Searched: "searched", Shown: "shown", Unheard: "unheard"}
-	seen := harness.Fact{Name: "searched", Values: []string{"a log"}}
-	shown := harness.Fact{Name: "shown", Values: []string{"a log: a token"}}
+	seen, shown := harness.Searched.At("a log"), harness.Leaked.At("a log", "a token")
 	answered := harness.Exchange{Observation: harness.Observation{Status: 401}}
 	broken := harness.Exchange{Observation: harness.Observation{Status: 500, Body: []byte("ValueError: no")}}
 	gone := harness.Exchange{Observation: harness.Observation{Status: 502}}
@@ -22,20 +20,19 @@ func TestHidden(t *testing.T) {
 		exchanges []harness.Exchange
 		want      judged
 	}{
-		"nothing shows":             {search.Hidden("w", harness.Contract), []harness.Fact{seen}, []harness.Exchange{answered}, pass},
-		"something shows":           {search.Hidden("w", harness.Contract), []harness.Fact{seen, shown}, nil, undocumented},
-		"something, to anybody":     {search.Hidden("w", harness.Security), []harness.Fact{seen, shown}, nil, hole},
-		"nothing was searched":      {search.Hidden("w", harness.Contract), nil, []harness.Exchange{answered}, unseenYet},
-		"a log that does not tell":  {search.Hidden("w", harness.Contract), []harness.Fact{seen, {Name: "unheard", Values: []string{"a log"}}}, nil, unseenYet},
-		"a call without an answer":  {search.Hidden("w", harness.Contract), []harness.Fact{seen}, []harness.Exchange{gone}, unseenYet},
-		"the same, of any answer":   {search.Hidden("w", harness.Contract).Whatever(), []harness.Fact{seen}, []harness.Exchange{gone}, pass},
-		"its control has none":      {search.Hidden("w", harness.Contract).Whatever(), []harness.Fact{seen}, []harness.Exchange{control}, unseenYet},
-		"an exception":              {search.Hidden("w", harness.Security).Mute(), []harness.Fact{seen}, []harness.Exchange{broken}, hole},
-		"an exception, not its own": {search.Hidden("w", harness.Security), []harness.Fact{seen}, []harness.Exchange{broken}, pass},
+		"nothing shows":             {Hides("w", harness.Contract), []harness.Fact{seen}, []harness.Exchange{answered}, pass},
+		"something shows":           {Hides("w", harness.Contract), []harness.Fact{seen, shown}, nil, undocumented},
+		"something, to anybody":     {Hides("w", harness.Security), []harness.Fact{seen, shown}, nil, hole},
+		"nothing was searched":      {Hides("w", harness.Contract), nil, []harness.Exchange{answered}, unseenYet},
+		"a log that does not tell":  {Hides("w", harness.Contract), []harness.Fact{seen, harness.Unheard.At("a log")}, nil, unseenYet},
+		"a call without an answer":  {Hides("w", harness.Contract), []harness.Fact{seen}, []harness.Exchange{gone}, unseenYet},
+		"the same, of any answer":   {Hides("w", harness.Contract).Whatever(), []harness.Fact{seen}, []harness.Exchange{gone}, pass},
+		"its control has none":      {Hides("w", harness.Contract).Whatever(), []harness.Fact{seen}, []harness.Exchange{control}, unseenYet},
+		"an exception":              {Hides("w", harness.Security).Mute(), []harness.Fact{seen}, []harness.Exchange{broken}, hole},
+		"an exception, not its own": {Hides("w", harness.Security), []harness.Fact{seen}, []harness.Exchange{broken}, pass},
 	} {
-		row.outcome.search.Told = "told"
-		told := harness.Fact{Name: "told", Values: []string{"a note"}}
-		j := row.outcome.Judge(harness.Profile{}, harness.Trace{Facts: append(row.facts, told), Exchanges: row.exchanges})
+		noted := append(row.facts, harness.SearchNote.At("a note"))
+		j := row.outcome.Judge(harness.Profile{}, harness.Trace{Facts: noted, Exchanges: row.exchanges})
 		if got := verdict(t, j); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}

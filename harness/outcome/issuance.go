@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"aegis.test/conformance/harness"
 )
@@ -18,20 +17,17 @@ func (ShortIssued) Want(p harness.Profile) string {
 	return "no certificate for longer than " + shortLived(p).String()
 }
 
-// Judge judges lives, given as facts.
+// Judge judges lives.
 func (s ShortIssued) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
-	if len(t.Facts) == 0 {
+	lives := harness.CertificateLife.In(t)
+	if len(lives) == 0 {
 		return nothing()
 	}
-	for _, f := range t.Facts {
-		life, err := time.ParseDuration(strings.Join(f.Values, ""))
-		switch {
-		case err != nil:
-			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Error, Exchange: -1, Got: err.Error(), Want: "a lifetime"})
-		case life > shortLived(p), life <= 0: // none at all bounds nothing
+	for _, life := range lives {
+		if life.Duration > shortLived(p) || life.Duration <= 0 { // none at all bounds nothing
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
-				Got: fmt.Sprintf("%s: %s", f.Name, life), Want: s.Want(p)})
+				Got: fmt.Sprintf("%s: %s", life.Of, life.Duration), Want: s.Want(p)})
 		}
 	}
 	return j

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -96,7 +95,7 @@ type telling struct{ harness.Outcome }
 func (o telling) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := o.Outcome.Judge(p, t)
 	for _, f := range t.Facts {
-		j.Notes = append(j.Notes, f.Name+" "+strings.Join(f.Values, ", "))
+		j.Notes = append(j.Notes, f.Name()+" "+f.Value())
 	}
 	return j
 }
@@ -104,39 +103,34 @@ func (o telling) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 // Count wants a number that was counted to be 0 wherever it was, and to have
 // been counted once at least: else it was not seen.
 type Count struct {
-	Fact string // its name
-	// Unless is a fact in whose presence nothing need have been counted.
-	Unless string
-	Bucket harness.Bucket
+	Of harness.CountOf
+	// UnlessEnded needs nothing counted where a replica ended.
+	UnlessEnded bool
+	Bucket      harness.Bucket
 }
 
 // Want says what is wanted.
-func (c Count) Want(harness.Profile) string { return "no " + c.Fact }
+func (c Count) Want(harness.Profile) string { return "no " + string(c.Of) }
 
 // Judge looks at the counts.
 func (c Count) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
-	counted := false
-	for _, f := range t.Facts {
-		counted = counted || f.Name == c.Fact || f.Name == c.Unless
-		if f.Name != c.Fact || slices.Equal(f.Values, []string{"0"}) {
-			continue
+	counts := c.Of.In(t)
+	for _, n := range counts {
+		if n != 0 {
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: c.Bucket, Exchange: -1,
+				Got: fmt.Sprintf("%d %s", n, c.Of), Want: c.Want(p)})
 		}
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: c.Bucket, Exchange: -1,
-			Got: strings.Join(f.Values, ", ") + " " + c.Fact, Want: c.Want(p)})
 	}
-	if !counted {
+	if len(counts) == 0 && !(c.UnlessEnded && len(harness.ReplicaEnded.In(t)) > 0) {
 		return harness.Judgement{Problems: []harness.Problem{{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was counted", Want: c.Want(p)}}}
 	}
 	return j
 }
 
 // OrExit wants what another outcome wants of a replica that answers; one that
-// ended, which a fact says, served nobody (rulings A-29).
-type OrExit struct {
-	harness.Outcome
-	Fact string
-}
+// ended served nobody (rulings A-29).
+type OrExit struct{ harness.Outcome }
 
 // Want adds the exit.
 func (o OrExit) Want(p harness.Profile) string { return o.Outcome.Want(p) + "; or an exit" }
@@ -144,7 +138,7 @@ func (o OrExit) Want(p harness.Profile) string { return o.Outcome.Want(p) + "; o
 // Judge leaves out that nothing was seen, where the replica ended.
 func (o OrExit) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := o.Outcome.Judge(p, t)
-	if slices.ContainsFunc(t.Facts, func(f harness.Fact) bool { return f.Name == o.Fact }) {
+	if len(harness.ReplicaEnded.In(t)) > 0 {
 		j.Problems = slices.DeleteFunc(j.Problems, func(x harness.Problem) bool {
 			return x.Verdict == harness.Inconclusive && x.Exchange < 0
 		})
@@ -154,9 +148,7 @@ func (o OrExit) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 
 // Sparing wants 401 for every unknown kid, and no more fetches of the key set
 // than are declared for a minute, beside those that the service makes anyway.
-type Sparing struct {
-	Fetches, Lasted string // names of facts
-}
+type Sparing struct{}
 
 // Want says what is wanted.
 func (Sparing) Want(p harness.Profile) string {
@@ -176,12 +168,12 @@ func anyway(p harness.Profile) string {
 // anyway tells nothing.
 func (s Sparing) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := Unauthenticated().Judge(p, t)
-	fetches, err := strconv.Atoi(value(t, s.Fetches))
-	lasted, errLasted := time.ParseDuration(value(t, s.Lasted))
-	if err != nil || errLasted != nil {
+	counted, timed := harness.KeySetFetches.In(t), harness.FloodLasted.In(t)
+	if len(counted) != 1 || len(timed) != 1 {
 		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "fetches were not counted", Want: s.Want(p)})
 		return j
 	}
+	fetches, lasted := counted[0], timed[0].Duration
 	due := 0
 	if p.KeyRefresh > 0 {
 		due = int(lasted/p.KeyRefresh) + 1
@@ -197,16 +189,6 @@ func (s Sparing) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	j.Notes = append(j.Notes, fmt.Sprintf("%d fetches of the JWKS during %d unknown kids", fetches, len(t.Exchanges)))
 	return j
-}
-
-// value is the only value of a fact, or "".
-func value(t harness.Trace, name string) string {
-	for _, f := range t.Facts {
-		if f.Name == name && len(f.Values) == 1 {
-			return f.Values[0]
-		}
-	}
-	return ""
 }
 
 // Deterministic wants the same status to the same credential at every endpoint

@@ -17,12 +17,7 @@ func answeredAs(variant, authorization string, status int, header http.Header) h
 	return harness.Exchange{Request: r, Observation: harness.Observation{Status: status, Header: header}}
 }
 
-func facts(pairs ...string) (all []harness.Fact) {
-	for i := 0; i < len(pairs); i += 2 {
-		all = append(all, harness.Fact{Name: pairs[i], Values: []string{pairs[i+1]}})
-	}
-	return all
-}
+func traceOf(f ...harness.Fact) harness.Trace { return harness.Trace{Facts: f} }
 
 // first is the verdict of the first problem, or a pass.
 func first(o harness.Outcome, p harness.Profile, trace harness.Trace) harness.Verdict {
@@ -36,17 +31,17 @@ func TestKeyOutcomes(t *testing.T) {
 	const late = harness.TimeOut
 	slow := answeredAs("a", "Bearer x", 0, nil)
 	slow.Observation.Transport = late
-	flood := func(fetches, lasted string) harness.Trace {
+	flood := func(fetches int, lasted time.Duration) harness.Trace {
 		var trace harness.Trace
 		for range 20 {
 			trace.Exchanges = append(trace.Exchanges, answeredAs("kid", "Bearer x", 401, nil))
 		}
-		trace.Facts = facts("fetches", fetches, "lasted", lasted)
+		trace.Facts = []harness.Fact{harness.KeySetFetches.Was(fetches), harness.FloodLasted.Was(lasted)}
 		return trace
 	}
 	slower := slow
 	slower.Observation.Earlier = []string{string(harness.TimeOut)}
-	sparing := Sparing{Fetches: "fetches", Lasted: "lasted"}
+	sparing := Sparing{}
 	refreshing := harness.Profile{KeyRefresh: 100 * time.Millisecond}
 	challenge := func(value string) http.Header { return http.Header{"Www-Authenticate": {value}} }
 	for name, c := range map[string]struct {
@@ -60,16 +55,16 @@ func TestKeyOutcomes(t *testing.T) {
 		"a control that fails":    {Shown(Accepted()), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 401, nil)}}, harness.Inconclusive},
 		"503 while out of reach":  {Unverifiable(), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 503, nil)}}, harness.Pass},
 		"served out of reach":     {Unverifiable(), harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{answeredAs("a", "", 200, nil)}}, harness.Fail},
-		"no calls":                {Count{Fact: "calls"}, harness.Profile{}, harness.Trace{Facts: facts("calls", "0")}, harness.Pass},
-		"a call":                  {Count{Fact: "calls"}, harness.Profile{}, harness.Trace{Facts: facts("calls", "1")}, harness.Fail},
-		"calls not counted":       {Count{Fact: "calls"}, harness.Profile{}, harness.Trace{}, harness.Inconclusive},
-		"an exit":                 {OrExit{PerVariant{"a": Accepted()}, "exit"}, harness.Profile{}, harness.Trace{Facts: facts("exit", "1")}, harness.Pass},
-		"neither answer nor exit": {OrExit{PerVariant{"a": Accepted()}, "exit"}, harness.Profile{}, harness.Trace{}, harness.Inconclusive},
-		"five fetches":            {sparing, harness.Profile{}, flood("5", "1s"), harness.Pass},
-		"six fetches":             {sparing, harness.Profile{}, flood("6", "1s"), harness.Fail},
-		"six, of which one due":   {sparing, refreshing, flood("6", "50ms"), harness.Pass},
-		"seven, of which one due": {sparing, refreshing, flood("7", "50ms"), harness.Fail},
-		"more due than sent":      {sparing, refreshing, flood("9", "10s"), harness.Inconclusive},
+		"no calls":                {Count{Of: harness.CallsOutOfBand}, harness.Profile{}, traceOf(harness.CallsOutOfBand.Was(0)), harness.Pass},
+		"a call":                  {Count{Of: harness.CallsOutOfBand}, harness.Profile{}, traceOf(harness.CallsOutOfBand.Was(1)), harness.Fail},
+		"calls not counted":       {Count{Of: harness.CallsOutOfBand}, harness.Profile{}, harness.Trace{}, harness.Inconclusive},
+		"an exit":                 {OrExit{PerVariant{"a": Accepted()}}, harness.Profile{}, traceOf(harness.ReplicaEnded.Was("status 1")), harness.Pass},
+		"neither answer nor exit": {OrExit{PerVariant{"a": Accepted()}}, harness.Profile{}, harness.Trace{}, harness.Inconclusive},
+		"five fetches":            {sparing, harness.Profile{}, flood(5, 1*time.Second), harness.Pass},
+		"six fetches":             {sparing, harness.Profile{}, flood(6, 1*time.Second), harness.Fail},
+		"six, of which one due":   {sparing, refreshing, flood(6, 50*time.Millisecond), harness.Pass},
+		"seven, of which one due": {sparing, refreshing, flood(7, 50*time.Millisecond), harness.Fail},
+		"more due than sent":      {sparing, refreshing, flood(9, 10*time.Second), harness.Inconclusive},
 		"the same status": {Deterministic{PerCredential{"a": NeverBreaks()}}, harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{
 			answeredAs("a", "", 200, nil), answeredAs("a", "", 200, nil)}}, harness.Pass},
 		"another status": {Deterministic{PerCredential{"a": NeverBreaks()}}, harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{

@@ -27,7 +27,7 @@ func RefusesOrForbids() Startup {
 	}}
 }
 
-// Clean wants the calls denied, and nothing found afterwards that they would
+// Clean wants the calls denied, and no name found on the list afterwards that they would
 // have left behind.
 type Clean struct{ Answers }
 
@@ -39,8 +39,8 @@ func (c Clean) Want(p harness.Profile) string {
 // Judge judges the calls, and what was found.
 func (c Clean) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := c.Answers.Judge(p, t)
-	for _, f := range t.Facts {
-		problem := security(f.Name)
+	for range harness.MarkerFound.In(t) {
+		problem := security(string(harness.MarkerFound))
 		problem.Exchange = -1
 		j.Problems = append(j.Problems, *problem)
 	}

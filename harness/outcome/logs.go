@@ -15,7 +15,9 @@ type Logged struct {
 	calls harness.Outcome
 	// judge judges one exchange by the lines of the log on it.
 	judge func(x harness.Exchange, lines []string) *harness.Problem
-	facts func(harness.Trace) *harness.Problem
+	// log judges what else the log tells, under a key.
+	log   func(harness.Trace) *harness.Problem
+	reads harness.Key
 }
 
 // Want says what is wanted.
@@ -41,7 +43,7 @@ func (l Logged) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 			j.Problems = append(j.Problems, *problem)
 		}
 	}
-	if problem := l.facts(t); problem != nil {
+	if problem := l.log(t); problem != nil {
 		problem.Exchange = -1
 		j.Problems = append(j.Problems, *problem)
 	}
@@ -50,16 +52,15 @@ func (l Logged) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 
 // RecordsEach wants one record of every denial, that says when, where,
 // why and of whom, and no credential anywhere in the log (ASVS 16.2.1, 16.2.5 and
-// 16.3.1). Leaked names the fact of a credential in the log.
-func RecordsEach(calls harness.Outcome, leaked string) Logged {
+// 16.3.1).
+func RecordsEach(calls harness.Outcome) Logged {
 	return Logged{
 		words: "one record of each denial, with time, endpoint, reason, source and the request's ID, and no credential in the log",
 		calls: calls, judge: recorded,
-		facts: func(t harness.Trace) *harness.Problem {
-			for _, f := range t.Facts {
-				if f.Name == leaked {
-					return contract(leaked+": "+strings.Join(f.Values, ", "), "none")
-				}
+		reads: harness.CredentialsLogged,
+		log: func(t harness.Trace) *harness.Problem {
+			for _, found := range harness.CredentialsLogged.In(t) {
+				return contract(string(harness.CredentialsLogged)+": "+strings.Join(found.Is, ", "), "none")
 			}
 			return nil
 		},
@@ -108,8 +109,8 @@ func reasoned(lines []string) []entry {
 
 // Noted wants the ingress's log to hold each call that it refused: a line with
 // the request's ID and the status, or one on a handshake for each that was
-// refused in TLS. Handshakes names the fact that counts those.
-func Noted(calls harness.Outcome, handshakes string) Logged {
+// refused in TLS.
+func Noted(calls harness.Outcome) Logged {
 	return Logged{
 		words: "a line of the ingress's log on each refusal",
 		calls: calls,
@@ -124,15 +125,16 @@ func Noted(calls harness.Outcome, handshakes string) Logged {
 			}
 			return nil
 		},
-		facts: func(t harness.Trace) *harness.Problem {
+		reads: harness.RefusedHandshakes,
+		log: func(t harness.Trace) *harness.Problem {
 			want := 0
 			for _, x := range t.Exchanges {
 				if x.Observation.Transport != harness.Answered {
 					want++
 				}
 			}
-			for _, f := range t.Facts {
-				if got, err := strconv.Atoi(f.Values[0]); f.Name == handshakes && err == nil && got >= want {
+			for _, got := range harness.RefusedHandshakes.In(t) {
+				if got >= want {
 					return nil
 				}
 			}
@@ -143,8 +145,8 @@ func Noted(calls harness.Outcome, handshakes string) Logged {
 
 // LogsUnreadable wants a service that cannot read its secrets to end, and to say
 // in a record of level error which it could not read, without a value (runbook
-// section 5). Leaked names the fact of a value in the log.
-func LogsUnreadable(leaked string) harness.Outcome {
+// section 5).
+func LogsUnreadable() harness.Outcome {
 	const want = "a record of level error that names the secrets"
 	return unreadable{Startup{want + ", and no value of them", func(_ harness.Profile, s harness.Startup) *harness.Problem {
 		switch {
@@ -154,23 +156,18 @@ func LogsUnreadable(leaked string) harness.Outcome {
 			return contract("no such record "+s.Variant, want)
 		}
 		return nil
-	}}, leaked}
+	}}}
 }
 
-type unreadable struct {
-	Startup
-	leaked string
-}
+type unreadable struct{ Startup }
 
 // Judge judges the starts, and what was found in their logs.
 func (u unreadable) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := u.Startup.Judge(p, t)
-	for _, f := range t.Facts {
-		if f.Name == u.leaked {
-			problem := contract(u.leaked+": "+strings.Join(f.Values, ", "), "none")
-			problem.Exchange = -1
-			j.Problems = append(j.Problems, *problem)
-		}
+	for _, found := range harness.ValuesLogged.In(t) {
+		problem := contract(string(harness.ValuesLogged)+": "+strings.Join(found.Is, ", "), "none")
+		problem.Exchange = -1
+		j.Problems = append(j.Problems, *problem)
 	}
 	return j
 }

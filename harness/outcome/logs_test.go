@@ -8,7 +8,7 @@ import (
 
 func TestRecordsEach(t *testing.T) {
 	const sound = `{"time":"2026-01-02T03:04:05Z","event":"denied","probe":"p","path":"/predict","reason":"expired","from":"10.0.0.1:9"}`
-	outcome := RecordsEach(Unauthenticated(), "leak")
+	outcome := RecordsEach(Unauthenticated())
 	for name, row := range map[string]struct {
 		lines  []string
 		leaked bool
@@ -43,7 +43,7 @@ func TestRecordsEach(t *testing.T) {
 			Records:   []harness.Record{{Lines: row.lines}},
 		}
 		if row.leaked {
-			trace.Facts = []harness.Fact{{Name: "leak", Values: []string{"token"}}}
+			trace.Facts = []harness.Fact{harness.CredentialsLogged.Was("token")}
 		}
 		if got := verdict(t, outcome.Judge(harness.Profile{}, trace)); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
@@ -62,21 +62,21 @@ func TestNoted(t *testing.T) {
 		exchange   harness.Exchange
 		profile    harness.Profile
 		lines      []string
-		handshakes string
+		handshakes int
 		want       judged
 	}{
-		"a line with the status":    {exchange: inHTTP, lines: []string{`{"status":401}`}, handshakes: "0", want: pass},
-		"a line with another":       {exchange: inHTTP, lines: []string{`{"status":200}`}, handshakes: "0", want: undocumented},
-		"no line":                   {exchange: inHTTP, handshakes: "0", want: undocumented},
-		"a handshake, noted":        {exchange: inTLS, profile: harness.Profile{NoCertificate: harness.TLSAlert}, handshakes: "1", want: pass},
-		"a handshake, not noted":    {exchange: inTLS, profile: harness.Profile{NoCertificate: harness.TLSAlert}, handshakes: "0", want: undocumented},
-		"answered otherwise at all": {exchange: harness.Exchange{Observation: harness.Observation{Status: 502}}, handshakes: "0", want: unseenYet},
+		"a line with the status":    {exchange: inHTTP, lines: []string{`{"status":401}`}, handshakes: 0, want: pass},
+		"a line with another":       {exchange: inHTTP, lines: []string{`{"status":200}`}, handshakes: 0, want: undocumented},
+		"no line":                   {exchange: inHTTP, handshakes: 0, want: undocumented},
+		"a handshake, noted":        {exchange: inTLS, profile: harness.Profile{NoCertificate: harness.TLSAlert}, handshakes: 1, want: pass},
+		"a handshake, not noted":    {exchange: inTLS, profile: harness.Profile{NoCertificate: harness.TLSAlert}, handshakes: 0, want: undocumented},
+		"answered otherwise at all": {exchange: harness.Exchange{Observation: harness.Observation{Status: 502}}, handshakes: 0, want: unseenYet},
 	} {
 		trace := harness.Trace{
 			Exchanges: []harness.Exchange{row.exchange}, Records: []harness.Record{{Lines: row.lines}},
-			Facts: []harness.Fact{{Name: "handshakes", Values: []string{row.handshakes}}},
+			Facts: []harness.Fact{harness.RefusedHandshakes.Was(row.handshakes)},
 		}
-		if got := verdict(t, Noted(Unauthenticated(), "handshakes").Judge(row.profile, trace)); got != row.want {
+		if got := verdict(t, Noted(Unauthenticated()).Judge(row.profile, trace)); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}
@@ -108,11 +108,11 @@ func TestLogsUnreadable(t *testing.T) {
 		"about something else":   {start: harness.Startup{Exited: true, Code: 1, Log: `{"level":"ERROR","error":"oops"}`}, want: undocumented},
 		"no word":                {start: harness.Startup{Exited: true, Code: 1}, want: undocumented},
 		"it goes on":             {start: harness.Startup{Log: complaint}, want: undocumented},
-		"a value in the log":     {start: harness.Startup{Exited: true, Code: 1, Log: complaint}, facts: []harness.Fact{{Name: "leak", Values: []string{"oidc_jwks_uri"}}}, want: undocumented},
+		"a value in the log":     {start: harness.Startup{Exited: true, Code: 1, Log: complaint}, facts: []harness.Fact{harness.ValuesLogged.Was("oidc_jwks_uri")}, want: undocumented},
 		"status 0 for an error":  {start: harness.Startup{Exited: true, Log: complaint}, want: undocumented},
 	} {
 		trace := harness.Trace{Startups: []harness.Startup{row.start, sound}, Facts: row.facts}
-		if got := verdict(t, LogsUnreadable("leak").Judge(harness.Profile{}, trace)); got != row.want {
+		if got := verdict(t, LogsUnreadable().Judge(harness.Profile{}, trace)); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}

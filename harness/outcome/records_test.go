@@ -10,7 +10,7 @@ func TestOneEach(t *testing.T) {
 	const denied, access = `{"event":"denied","probe":"p","reason":"expired"}`, `{"event":"request","probe":"p","status":401}`
 	at := &harness.Reached{Seen: 1, Complete: true}
 	elsewhere := &harness.Reached{Complete: true}
-	outcome := Search{Searched: "searched", Shown: "shown"}.Hidden("w", harness.Contract).Whatever().OneEach()
+	outcome := Hides("w", harness.Contract).Whatever().OneEach()
 	for name, row := range map[string]struct {
 		control, lines []string
 		reached        *harness.Reached
@@ -32,7 +32,7 @@ func TestOneEach(t *testing.T) {
 	} {
 		control := harness.Exchange{Request: harness.Request{Control: true}, Observation: harness.Observation{Status: 401, Reached: at}}
 		trace := harness.Trace{
-			Facts:     []harness.Fact{{Name: "searched", Values: []string{"a log"}}},
+			Facts:     []harness.Fact{harness.Searched.At("a log")},
 			Exchanges: []harness.Exchange{control, {Observation: harness.Observation{Status: row.status, Reached: row.reached}}, control},
 			Records:   []harness.Record{{Exchange: 0, Lines: row.control}, {Exchange: 1, Lines: row.lines}, {Exchange: 2, Lines: row.control[:1]}},
 		}

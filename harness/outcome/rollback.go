@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,11 +13,11 @@ import (
 // of a service that was deployed, rolled back or debugged (runbook section 7).
 type RolledBack struct {
 	Calls map[string]harness.Outcome // by variant, or by its beginning
-	// Facts are what facts must be, and Controls what they must be for anything to
-	// be told at all: a fact's values, joined by a comma.
-	Facts, Controls map[string]string
-	// Never names a fact that may not be.
-	Never string
+	// States are what states must be, and Controls what they must be for anything to
+	// be told at all: each thing once, joined by a comma.
+	States, Controls map[harness.StateOf]string
+	// Never is a state that may not be.
+	Never harness.StateOf
 	// Meanwhile, if true, takes a call that had no answer for none: it was made
 	// during a change.
 	Meanwhile bool
@@ -28,18 +29,18 @@ func (r RolledBack) Want(p harness.Profile) string {
 	for _, name := range sortedKeys(r.Calls) {
 		words = append(words, name+": "+r.Calls[name].Want(p))
 	}
-	for _, facts := range []map[string]string{r.Controls, r.Facts} {
-		for _, name := range sortedKeys(facts) {
-			words = append(words, name+": "+facts[name])
+	for _, states := range []map[harness.StateOf]string{r.Controls, r.States} {
+		for _, key := range slices.Sorted(maps.Keys(states)) {
+			words = append(words, string(key)+": "+states[key])
 		}
 	}
 	if r.Never != "" {
-		words = append(words, "no "+r.Never)
+		words = append(words, "no "+string(r.Never))
 	}
 	return strings.Join(words, "; ")
 }
 
-// Judge judges calls and facts.
+// Judge judges calls and states.
 func (r RolledBack) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	if len(t.Exchanges)+len(t.Facts) == 0 {
 		return nothing()
@@ -66,7 +67,7 @@ func (r RolledBack) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 		j.Notes = append(j.Notes, fmt.Sprintf("%d of %d calls had no answer meanwhile", lost, len(t.Exchanges)))
 	}
 	for _, f := range t.Facts {
-		if problem := r.fact(f); problem != nil {
+		if problem := r.state(f); problem != nil {
 			problem.Exchange = -1
 			j.Problems = append(j.Problems, *problem)
 		}
@@ -86,19 +87,24 @@ func (r RolledBack) outcome(variant string) harness.Outcome {
 	return nil
 }
 
-func (r RolledBack) fact(f harness.Fact) *harness.Problem {
-	got := strings.Join(slices.Compact(slices.Clone(f.Values)), ", ")
+func (r RolledBack) state(f harness.Fact) *harness.Problem {
+	key, ok := f.Key().(harness.StateOf)
+	if !ok {
+		return nil
+	}
+	is := harness.Trace{Facts: []harness.Fact{f}}
+	got := strings.Join(slices.Compact(slices.Clone(key.In(is)[0].Is)), ", ")
 	if got == "" {
 		got = "nothing"
 	}
-	if want, ok := r.Controls[f.Name]; ok && got != want {
-		return &harness.Problem{Verdict: harness.Inconclusive, Got: f.Name + ": " + got, Want: want}
+	if want, ok := r.Controls[key]; ok && got != want {
+		return &harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: f.Name() + ": " + got, Want: want}
 	}
-	if want, ok := r.Facts[f.Name]; ok && got != want {
-		return contract(f.Name+": "+got, want)
+	if want, ok := r.States[key]; ok && got != want {
+		return contract(f.Name()+": "+got, want)
 	}
-	if f.Name == r.Never {
-		return contract(f.Name+": "+got, "none")
+	if key == r.Never {
+		return contract(f.Name()+": "+got, "none")
 	}
 	return nil
 }

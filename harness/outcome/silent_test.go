@@ -37,7 +37,7 @@ func TestWhoIsNotAnsweredIsNotServed(t *testing.T) {
 
 // TestLongLifeNamesTheKeys: who declares nothing is told what to declare.
 func TestLongLifeNamesTheKeys(t *testing.T) {
-	j := ShortLived{}.Judge(harness.Profile{}, harness.Trace{Facts: []harness.Fact{{Name: "enrolled certificate", Values: []string{"8760h"}}}})
+	j := ShortLived{}.Judge(harness.Profile{}, harness.Trace{Facts: []harness.Fact{harness.CertificateLife.Was(8760 * time.Hour).Of("enrolled certificate")}})
 	if len(j.Problems) != 1 || !strings.Contains(j.Problems[0].Got, "profile.revocation") || !strings.Contains(j.Problems[0].Want, "profile.short_lived") {
 		t.Errorf("got %+v", j.Problems)
 	}

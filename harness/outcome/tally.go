@@ -171,8 +171,8 @@ func (w Tallies) uncountable(p harness.Profile, t harness.Trace) []harness.Probl
 	return problems
 }
 
-// Allows wants each fact, a path of Vault, to hold exactly the given
-// capabilities and no other.
+// Allows wants the service's token to have exactly the given capabilities on each path
+// of Vault, and no other.
 type Allows map[string][]string
 
 // Want says what is wanted.
@@ -187,17 +187,18 @@ func (a Allows) Want(harness.Profile) string {
 // Judge compares. A path of which nothing was read is not seen.
 func (a Allows) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
+	read := harness.VaultAllows.In(t)
 	for _, path := range sortedKeys(a) {
-		if !slices.ContainsFunc(t.Facts, func(f harness.Fact) bool { return f.Name == path }) {
+		if !slices.ContainsFunc(read, func(s harness.State) bool { return s.Of == path }) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
 				Got: "nothing was read of " + path, Want: strings.Join(a[path], ", ")})
 		}
 	}
-	for _, fact := range t.Facts {
-		got, want := strings.Join(fact.Values, ", "), strings.Join(a[fact.Name], ", ")
+	for _, path := range read {
+		got, want := strings.Join(path.Is, ", "), strings.Join(a[path.Of], ", ")
 		if got != want {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
-				Got: fmt.Sprintf("%s on %s", got, fact.Name), Want: want})
+				Got: fmt.Sprintf("%s on %s", got, path.Of), Want: want})
 		}
 	}
 	return j

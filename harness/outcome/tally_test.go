@@ -108,11 +108,11 @@ func TestAllows(t *testing.T) {
 		facts []harness.Fact
 		want  judged
 	}{
-		"exactly":      {[]harness.Fact{{Name: "secret/data/aegis/runtime", Values: []string{"read"}}, {Name: "sys/mounts", Values: []string{"deny"}}}, pass},
-		"more":         {[]harness.Fact{{Name: "secret/data/aegis/runtime", Values: []string{"list", "read"}}, {Name: "sys/mounts", Values: []string{"deny"}}}, undocumented},
-		"less":         {[]harness.Fact{{Name: "secret/data/aegis/runtime"}, {Name: "sys/mounts", Values: []string{"deny"}}}, undocumented},
-		"root":         {[]harness.Fact{{Name: "secret/data/aegis/runtime", Values: []string{"read"}}, {Name: "sys/mounts", Values: []string{"root"}}}, undocumented},
-		"one not read": {[]harness.Fact{{Name: "secret/data/aegis/runtime", Values: []string{"read"}}}, unseenYet},
+		"exactly":      {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, pass},
+		"more":         {[]harness.Fact{harness.VaultAllows.Was("list", "read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
+		"less":         {[]harness.Fact{harness.VaultAllows.Was().Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
+		"root":         {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("root").Of("sys/mounts")}, undocumented},
+		"one not read": {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime")}, unseenYet},
 	} {
 		if got := verdict(t, want.Judge(harness.Profile{}, harness.Trace{Facts: row.facts})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)

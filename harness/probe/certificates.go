@@ -110,6 +110,7 @@ func Lifetimes() harness.Stimulus {
 		Words: "read the lifetime of the certificates that clients were given",
 		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: MTLSOnly,
 		OwnControl: true, // nothing is refused
+		Tells:      []harness.Key{harness.CertificateLife},
 		Act:        lifetimes,
 	}
 }
@@ -122,7 +123,7 @@ func lifetimes(_ context.Context, hands harness.Hands) (harness.Trace, error) {
 			return trace, fmt.Errorf("taking the %s: %w", c.Name, err)
 		}
 		life := certificate.Leaf.NotAfter.Sub(certificate.Leaf.NotBefore)
-		trace.Facts = append(trace.Facts, harness.Fact{Name: c.Name, Values: []string{life.String()}})
+		trace.Facts = append(trace.Facts, harness.CertificateLife.Was(life).Of(c.Name))
 	}
 	return trace, nil
 }

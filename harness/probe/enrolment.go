@@ -197,7 +197,7 @@ func SelfEnrolment() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "as a client who is not enrolled, and as nobody, enrol that client's own name; then call every critical endpoint, twice, and read the list",
 		Needs: []harness.Capability{harness.ClientCAKey, harness.VaultRead}, Effect: harness.AuthFailures, Modes: MTLSOnly,
-		Endpoints: []string{"enrollment"}, Act: selfEnrolment,
+		Endpoints: []string{"enrollment"}, Tells: []harness.Key{harness.MarkerFound}, Act: selfEnrolment,
 	}
 }
 
@@ -232,13 +232,10 @@ func selfEnrolment(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		return trace, fmt.Errorf("reading the list: %w", err)
 	}
 	if strings.Contains(fields[ListField], name) {
-		trace.Facts = append(trace.Facts, harness.Fact{Name: MarkerFound, Values: []string{name}})
+		trace.Facts = append(trace.Facts, harness.MarkerFound.Was(name))
 	}
 	return trace, nil
 }
-
-// MarkerFound is the fact that a denied enrolment is in the list.
-const MarkerFound = "the list holds a name whose enrolment was denied"
 
 // DeniedMarkers enrols a name of its own without a credential, and with one
 // that is refused, in every mode, and reads the list (ENR-013).
@@ -246,6 +243,7 @@ func DeniedMarkers() harness.Stimulus {
 	return harness.Stimulus{Words: "enrol a marker without a credential in each mode, and read the list",
 		Needs: []harness.Capability{harness.VaultRead, harness.Logs}, Endpoints: []string{"enrollment"},
 		Modes: BothModes, Effect: harness.AuthFailures,
+		Tells: []harness.Key{harness.MarkerFound},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
@@ -267,7 +265,7 @@ func DeniedMarkers() harness.Stimulus {
 				return trace, fmt.Errorf("reading the list: %w", err)
 			}
 			if strings.Contains(fields[ListField], name) {
-				trace.Facts = append(trace.Facts, harness.Fact{Name: MarkerFound, Values: []string{name}})
+				trace.Facts = append(trace.Facts, harness.MarkerFound.Was(name))
 			}
 			return trace, nil
 		}}

@@ -111,6 +111,7 @@ var DiagnosticPages = []string{"/", "/docs", "/redoc", "/metrics", "/debug", "/d
 func Diagnostics() harness.Stimulus {
 	return harness.Stimulus{Words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
 		Modes: BothModes, Effect: harness.AuthFailures,
+		Tells: []harness.Key{harness.PageTells},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			t := hands.Target()
@@ -124,7 +125,7 @@ func Diagnostics() harness.Stimulus {
 			known := secretsOf(ctx, t)
 			for _, x := range trace.Exchanges {
 				if told := toldIn(x.Observation, known); len(told) > 0 {
-					trace.Facts = append(trace.Facts, harness.Fact{Name: fmt.Sprintf("what %s tells in mode %s", x.Request.Path, x.Request.Mode), Values: told})
+					trace.Facts = append(trace.Facts, harness.PageTells.Was(told...).Of(fmt.Sprintf("what %s tells in mode %s", x.Request.Path, x.Request.Mode)))
 				}
 			}
 			return trace, nil

@@ -283,7 +283,7 @@ func startups(trace harness.Trace) []harness.Evidence {
 		})
 	}
 	for _, f := range trace.Facts {
-		kept = append(kept, harness.Evidence{Request: "read " + f.Name, Response: strings.Join(f.Values, ", ")})
+		kept = append(kept, harness.Evidence{Request: "read " + f.Name(), Response: f.Value()})
 	}
 	return kept
 }

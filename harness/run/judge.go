@@ -125,6 +125,10 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 		}
 		return
 	}
+	if names := trace.Undeclared(x.Stimulus.Build().Tells); len(names) > 0 {
+		f.Verdict, f.Reason = harness.Error, "the stimulus tells what it does not declare: "+strings.Join(names, ", ")
+		return
+	}
 	judgement := x.Outcome.Judge(t.Profile, trace)
 	timely(t.Profile, trace, judgement.Problems)
 	outlived(t, trace, judgement.Problems)

@@ -483,6 +483,26 @@ func TestConclusions(t *testing.T) {
 
 // TestNotActed: what a target does not grant, or its profile rules out, is not
 // done. A credential of a mode that it does not show is not asked of it.
+// TestToldWithoutDeclaring: what a stimulus tells under a key that it does not declare is a
+// fault of the harness, and none of the target's.
+func TestToldWithoutDeclaring(t *testing.T) {
+	s := serve(t, nil)
+	for name, row := range map[string]struct {
+		tells []harness.Key
+		want  harness.Verdict
+	}{
+		"declared": {[]harness.Key{harness.CallsOutOfBand}, harness.Pass}, "undeclared": {nil, harness.Error}, "another": {[]harness.Key{harness.KeySetFetches}, harness.Error},
+	} {
+		x := harness.Stimulus{OwnControl: true, Tells: row.tells, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+			return harness.Trace{Facts: []harness.Fact{harness.CallsOutOfBand.Was(0)}}, nil
+		}}
+		f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: outcome.Count{Of: harness.CallsOutOfBand}, Stimulus: x})
+		if f.Verdict != row.want {
+			t.Errorf("%s: %s (%s), want %s", name, f.Verdict, f.Reason, row.want)
+		}
+	}
+}
+
 func TestNotActed(t *testing.T) {
 	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
 		Act: func(context.Context, harness.Hands) (harness.Trace, error) {

@@ -44,7 +44,7 @@ var KeySets = []Expectation{
 		Source: "ASVS 16.5.3; the class of CVE-2026-27586; rulings A-35", Level: MUST,
 		Rule:     Says("A service that started while the JWKS endpoint was out of reach serves nobody: 401, 503 or an exit, for valid and forged tokens."),
 		Stimulus: keyset.ColdOutage(),
-		Outcome: outcome.OrExit{Fact: keyset.Exited, Outcome: outcome.PerVariant{
+		Outcome: outcome.OrExit{Outcome: outcome.PerVariant{
 			situated(token.Sound(), keyset.WhileCold):      outcome.Unverifiable(),
 			situated(token.StolenKid(), keyset.WhileCold):  outcome.Unverifiable(),
 			situated(token.UnknownKey(), keyset.WhileCold): outcome.Unverifiable(),
@@ -63,7 +63,7 @@ var KeySets = []Expectation{
 		Source: "RFC 8725 section 3.10; ASVS 13.2.6", Level: SHOULD,
 		Rule:     Says("A hundred unknown kids are each answered 401, and cause no more fetches of the JWKS than are declared for a minute: five, if nothing else is."),
 		Stimulus: keyset.Flood(100),
-		Outcome:  outcome.Sparing{Fetches: keyset.FloodFetches, Lasted: keyset.FloodLasted},
+		Outcome:  outcome.Sparing{},
 	},
 	{
 		ID: "JWKS-008", Title: "Hostile JWKS responses", Clauses: []string{"4.2", "4.4"},
@@ -89,13 +89,13 @@ var KeySets = []Expectation{
 		Rule:     Says("A service takes no key from a JWKS endpoint whose certificate signs itself, is for another name or has expired."),
 		Stimulus: keyset.Unauthenticated(),
 		Outcome: outcome.All{
-			outcome.OrExit{Fact: keyset.Exited, Outcome: outcome.PerVariant{
+			outcome.OrExit{Outcome: outcome.PerVariant{
 				situated(token.Sound(), keyset.BehindSelfSigned): outcome.Unverifiable(),
 				situated(token.Sound(), keyset.BehindWrongName):  outcome.Unverifiable(),
 				situated(token.Sound(), keyset.BehindExpired):    outcome.Unverifiable(),
 				situated(token.Sound(), keyset.OnceWarm):         outcome.Shown(outcome.Accepted()),
 			}},
-			outcome.Count{Fact: keyset.Served, Unless: keyset.Exited, Bucket: Security},
+			outcome.Count{Of: ServedUnverified, UnlessEnded: true, Bucket: Security},
 		},
 	},
 	{
@@ -105,7 +105,7 @@ var KeySets = []Expectation{
 		Stimulus: keyset.Redirected(),
 		Outcome: outcome.All{
 			outcome.PerCredential{keyset.OfRedirect: outcome.Unverifiable()},
-			outcome.Count{Fact: keyset.Called, Bucket: Contract},
+			outcome.Count{Of: CallsOutOfBand, Bucket: Contract},
 		},
 	},
 	{
@@ -175,14 +175,14 @@ var KeySets = []Expectation{
 		Source: "RFC 7515 sections 4.1.2 and 10; RFC 8725 section 3.10; ASVS 9.1.3", Level: MUST,
 		Rule:     Says("A token whose jku leads to a listener of ours, in whatever way, is answered 401, and nothing comes there."),
 		Stimulus: keyset.PointingTo("jku"),
-		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Fact: keyset.Called, Bucket: Security}},
+		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Of: CallsOutOfBand, Bucket: Security}},
 	},
 	{
 		ID: "JOSE-009", Title: "x5u to a chain of the attacker's", Clauses: []string{"4.4"},
 		Source: "RFC 7515 section 4.1.5; RFC 8725 section 3.10", Level: MUST,
 		Rule:     Says("A token whose x5u leads to a listener of ours, in whatever way, is answered 401, and nothing comes there."),
 		Stimulus: keyset.PointingTo("x5u"),
-		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Fact: keyset.Called, Bucket: Security}},
+		Outcome:  outcome.All{outcome.Unauthenticated(), outcome.Count{Of: CallsOutOfBand, Bucket: Security}},
 	},
 }
 

@@ -17,7 +17,7 @@ var smoke = map[string]Outcome{
 }
 
 // debug is what the debug replica must do for a drill to be one.
-var debug = map[string]string{rollout.DebugServes: "serves everybody"}
+var debug = map[StateOf]string{DebugServes: "serves everybody"}
 
 // Expectations of the chapter.
 var Expectations = []Expectation{
@@ -34,17 +34,17 @@ var Expectations = []Expectation{
 		ID: "RBK-002", Title: "Enforcing again restores everything", Clauses: []string{"7.5"},
 		Source: "runbook section 7; EPT-022", Level: MUST,
 		Rule:     Says("After the last resort and back, services that were deployed anew serve whom they must and nobody else, on every new connection."),
-		Stimulus: rollout.Drill(), Outcome: outcome.RolledBack{Controls: debug, Calls: smoke, Facts: map[string]string{rollout.SoundRollout: "became ready"}},
+		Stimulus: rollout.Drill(), Outcome: outcome.RolledBack{Controls: debug, Calls: smoke, States: map[StateOf]string{SoundRollout: "became ready"}},
 	},
 	{
 		ID: "RBK-003", Title: "The mode can be seen", Clauses: []string{"7.1", "7.5", "8.5"},
 		Source: "runbook sections 7 and 8", Level: SHOULD,
 		Rule:     Says("A service shows operators in which mode it runs, by a metric, and by its log when that is none; it tells no client."),
 		Stimulus: rollout.ModesShown(),
-		Outcome: outcome.RolledBack{Controls: debug, Never: rollout.ModeTold,
+		Outcome: outcome.RolledBack{Controls: debug, Never: ModeTold,
 			Calls: map[string]Outcome{},
-			Facts: map[string]string{
-				rollout.ServiceMode + ", at the face of oidc": "oidc", rollout.ServiceMode + ", at the face of mtls": "mtls", rollout.DebugMode: "none",
+			States: map[StateOf]string{
+				ServiceMode(OIDC): "oidc", ServiceMode(MTLS): "mtls", DebugMode: "none",
 			}},
 		Unless: func(p Profile) string {
 			if p.ModeMetric != "" {
@@ -59,7 +59,7 @@ var Expectations = []Expectation{
 		Rule:     Says("A replica that cannot read its secrets never becomes ready; while it is rolled out, and a sound one after it, nobody is served who must not be."),
 		Stimulus: rollout.BrokenDeploy(),
 		Outcome: outcome.RolledBack{Calls: smoke, Meanwhile: true,
-			Facts: map[string]string{rollout.BrokenRollout: "never became ready", rollout.SoundRollout: "became ready"}},
+			States: map[StateOf]string{BrokenRollout: "never became ready", SoundRollout: "became ready"}},
 	},
 	{
 		ID: "RBK-005", Title: "A secret is rolled back", Clauses: []string{"7.2"},
@@ -77,6 +77,6 @@ var Expectations = []Expectation{
 		ID: "RBK-006", Title: "The release before enforces too", Clauses: []string{"7.1"},
 		Source: "runbook section 7", Level: SHOULD,
 		Rule:     Says("The release that would be rolled back to serves whom it must and nobody else, on every new connection."),
-		Stimulus: rollout.BackToPrevious(), Outcome: outcome.RolledBack{Calls: smoke, Facts: map[string]string{rollout.SoundRollout: "became ready"}},
+		Stimulus: rollout.BackToPrevious(), Outcome: outcome.RolledBack{Calls: smoke, States: map[StateOf]string{SoundRollout: "became ready"}},
 	},
 }

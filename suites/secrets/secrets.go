@@ -16,9 +16,6 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// found is how a search for secrets tells what it found.
-var found = outcome.Search{Searched: leak.Searched, Shown: leak.Shown, Unheard: leak.Unheard, Told: leak.Told}
-
 // FailFast are the expectations on a start without its secrets.
 var FailFast = []Expectation{
 	{
@@ -151,7 +148,7 @@ var Hygiene = []Expectation{
 		ID: "SEC-001", Title: "No credentials in logs", Clauses: []string{"5.2", "8.5"},
 		Source: "ASVS 16.2.5; RFC 6750 section 5.3; runbook section 5", Level: MUST,
 		Rule:     Says("No log of the services, at level info or debug, and none of the ingress shows a token, a password or a secret, in any form: not of good calls, bad calls, rotations or starts that fail; nor does what a service leaves that crashes."),
-		Stimulus: leak.InLogs(), Outcome: found.Hidden("logs without credentials", Contract),
+		Stimulus: leak.InLogs(), Outcome: outcome.Hides("logs without credentials", Contract),
 	},
 	{
 		ID: "SEC-002", Title: "No secrets in answers", Clauses: []string{"G.1"},
@@ -160,7 +157,7 @@ var Hygiene = []Expectation{
 		Stimulus: leak.InAnswers(probe.NoCredential(OIDC, MTLS).And(
 			probe.Bearer(token.Sound(), token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey()),
 			probe.Bearer(token.Garbage()...), probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled()), probe.Mistakes()).Writing()),
-		Outcome: found.Hidden("answers without secrets", Security).Mute().Anywhere(),
+		Outcome: outcome.Hides("answers without secrets", Security).Mute().Anywhere(),
 	},
 	{
 		ID: "SEC-003", Title: "Vault least privilege", Clauses: []string{"1.2", "7.3"},
@@ -188,7 +185,7 @@ var Hygiene = []Expectation{
 		ID: "SEC-007", Title: "Secrets are not deployed", Clauses: []string{"G.1"},
 		Source: "ASVS 13.3.1; runbook, goal", Level: MUST,
 		Rule:     Says("What aegis/runtime holds in confidence, the service's token of Vault and what its ingress proves itself with are in no image of the services, in no environment or configuration they were started with, and in no file that was copied to them, in any form."),
-		Stimulus: leak.InDeployment(), Outcome: found.Hidden("a deployment without the service's secrets", Contract),
+		Stimulus: leak.InDeployment(), Outcome: outcome.Hides("a deployment without the service's secrets", Contract),
 	},
 	{
 		ID: "SEC-008", Title: "Rendered files are protected", Clauses: []string{"1.6", "1.7"},
@@ -200,18 +197,18 @@ var Hygiene = []Expectation{
 		ID: "SEC-009", Title: "No tokens in logs by way of the URL", Clauses: []string{"8.5"},
 		Source: "RFC 6750 section 5.3; RFC 9700 section 4.3.2", Level: SHOULD,
 		Rule:     Says("A token in the query of a call shows in no log of the services or of the ingress, in any form."),
-		Stimulus: leak.InURLs(), Outcome: found.Hidden("logs without the tokens of URLs", Contract),
+		Stimulus: leak.InURLs(), Outcome: outcome.Hides("logs without the tokens of URLs", Contract),
 	},
 	{
 		ID: "SEC-010", Title: "No callers and no secrets in metrics", Clauses: []string{"5.3"},
 		Source: "Prometheus, metric and label naming; ASVS 16.2.5", Level: MUST,
 		Rule:     Says("No label on the metrics page shows a token or whom a caller names himself, and further callers make no further series."),
-		Stimulus: leak.InMetrics(4), Outcome: found.Hidden("labels of a bounded set, without callers and secrets", Contract),
+		Stimulus: leak.InMetrics(4), Outcome: outcome.Hides("labels of a bounded set, without callers and secrets", Contract),
 	},
 	{
 		ID: "SEC-011", Title: "Callers cannot forge the log", Clauses: []string{"5.2", "8.5"},
 		Source: "ASVS 16.4.1; CWE-117", Level: SHOULD,
 		Rule:     Says("CR, LF and escape sequences in a kid, a subject, a common name, a path or Authorization are encoded in the logs of services and ingress: one record an event."),
-		Stimulus: leak.Injections(), Outcome: found.Hidden("records that callers cannot forge, one of each denial", Contract).Whatever().OneEach(),
+		Stimulus: leak.Injections(), Outcome: outcome.Hides("records that callers cannot forge, one of each denial", Contract).Whatever().OneEach(),
 	},
 }

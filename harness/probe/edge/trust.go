@@ -18,6 +18,7 @@ func WithoutAuthority() harness.Stimulus {
 		Words: "take the client authority's file from the ingress, then garble it, call every critical endpoint each time, and put it back",
 		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Effect: harness.Disruptive, // nobody is served meanwhile, or so it must be
+		Tells:  []harness.Key{harness.AuthoritiesTaken},
 		Act:    withoutAuthority,
 	}
 }
@@ -45,7 +46,7 @@ func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.T
 			}
 			answer = map[bool]string{true: "taken", false: "passed over: what was trusted before still is"}[taken]
 		}
-		trace.Facts = append(trace.Facts, harness.Fact{Name: bundle.name, Values: []string{answer}})
+		trace.Facts = append(trace.Facts, harness.AuthoritiesTaken.Was(answer).Of(bundle.name))
 		calls, err := strangers(hands.Target(), bundle.name, taken)
 		if err != nil {
 			return trace, err

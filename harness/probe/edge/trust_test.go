@@ -76,7 +76,7 @@ func TestHooksThatReturnEarly(t *testing.T) {
 			target.Certs = harness.CertGrant{Enrolled: harness.CertPair{Chain: pair.ChainPEM(), Key: harness.Secret(enrolled)}, EnrolledCN: "caller"}
 			target.Control = &harness.Control{Ingress: &hooked{row.after, func() { changed.Store(true) }}}
 			trace, err := WithoutAuthority().Act(t.Context(), probetest.On(target))
-			if err != nil || len(trace.Facts) != 2 || trace.Facts[0].Values[0] != row.taken {
+			if err != nil || len(trace.Facts) != 2 || trace.Facts[0].Value() != row.taken {
 				t.Fatalf("%v, %v, want %s", trace.Facts, err, row.taken)
 			}
 			judged, served := false, false

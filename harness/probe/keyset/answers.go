@@ -56,6 +56,7 @@ func Recovery() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key and with a valid one until they are accepted or the declared bound has passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.RecoveredByNewKey, harness.RecoveredByValidToken},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()
 			if err != nil {
@@ -68,10 +69,13 @@ func Recovery() harness.Stimulus {
 				return err
 			}
 			// The new key first: once it is accepted, the key set is the new one.
-			for _, recipe := range []token.Recipe{token.SignedBy(OfNewKey, key), token.Sound()} {
-				calls, took, err := s.until(ctx, min(s.newKey(), time.Minute), s.accepted, recipe)
+			for _, c := range []struct {
+				recipe    token.Recipe
+				recovered harness.TimeOf
+			}{{token.SignedBy(OfNewKey, key), harness.RecoveredByNewKey}, {token.Sound(), harness.RecoveredByValidToken}} {
+				calls, took, err := s.until(ctx, min(s.newKey(), time.Minute), s.accepted, c.recipe)
 				s.keep("", calls)
-				s.fact("after the outage a "+recipe.Name+" was accepted after", took.Round(time.Millisecond).String())
+				s.fact(c.recovered.Was(took.Round(time.Millisecond)))
 				if err != nil {
 					return err
 				}
@@ -226,6 +230,7 @@ func Redirected() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every critical endpoint with a token of the key that listener serves",
 		Needs: keyNeeds(harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.CallsOutOfBand},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()
 			if err != nil {
@@ -265,9 +270,6 @@ func (s *Set) hits(ctx context.Context, mark string) error {
 	if err != nil {
 		return fmt.Errorf("counting calls out of band: %w", err)
 	}
-	s.fact(Called, fmt.Sprint(n))
+	s.fact(harness.CallsOutOfBand.Was(n))
 	return nil
 }
-
-// Called is the fact of calls that came to a listener of ours.
-const Called = "calls out of band"

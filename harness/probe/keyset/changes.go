@@ -16,6 +16,7 @@ func NewKey() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "publish a new key, and call every critical endpoint with its token until it is accepted or the declared bound has passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.NewKeyAccepted},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()
 			if err != nil {
@@ -26,7 +27,7 @@ func NewKey() harness.Stimulus {
 			}
 			calls, took, err := s.until(ctx, s.newKey(), s.accepted, token.SignedBy(OfNewKey, key))
 			s.keep("", calls)
-			s.fact("a new key was accepted after", took.Round(time.Millisecond).String())
+			s.fact(harness.NewKeyAccepted.Was(took.Round(time.Millisecond)))
 			return err
 		}),
 	}
@@ -38,6 +39,7 @@ func Withdrawn() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then with a token of another key",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.WithdrawnKeyRefused},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
 			key, err := token.NewKey()
@@ -53,7 +55,7 @@ func Withdrawn() harness.Stimulus {
 			}
 			calls, took, err := s.until(ctx, s.removedKey(), unauthenticated, token.SignedBy(OfGoneKey, gone))
 			s.keep("", calls)
-			s.fact("a withdrawn key was refused after", took.Round(time.Millisecond).String())
+			s.fact(harness.WithdrawnKeyRefused.Was(took.Round(time.Millisecond)))
 			if err != nil {
 				return err
 			}
@@ -70,6 +72,7 @@ func ReusedKid() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the old one's are refused and the new one's accepted, or the declared bounds have passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.ReusedKidRefused},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			gone, other := s.t.Tokens.Signing[0], s.t.Tokens.Signing[1:]
 			key, err := token.NewKey()
@@ -86,7 +89,7 @@ func ReusedKid() harness.Stimulus {
 			}
 			calls, took, err := s.until(ctx, s.removedKey(), unauthenticated, token.SignedBy(OfGoneKey, gone))
 			s.keep("", calls)
-			s.fact("a key whose kid was given to another was refused after", took.Round(time.Millisecond).String())
+			s.fact(harness.ReusedKidRefused.Was(took.Round(time.Millisecond)))
 			if err != nil {
 				return err
 			}

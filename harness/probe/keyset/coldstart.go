@@ -11,19 +11,13 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Facts of replicas.
-const (
-	Exited = "a replica ended" // with a status, before it answered
-	Served = "requests served behind a certificate nobody should believe"
-)
-
 // replica starts a replica in oidc mode, waits until it answers, and does
 // something with it. One that ends first leaves a fact.
 func (s *Set) replica(ctx context.Context, env map[string]string, do func(face harness.Face) error) error {
 	replica, err := probe.Launch(ctx, s.hands, harness.Launch{Mode: harness.OIDC, Env: env})
 	var ended probe.EndedError
 	if errors.As(err, &ended) {
-		s.fact(Exited, fmt.Sprintf("status %d", ended.Code))
+		s.fact(harness.ReplicaEnded.Was(fmt.Sprintf("status %d", ended.Code)))
 		return nil
 	}
 	if err != nil {
@@ -85,6 +79,7 @@ func ColdOutage() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged ones; then let it answer",
 		Needs: keyNeeds(harness.RestartService), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.ReplicaEnded},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
 				return err
@@ -123,6 +118,7 @@ func Unauthenticated() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
 		Needs: keyNeeds(harness.RestartService, harness.VaultWrite), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Tells: []harness.Key{harness.ReplicaEnded, harness.ServedUnverified},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			there := s.jwks.Elsewhere()
 			for _, sham := range []struct{ situation, url string }{
@@ -158,7 +154,7 @@ func (s *Set) unbelieving(ctx context.Context, face harness.Face, situation, url
 		}
 	}
 	seen, err := s.jwks.Attempts(ctx, url)
-	s.fact(Served, fmt.Sprint(seen.Served))
+	s.fact(harness.ServedUnverified.Was(seen.Served))
 	return err
 }
 
@@ -183,6 +179,7 @@ func Named() harness.Stimulus {
 		Words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and call the critical endpoints of each with tokens of both",
 		Needs: keyNeeds(harness.RestartService, harness.VaultWrite, harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		OwnControl: true, // each replica's token of the key set that it must take
+		Tells:      []harness.Key{harness.ReplicaEnded},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			s := Of(hands)
 			err := s.named(ctx)

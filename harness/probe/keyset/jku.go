@@ -21,6 +21,7 @@ func PointingTo(member string) harness.Stimulus {
 			" is a listener of ours: as it is, by an open redirect of the trusted host, behind the trusted host as user information, before it in the fragment and in the query",
 		Needs: []harness.Capability{harness.OutOfBand, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // only this process knows the listener
+		Tells: []harness.Key{harness.CallsOutOfBand},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			s := Of(hands)
 			err := s.point(ctx, member)
@@ -100,17 +101,12 @@ func Flood(kids int) harness.Stimulus {
 		Words: fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches of the JWKS meanwhile", kids, floodLanes),
 		Needs: []harness.Capability{harness.ControlJWKS, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // others' fetches would be counted too
+		Tells: []harness.Key{harness.KeySetFetches, harness.FloodLasted},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			return flooding(ctx, hands, kids)
 		},
 	}
 }
-
-// Facts of a flood.
-const (
-	FloodFetches = "fetches of the JWKS"
-	FloodLasted  = "the flood lasted"
-)
 
 // flooding sends them, and counts.
 func flooding(ctx context.Context, hands harness.Hands, kids int) (harness.Trace, error) {
@@ -129,8 +125,8 @@ func flooding(ctx context.Context, hands harness.Hands, kids int) (harness.Trace
 	}
 	s.trace.Exchanges = probe.SendLots(ctx, hands, slices.Collect(slices.Chunk(requests, (len(requests)+floodLanes-1)/floodLanes)))
 	after, err := s.jwks.Fetches(ctx)
-	s.fact(FloodFetches, fmt.Sprint(after-before))
-	s.fact(FloodLasted, time.Since(began).String())
+	s.fact(harness.KeySetFetches.Was(after - before))
+	s.fact(harness.FloodLasted.Was(time.Since(began)))
 	return s.trace, err
 }
 

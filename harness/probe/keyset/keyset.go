@@ -220,9 +220,7 @@ func (s *Set) accepted(x harness.Exchange) bool {
 func unauthenticated(x harness.Exchange) bool { return x.Observation.Status == 401 }
 
 // fact keeps a fact.
-func (s *Set) fact(name string, values ...string) {
-	s.trace.Facts = append(s.trace.Facts, harness.Fact{Name: name, Values: values})
-}
+func (s *Set) fact(f harness.Fact) { s.trace.Facts = append(s.trace.Facts, f) }
 
 // The tokens of the stimuli, by name.
 const (

@@ -36,7 +36,7 @@ func (s *search) crash(ctx context.Context, mode harness.Mode, replica harness.R
 }
 
 func (s *search) told(format string, args ...any) {
-	s.facts = append(s.facts, harness.Fact{Name: Told, Values: []string{fmt.Sprintf(format, args...)}})
+	s.facts = append(s.facts, harness.SearchNote.At(fmt.Sprintf(format, args...)))
 }
 
 // cores says what becomes of a core file.

@@ -28,6 +28,7 @@ func InLogs() harness.Stimulus {
 		Needs:  []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite, harness.GivenClientCerts},
 		Effect: harness.Disruptive, Modes: probe.BothModes,
 		OwnControl: true, // that each log tells of the last call
+		Tells:      []harness.Key{harness.Searched, harness.Leaked, harness.Unheard, harness.SearchNote},
 		Act:        credentialsInLogs,
 	}
 }
@@ -143,7 +144,7 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 	text := probe.Logged(ctx, hands, last, func(context.Context) (string, error) { return replica.Log(), nil })
 	place := "the log of a replica in mode " + string(mode) + " at level debug"
 	if !strings.Contains(text, last[len(last)-1].Request.Get(harness.ProbeHeader)) {
-		trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{place}})
+		trace.Facts = append(trace.Facts, harness.Unheard.At(place))
 	}
 	s.in(place, text)
 	return nil
@@ -175,6 +176,7 @@ func InURLs() harness.Stimulus {
 		Needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, Alone: true, OwnControl: true,
 		Modes:  []harness.Mode{harness.OIDC}, // which the tokens are of
 		Effect: harness.AuthFailures,
+		Tells:  []harness.Key{harness.Searched, harness.Leaked, harness.Unheard},
 		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			s := search{sought: harness.Sought{}, urls: true}
@@ -216,6 +218,7 @@ func InAnswers(calls probe.Calls) harness.Stimulus {
 	s.Words += "; ask for pages of diagnostics; and search every answer for secrets"
 	s.OwnControl = true // what is answered is searched, whatever it is
 	s.Requests = nil
+	s.Tells = []harness.Key{harness.Searched, harness.Leaked}
 	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 		t := hands.Target()
 		trace, err := calls.Build().Act(ctx, hands)
@@ -324,6 +327,7 @@ func InMetrics(several int) harness.Stimulus {
 		Words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with others, and look for them in the labels", several),
 		Needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
+		Tells: []harness.Key{harness.Searched, harness.Leaked},
 		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			s := search{sought: harness.Sought{}}
@@ -393,6 +397,7 @@ func Injections() harness.Stimulus {
 		Words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look in the logs for what they would forge, and count the records of each refusal",
 		Needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
+		Tells: []harness.Key{harness.Searched, harness.Leaked, harness.Unheard},
 		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
 			t := hands.Target()
 			forged := "forged-" + token.Random(8)
@@ -418,9 +423,9 @@ func Injections() harness.Stimulus {
 			texts, err := overheard(ctx, hands, &trace)
 			for _, name := range slices.Sorted(maps.Keys(texts)) {
 				place := "the log of " + name
-				trace.Facts = append(trace.Facts, harness.Fact{Name: Searched, Values: []string{place}})
+				trace.Facts = append(trace.Facts, harness.Searched.At(place))
 				for _, what := range injected(texts[name], forged) {
-					trace.Facts = append(trace.Facts, harness.Fact{Name: Shown, Values: []string{place + ": " + what}})
+					trace.Facts = append(trace.Facts, harness.Leaked.At(place, what))
 				}
 			}
 			for i, x := range trace.Exchanges {

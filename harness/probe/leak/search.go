@@ -13,15 +13,6 @@ import (
 	"aegis.test/conformance/harness/probe"
 )
 
-// Facts of a search for what must not show. A value is the place, and in Shown
-// what shows there: by name, never as it is.
-const (
-	Searched = "searched"
-	Shown    = "shows what must not show"
-	Unheard  = "does not tell of the calls"
-	Told     = "worth telling of the search"
-)
-
 // signs tell a credential, whoever's it is.
 var signs = []struct {
 	what    string
@@ -54,13 +45,13 @@ func (s *search) in(place, text string) {
 			found = append(found, sign.what)
 		}
 	}
-	s.facts = append(s.facts, harness.Fact{Name: Searched, Values: []string{place}})
+	s.facts = append(s.facts, harness.Searched.At(place))
 	s.found(place, found)
 }
 
 func (s *search) found(place string, what []string) {
 	for _, one := range what {
-		s.facts = append(s.facts, harness.Fact{Name: Shown, Values: []string{place + ": " + one}})
+		s.facts = append(s.facts, harness.Leaked.At(place, one))
 	}
 }
 
@@ -157,7 +148,7 @@ func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (
 				return nil, readErr
 			}
 			if !told && name != "ingress" {
-				trace.Facts = append(trace.Facts, harness.Fact{Name: Unheard, Values: []string{name}})
+				trace.Facts = append(trace.Facts, harness.Unheard.At(name))
 			}
 		}
 	}

@@ -14,13 +14,6 @@ import (
 	"aegis.test/conformance/harness/probe/replica"
 )
 
-// Facts of logs.
-const (
-	CredentialsLogged = "credentials that the log shows" // by name
-	ValuesLogged      = "values of aegis/runtime that the log shows"
-	RefusedHandshakes = "lines of the ingress's log on handshakes that it refused"
-)
-
 // EachDenial has a replica of each mode refuse a call for each of the usual
 // reasons, and reads in its log what became of them (MET-015).
 func EachDenial() harness.Stimulus {
@@ -28,6 +21,7 @@ func EachDenial() harness.Stimulus {
 		Words: "call every critical endpoint of a replica in each mode with no credential, and with bad ones of several kinds, and read its log",
 		Needs: []harness.Capability{harness.RestartService, harness.MintTokens}, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
+		Tells: []harness.Key{harness.CredentialsLogged},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			var trace harness.Trace
 			for _, mode := range probe.ModesOf(hands.Target()) {
@@ -57,7 +51,7 @@ func denials(ctx context.Context, hands harness.Hands, mode harness.Mode, trace 
 	trace.Records = append(trace.Records, probe.Records(text, calls, first)...)
 	for _, x := range calls {
 		if probe.ShowsToken(text, x.Request) {
-			trace.Facts = append(trace.Facts, harness.Fact{Name: CredentialsLogged, Values: []string{x.Request.Credential}})
+			trace.Facts = append(trace.Facts, harness.CredentialsLogged.Was(x.Request.Credential))
 		}
 	}
 	return nil
@@ -72,6 +66,7 @@ func RefusedByIngress(times int) harness.Stimulus {
 	s.Needs = probe.Union([]harness.Capability{harness.ComponentLogs}, s.Needs)
 	s.Alone = true // what others are refused in TLS could not be told apart
 	s.Requests = nil
+	s.Tells = []harness.Key{harness.RefusedHandshakes}
 	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 		return refusedByIngress(ctx, hands, calls, times)
 	}
@@ -107,7 +102,7 @@ func refusedByIngress(ctx context.Context, hands harness.Hands, calls probe.Call
 	})
 	trace.Records = probe.Records(text, trace.Exchanges, 0)
 	byPath(trace, added(before, text))
-	trace.Facts = append(trace.Facts, harness.Fact{Name: RefusedHandshakes, Values: []string{fmt.Sprint(handshakes(text) - handshakes(before))}})
+	trace.Facts = append(trace.Facts, harness.RefusedHandshakes.Was(handshakes(text)-handshakes(before)))
 	return trace, nil
 }
 
@@ -165,6 +160,7 @@ func Unreadable() harness.Stimulus {
 		Needs: []harness.Capability{harness.RestartService, harness.VaultRead, harness.GivenTokens}, Modes: probe.OIDCOnly,
 		Effect:     harness.AuthFailures, // the replicas are beside those that serve
 		OwnControl: true,                 // a sound start
+		Tells:      []harness.Key{harness.ValuesLogged},
 		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 			return unreadable(ctx, hands, sound,
 				sound.Env("VAULT_TOKEN", "conformance-no-token").While(refused),
@@ -197,7 +193,7 @@ func unreadable(ctx context.Context, hands harness.Hands, sound replica.Start, s
 		trace.Startups = append(trace.Startups, seen)
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			if slices.Contains(seen.Leaks, name) {
-				trace.Facts = append(trace.Facts, harness.Fact{Name: ValuesLogged, Values: []string{name}})
+				trace.Facts = append(trace.Facts, harness.ValuesLogged.Was(name))
 			}
 		}
 	}

@@ -25,16 +25,6 @@ import (
 // 7).
 const None harness.Mode = "none"
 
-// Facts of a rollback.
-const (
-	DebugServes   = "a debug replica with AUTH_MODE=none"
-	DebugMode     = "the mode of a debug replica, by its metrics and its log"
-	ServiceMode   = "the mode of the service, by its metrics"
-	ModeTold      = "answers to clients that tell the mode"
-	BrokenRollout = "a rollout whose replica cannot read its secrets"
-	SoundRollout  = "a rollout of a sound replica"
-)
-
 // defaultReplicas is how many replicas stand behind one address where none are
 // declared, and missChance how likely it may be that one of them is never asked.
 const (
@@ -84,7 +74,7 @@ func debugged(ctx context.Context, hands harness.Hands, trace *harness.Trace, do
 	if hands.Target().Profile.Accepts(hands.Send(ctx, r).Observation.Status) {
 		served = "serves everybody"
 	}
-	trace.Facts = append(trace.Facts, harness.Fact{Name: DebugServes, Values: []string{served}})
+	trace.Facts = append(trace.Facts, harness.DebugServes.Was(served))
 	return do(replica)
 }
 
@@ -95,6 +85,7 @@ func DebugBeside() harness.Stimulus {
 		Words: fmt.Sprintf("start a replica with AUTH_MODE=none beside the services, and meanwhile call each face without a credential, and as a client who is not enrolled, on so many new connections that one replica in a declared number is missed once in a million runs (%d, where three are behind one address)", enough(defaultReplicas)),
 		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
+		Tells: []harness.Key{harness.DebugServes},
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return debugged(ctx, hands, trace, func(harness.Replica) error {
 				return fresh(ctx, hands, trace, refusedSmoke)
@@ -204,6 +195,7 @@ func Drill() harness.Stimulus {
 		Words: fmt.Sprintf("start a replica with AUTH_MODE=none and stop it again; deploy the services anew, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", probe.FreshConnections),
 		Needs: []harness.Capability{harness.RestartService, harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
+		Tells: []harness.Key{harness.DebugServes, harness.SoundRollout},
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			if err := debugged(ctx, hands, trace, func(harness.Replica) error { return nil }); err != nil {
 				return err
@@ -219,6 +211,7 @@ func BackToPrevious() harness.Stimulus {
 		Words: fmt.Sprintf("deploy the release before in the place of the services, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", probe.FreshConnections),
 		Needs: []harness.Capability{harness.RollOut, harness.PreviousRelease, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
+		Tells: []harness.Key{harness.SoundRollout},
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return deployed(ctx, hands, trace, harness.Launch{Previous: true}, smoke)
 		}),
@@ -229,7 +222,7 @@ func deployed(ctx context.Context, hands harness.Hands, trace *harness.Trace, la
 	err := eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 		launch := launch
 		launch.Mode = mode
-		return deploy(ctx, hands, trace, SoundRollout, launch)
+		return deploy(ctx, hands, trace, harness.SoundRollout, launch)
 	})
 	if err != nil {
 		return err
@@ -253,12 +246,12 @@ func eachMode(t *harness.Target, trace *harness.Trace, do func(harness.Mode, *ha
 	return err
 }
 
-func deploy(ctx context.Context, hands harness.Hands, trace *harness.Trace, what string, launch harness.Launch) error {
+func deploy(ctx context.Context, hands harness.Hands, trace *harness.Trace, what harness.StateOf, launch harness.Launch) error {
 	ready, err := hands.Target().Control.Rollout.Deploy(ctx, launch)
 	if err != nil {
 		return err
 	}
-	trace.Facts = append(trace.Facts, harness.Fact{Name: what, Values: []string{readiness(ready)}})
+	trace.Facts = append(trace.Facts, what.Was(readiness(ready)))
 	return nil
 }
 
@@ -276,14 +269,15 @@ func BrokenDeploy() harness.Stimulus {
 		Words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each face with a valid credential, with none, and with bad ones",
 		Needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
+		Tells: []harness.Key{harness.BrokenRollout, harness.SoundRollout},
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			return eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 				for _, step := range []struct {
-					what   string
+					what   harness.StateOf
 					launch harness.Launch
 				}{
-					{BrokenRollout, harness.Launch{Mode: mode, Env: map[string]string{"VAULT_TOKEN": "conformance-no-token"}}}, // #nosec G101 -- none
-					{SoundRollout, harness.Launch{Mode: mode}},
+					{harness.BrokenRollout, harness.Launch{Mode: mode, Env: map[string]string{"VAULT_TOKEN": "conformance-no-token"}}}, // #nosec G101 -- none
+					{harness.SoundRollout, harness.Launch{Mode: mode}},
 				} {
 					if err := meanwhile(ctx, hands, trace, mode, func() error { return deploy(ctx, hands, trace, step.what, step.launch) }); err != nil {
 						return err
@@ -333,6 +327,7 @@ func ModesShown() harness.Stimulus {
 		Words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered",
 		Needs: []harness.Capability{harness.Metrics, harness.RestartService},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
+		Tells: []harness.Key{harness.DebugServes, harness.DebugMode, harness.ModeTold, harness.ServiceMode(harness.OIDC), harness.ServiceMode(harness.MTLS)},
 		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
 			t := hands.Target()
 			for _, mode := range probe.ModesOf(t) {
@@ -340,14 +335,14 @@ func ModesShown() harness.Stimulus {
 				if err != nil {
 					return err
 				}
-				trace.Facts = append(trace.Facts, harness.Fact{Name: ServiceMode + ", at the face of " + string(mode), Values: modesOf(page, t.Profile.ModeMetric)})
+				trace.Facts = append(trace.Facts, harness.ServiceMode(mode).Was(modesOf(page, t.Profile.ModeMetric)...))
 				variants, err := smokeVariants(t, mode, []string{SmokeNone, SmokeValid})
 				if err != nil {
 					return err
 				}
 				for _, x := range hands.SendAll(ctx, smokeCalls(t, mode, variants, 0)) {
 					if tellsMode(x.Observation) {
-						trace.Facts = append(trace.Facts, harness.Fact{Name: ModeTold, Values: []string{x.Request.Variant}})
+						trace.Facts = append(trace.Facts, harness.ModeTold.Was(x.Request.Variant))
 					}
 				}
 			}
@@ -357,7 +352,7 @@ func ModesShown() harness.Stimulus {
 				if modeNone.MatchString(replica.Log()) {
 					seen = append(seen, "none")
 				}
-				trace.Facts = append(trace.Facts, harness.Fact{Name: DebugMode, Values: seen})
+				trace.Facts = append(trace.Facts, harness.DebugMode.Was(seen...))
 				return err
 			})
 		}),

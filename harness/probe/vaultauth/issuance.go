@@ -31,7 +31,7 @@ func IssuedLives() harness.Stimulus {
 			return trace, err
 		}
 		most, err := hands.Target().Control.Issuer.MaxTTL(ctx)
-		trace.Facts = append(trace.Facts, harness.Fact{Name: "longest life by the PKI role", Values: []string{most.String()}})
+		trace.Facts = append(trace.Facts, harness.CertificateLife.Was(most).Of("longest life by the PKI role"))
 		return trace, err
 	}
 	return s

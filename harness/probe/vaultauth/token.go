@@ -11,7 +11,7 @@ import (
 
 // Policy reads what the service's own Vault token may do on some paths (SEC-003).
 func Policy(paths ...string) harness.Stimulus {
-	return ofServiceToken("ask Vault what the service's own token may do on "+strings.Join(paths, ", "), func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
+	s := ofServiceToken("ask Vault what the service's own token may do on "+strings.Join(paths, ", "), func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
 		var trace harness.Trace
 		allowed, err := store.ServiceCan(ctx, paths)
 		if err != nil {
@@ -19,10 +19,12 @@ func Policy(paths ...string) harness.Stimulus {
 		}
 		for _, path := range paths {
 			capabilities := slices.Sorted(slices.Values(allowed[path]))
-			trace.Facts = append(trace.Facts, harness.Fact{Name: path, Values: capabilities})
+			trace.Facts = append(trace.Facts, harness.VaultAllows.Was(capabilities...).Of(path))
 		}
 		return trace, nil
 	})
+	s.Tells = []harness.Key{harness.VaultAllows}
+	return s
 }
 
 // Token looks up what the service's own token of Vault is (SEC-005).
