@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness/lint"
 )
 
@@ -61,6 +62,14 @@ func FuzzHAProxy(f *testing.F) { fuzzed(f, "haproxy.cfg", ".none", rendered(f, "
 func FuzzCaddy(f *testing.F) { fuzzed(f, "Caddyfile", ".none", rendered(f, "caddy/Caddyfile")) }
 
 func FuzzEnvoy(f *testing.F) { fuzzed(f, "envoy.yaml", ".none", rendered(f, "envoy/envoy.yaml")) }
+
+func FuzzCertificate(f *testing.F) {
+	a, err := certs.NewAuthority("Aegis Test CA")
+	if err != nil {
+		f.Fatal(err)
+	}
+	fuzzed(f, "client.pem", ".none", string(a.RootPEM()))
+}
 
 // rendered is a configuration of the stack's.
 func rendered(f *testing.F, name string) string {

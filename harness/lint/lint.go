@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"time"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/lint/place"
@@ -118,7 +119,7 @@ func (r *Result) Exit() int {
 
 // Rules are all rules, in the order of their IDs.
 func Rules() []Rule {
-	all := slices.Concat(service, secrets, cluster, vault, proxies, agreement)
+	all := slices.Concat(service, secrets, cluster, vault, proxies, agreement, certificates)
 	slices.SortFunc(all, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
@@ -132,6 +133,8 @@ type Options struct {
 	IDHeader string
 	// Only are the rules to hold; empty holds all.
 	Only []string
+	// Now is when certificates must be valid; zero is the present.
+	Now time.Time
 	// Stdin is what the path - stands for.
 	Stdin io.Reader
 }

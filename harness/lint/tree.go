@@ -7,16 +7,19 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/lint/ingress"
 	"aegis.test/conformance/harness/lint/manifest"
+	"aegis.test/conformance/harness/lint/pki"
 	"aegis.test/conformance/harness/lint/place"
 	"aegis.test/conformance/harness/lint/policy"
 )
 
 // Tree is all that a run has read.
 type Tree struct {
-	Objects  []*manifest.Object
-	Policies []*policy.Policy
-	Roles    []*policy.Role
-	Proxies  []*ingress.Configuration
+	Objects      []*manifest.Object
+	Policies     []*policy.Policy
+	Roles        []*policy.Role
+	Proxies      []*ingress.Configuration
+	Certificates []pki.Certificate
+	Keys         []pki.Key
 
 	options Options
 	result  *Result

@@ -15,6 +15,7 @@ import (
 	"aegis.test/conformance/harness/lint/document"
 	"aegis.test/conformance/harness/lint/ingress"
 	"aegis.test/conformance/harness/lint/manifest"
+	"aegis.test/conformance/harness/lint/pki"
 	"aegis.test/conformance/harness/lint/place"
 	"aegis.test/conformance/harness/lint/policy"
 	"aegis.test/conformance/harness/saved"
@@ -211,6 +212,7 @@ var endings = map[string]reader{
 	".yaml": asText(yamlFile), ".yml": asText(yamlFile), ".json": asText(yamlFile), ".hcl": asText(policyFile),
 	".conf": asText(proxyFile), ".nginx": asText(nginxFile), ".cfg": asText(proxyFile), ".caddy": asText(caddyFile),
 	".caddyfile": asText(caddyFile),
+	".pem":       certificateFile, ".crt": certificateFile, ".cer": certificateFile, ".der": certificateFile, ".key": certificateFile,
 }
 
 // readerOf is which reader a file's name asks for; nil where it says nothing.
@@ -224,6 +226,8 @@ func readerOf(path string) reader {
 // sniffed is which reader a text asks for whose name says nothing.
 func sniffed(text []byte) reader {
 	switch {
+	case pki.Is(text):
+		return certificateFile
 	case haproxyLook.Match(text), nginxLook.Match(text):
 		return asText(proxyFile)
 	case bytes.Contains(text, []byte("apiVersion:")):
@@ -349,6 +353,24 @@ func proxyFile(t *Tree, path string, text []byte) error {
 	default:
 		return &unlike{"no configuration of a proxy that is read"}
 	}
+}
+
+// certificateFile reads certificates and keys.
+func certificateFile(t *Tree, path string, text []byte) error {
+	if plain, err := saved.Text(text); err == nil && pki.Is(plain) {
+		text = plain
+	}
+	f, err := pki.Read(path, text)
+	if err != nil {
+		return err
+	}
+	if len(f.Certificates)+len(f.Keys) == 0 {
+		return &unlike{"it holds neither a certificate nor a private key"}
+	}
+	t.Certificates = append(t.Certificates, f.Certificates...)
+	t.Keys = append(t.Keys, f.Keys...)
+	t.result.Read[Certificates]++
+	return nil
 }
 
 // caddyFile reads a Caddyfile.

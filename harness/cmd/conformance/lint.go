@@ -33,6 +33,7 @@ func lintCommand() *cobra.Command {
   haproxy.cfg, *.cfg      HAProxy
   Caddyfile, *.caddyfile  Caddy, with what it imports from the same folder
   envoy.yaml, *.yaml      a bootstrap of Envoy's, by the types of its API
+  *.pem, *.crt, *.key     certificates and private keys, as generate_certs.sh leaves them
 
 Files are read together: the header that the ingress sets is held to MTLS_ID_HEADER, the
 paths of annotations to the policies. Name all of a release in one call. A template of
