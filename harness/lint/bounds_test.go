@@ -45,6 +45,9 @@ func TestBadInputIsTold(t *testing.T) {
 		{"broken HCL", "a.hcl", text("path \"x\" {\n  capabilities = [\"read\"\n"), "it is no HCL"},
 		{"an unknown capability", "a.hcl", text(`path "x" { capabilities = ["raed"] }`), "raed"},
 		{"an unknown key", "a.hcl", text(`path "x" { capabilites = ["read"] }`), "capabilites"}, //nolint:misspell // the mistake is the case
+		{"an expression that is none", "a.yaml", text("groups:\n- name: a\n  rules:\n  - alert: A\n    expr: sum(rate(x[5m])\n"),
+			"it is no rule file"},
+		{"an unknown key of a rule", "a.yaml", text("groups:\n- name: a\n  rules:\n  - alert: A\n    exp: up\n"), "it is no rule file"},
 		{"broken nginx", "nginx.conf", text("http {\n\tserver {\n\t\tlisten 443 ssl\n\t}\n}\n"), "no configuration of nginx"},
 		{"too large", "a.yaml", func(path string) error {
 			return os.WriteFile(path, bytes.Repeat([]byte("#\n"), lint.MaxFile/2+1), 0o600)

@@ -51,6 +51,8 @@ func fuzzed(f *testing.F, name, seeds string, more ...string) {
 
 func FuzzManifest(f *testing.F) { fuzzed(f, "a.yaml", ".yaml") }
 
+func FuzzRules(f *testing.F) { fuzzed(f, "rules.yml", ".yml") }
+
 func FuzzRole(f *testing.F) { fuzzed(f, "a.json", ".json") }
 
 func FuzzPolicy(f *testing.F) { fuzzed(f, "a.hcl", ".hcl") }

@@ -119,7 +119,7 @@ func (r *Result) Exit() int {
 
 // Rules are all rules, in the order of their IDs.
 func Rules() []Rule {
-	all := slices.Concat(service, secrets, cluster, vault, proxies, agreement, certificates)
+	all := slices.Concat(service, secrets, cluster, vault, proxies, agreement, certificates, alerts)
 	slices.SortFunc(all, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/lint/alert"
 	"aegis.test/conformance/harness/lint/ingress"
 	"aegis.test/conformance/harness/lint/manifest"
 	"aegis.test/conformance/harness/lint/pki"
@@ -20,6 +21,7 @@ type Tree struct {
 	Proxies      []*ingress.Configuration
 	Certificates []pki.Certificate
 	Keys         []pki.Key
+	Alerts       []alert.Rule
 
 	options Options
 	result  *Result

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"aegis.test/conformance/harness/lint/alert"
 	"aegis.test/conformance/harness/lint/document"
 	"aegis.test/conformance/harness/lint/ingress"
 	"aegis.test/conformance/harness/lint/manifest"
@@ -268,6 +269,9 @@ func yamlFile(t *Tree, path string, text []byte) error {
 	if len(documents) == 1 && documents[0].Keys()["path"] && strings.HasSuffix(path, ".json") {
 		return policyFile(t, path, text)
 	}
+	if len(documents) == 1 && alert.IsFile(documents[0]) {
+		return t.rules(documents[0], text, false)
+	}
 	known := false
 	for _, d := range documents {
 		is, err := t.document(d)
@@ -303,8 +307,16 @@ func (t *Tree) document(d *document.Document) (known bool, err error) {
 			if c != nil {
 				t.proxy(c)
 			}
+			if text := o.Rules(); text != nil {
+				if err := t.rules(d, text, true, append(o.Path(), "spec")...); err != nil {
+					return true, err
+				}
+			}
 		}
 		return len(objects) > 0, nil
+	case alert.IsTest(d):
+		t.unknown(d.Top(), "promtool's test of rules: promtool test rules runs it")
+		return true, nil
 	case ingress.IsEnvoy(d):
 		c, err := ingress.ReadEnvoy(d)
 		if err != nil {
@@ -323,6 +335,20 @@ func (t *Tree) document(d *document.Document) (known bool, err error) {
 	default:
 		return false, nil
 	}
+}
+
+// rules reads a rule file, or what an object holds of one.
+func (t *Tree) rules(d *document.Document, text []byte, lax bool, path ...any) error {
+	found, err := alert.Read(d, text, lax, path...)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return place.Errorf(d.At(path...), "it is a rule file without any rule")
+	}
+	t.Alerts = append(t.Alerts, found...)
+	t.result.Read[Alerts]++
+	return nil
 }
 
 // policyFile reads a policy of Vault's.

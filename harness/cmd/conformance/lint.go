@@ -33,6 +33,8 @@ func lintCommand() *cobra.Command {
   haproxy.cfg, *.cfg      HAProxy
   Caddyfile, *.caddyfile  Caddy, with what it imports from the same folder
   envoy.yaml, *.yaml      a bootstrap of Envoy's, by the types of its API
+  *.yaml, *.yml           Prometheus's rule files and the operator's PrometheusRule: each alert is
+                          tried on an incident by Prometheus's own engine
   *.pem, *.crt, *.key     certificates and private keys, as generate_certs.sh leaves them
 
 Files are read together: the header that the ingress sets is held to MTLS_ID_HEADER, the

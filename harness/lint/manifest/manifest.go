@@ -236,8 +236,8 @@ func (o *Object) Rules() []byte {
 	return nil
 }
 
-// Document is the document that the object stands in, and the path to it there.
-func (o *Object) Document() (*document.Document, []any) { return o.doc, o.path }
+// Path is where the object stands in its document.
+func (o *Object) Path() []any { return slices.Clone(o.path) }
 
 // Kinds are the kinds that are read, sorted.
 func Kinds() []string {
