@@ -10,7 +10,7 @@ help: ## list the targets
 
 # go run would turn every exit status into 1.
 $(CONFORMANCE): FORCE
-	@$(GO) build -trimpath -o $@ ./harness/cmd/conformance
+	@$(GO) build -trimpath -ldflags "-s -w" -o $@ ./harness/cmd/conformance
 FORCE:
 
 conformance: $(CONFORMANCE) ## the main job: start a stack, judge every expectation, write build/signoff

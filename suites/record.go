@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	_ "embed" // the fault matrix's score
 	"encoding/json"
 	"os"
@@ -22,7 +23,7 @@ const Program = "go run ./harness/cmd/conformance"
 func Input(kind harness.Kind, id string, started time.Time) signoff.Input {
 	in := signoff.Input{
 		Kind: kind, Run: id, Started: started, Who: who(),
-		Harness:         signoff.Harness{Version: harness.Version, Go: runtime.Version(), Commit: commit()},
+		Harness:         signoff.Harness{Version: harness.Version, Go: runtime.Version(), Commit: cmp.Or(commit, built("vcs.revision")), Date: cmp.Or(date, built("vcs.time"))},
 		CatalogueDigest: CatalogueDigest(), RunbookDigest: RunbookDigest(),
 		Catalogue: All(),
 		Faults:    faultScore(),
@@ -79,14 +80,19 @@ func who() string {
 	return name + "@" + host
 }
 
-// commit is the revision the program was built from, if its build says so.
-func commit() string {
+// commit and date are what a release was built from (go build -ldflags "-X …=…"); without
+// them the repository that it was built in says it.
+var commit, date string
+
+// built is what the program's build says of itself: vcs.revision, the commit that it was made
+// from, and vcs.time, when that was made; empty where it was built outside of a repository.
+func built(key string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
 	}
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
+		if setting.Key == key {
 			return setting.Value
 		}
 	}

@@ -140,6 +140,7 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := full()
+	whole.Harness.Date = "2026-11-23T17:00:00Z"
 	whole.Merged = []string{"r-1", "r-2"}
 	whole.Target.Uncalled = map[string]string{"review": "an accepted call writes"}
 	whole.Target.URLs = map[harness.Mode]string{harness.OIDC: "https://aegis.test"}

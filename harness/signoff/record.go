@@ -102,6 +102,7 @@ type Harness struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	Commit  string `json:"commit"`
+	Date    string `json:"date,omitempty"` // of the commit, RFC 3339; empty where the build does not say
 }
 
 // Catalogue identifies the expectations.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -213,6 +214,17 @@ func orNothing(s string) string {
 	return s
 }
 
+// versionText says which harness this is: its version, what it was built from and when, and
+// what it judges by.
 func versionText() string {
-	return fmt.Sprintf("aegis-conformance %s\ncatalogue %s, %d expectations\nrunbook   %s", harness.Version, suites.CatalogueDigest(), len(suites.All()), suites.RunbookDigest())
+	h := suites.Input("", "", time.Time{}).Harness
+	from := "a build that does not say its commit"
+	if h.Commit != "" {
+		from = "commit " + h.Commit
+	}
+	if h.Date != "" {
+		from += " of " + h.Date
+	}
+	return fmt.Sprintf("aegis-conformance %s\nbuilt     of %s, with %s\ncatalogue %s, %s\nrunbook   %s", h.Version, from, h.Go,
+		suites.CatalogueDigest(), plural(len(suites.All()), "expectation"), suites.RunbookDigest())
 }

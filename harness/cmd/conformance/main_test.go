@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -315,5 +316,33 @@ func TestCertsRefusesToOverwrite(t *testing.T) {
 	}
 	if _, stderr, code := conformance(t, "certs", "--out", out, "--force"); code != 0 {
 		t.Errorf("status %d, %s", code, stderr)
+	}
+}
+
+// TestVersionSaysItsBuild: the commit and its date are those of the build, and stand in the
+// record as well; and it is no larger than a download should be.
+func TestVersionSaysItsBuild(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "conformance")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w -X aegis.test/conformance/suites.commit="+strings.Repeat("a", 40)+" -X aegis.test/conformance/suites.date=2026-11-23T17:00:00Z", "-o", program, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	said, err := exec.CommandContext(t.Context(), program, "version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`built     of commit a{40} of \d{4}-\d\d-\d\dT`).Match(said) {
+		t.Errorf("%s", said)
+	}
+	if _, err := exec.CommandContext(t.Context(), program, "run", "--dry-run", "--runtime", "embedded", "--out", dir+"/out").Output(); err == nil {
+		t.Error("a dry run passes")
+	}
+	if h := record(t, dir+"/out").Harness; len(h.Commit) != 40 || h.Date == "" {
+		t.Errorf("the record's harness is %+v", h)
+	}
+	const most = 60 << 20
+	if info, err := os.Stat(program); err != nil || info.Size() > most {
+		t.Errorf("the program is %d bytes, %v; want %d at most", info.Size(), err, most)
 	}
 }
