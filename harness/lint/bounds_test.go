@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"aegis.test/conformance/harness/lint"
 )
@@ -184,7 +185,7 @@ func tellings(t *testing.T, r *lint.Result) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := lint.JSON(r)
+	plain, err := lint.JSON(r, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,11 @@
 package lint
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -191,10 +194,30 @@ func (t *Tree) about(k Kind) bool {
 	return several > 1 || t.result.Read[Kubernetes] > 1
 }
 
+// Saved is a result as JSON holds it.
+type Saved struct {
+	*Result
+	Summary string    `json:"summary"`
+	Exit    int       `json:"exit"`
+	Harness string    `json:"harness"` // version of the program
+	At      time.Time `json:"at"`      // when the files were read, UTC
+}
+
 // JSON tells a result as JSON, with its exit status.
-func JSON(r *Result) ([]byte, error) {
-	return json.MarshalIndent(struct {
-		*Result
-		Exit int `json:"exit"`
-	}{r, r.Exit()}, "", "  ")
+func JSON(r *Result, at time.Time) ([]byte, error) {
+	return json.MarshalIndent(Saved{r, r.Summary(), r.Exit(), harness.Version, at.UTC().Truncate(time.Second)}, "", "  ")
+}
+
+// Load reads what JSON wrote.
+func Load(data []byte) (*Saved, error) {
+	s := &Saved{Result: &Result{}}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return nil, fmt.Errorf("it is not what conformance lint --format json writes: %w", err)
+	}
+	if s.Harness == "" || s.At.IsZero() || s.Summary == "" {
+		return nil, errors.New("it is not what conformance lint --format json writes: it does not say when, and by which version")
+	}
+	return s, nil
 }

@@ -14,6 +14,7 @@ func Markdown(r signoff.Record) ([]byte, error) {
 	m := &markdown{}
 	m.summary(r)
 	m.records(r)
+	m.committed(r)
 	m.causes(r)
 	m.checklist(r)
 	m.failures(r)
@@ -122,6 +123,27 @@ func (m *markdown) records(r signoff.Record) {
 	}
 	m.line("## Made of\n")
 	m.table([]string{"kind", "target", "run", "verdict", "claim", "ended", "build", "record"}, rows)
+}
+
+// committed tells what lint found in the files of a release.
+func (m *markdown) committed(r signoff.Record) {
+	c := r.Committed
+	if c == nil {
+		return
+	}
+	m.line("## What is committed\n")
+	m.line("%s. No row is judged by it.\n", md(c.Summary))
+	if len(c.Findings) > 0 {
+		var rows [][]string
+		for _, f := range c.Findings {
+			rows = append(rows, []string{md(f.At), md(f.Rule), md(f.Level), md(f.Got), md(f.Want), md(f.Remedy)})
+		}
+		m.table([]string{"where", "rule", "level", "got", "want", "remedy"}, rows)
+	}
+	for _, text := range c.Unread {
+		m.line("- not read or not decided: %s", md(text))
+	}
+	m.line("")
 }
 
 // selection says what of the catalogue was asked for.

@@ -151,6 +151,8 @@ func TestSchemaDescribesEveryField(t *testing.T) {
 	whole.Build.Labels, whole.Target.Components[0].Labels = labels, labels
 	whole.Records = []Origin{{Run: "r-1", Kind: harness.Image, Claim: FullClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest},
 		{Run: "r-2", Kind: harness.Live, Claim: CoreClaim, Verdict: Passed, Ended: whole.Ended, Digest: whole.Catalogue.Digest}}
+	whole.Committed = &Committed{Digest: whole.Catalogue.Digest, At: whole.Ended, Unread: []string{"a.yaml: a template"},
+		Findings: []CommittedFinding{{Rule: "LNT-001", Level: harness.MUST, Clauses: []string{"2.5"}}}}
 	whole.Findings[0].Sources = []Source{{Run: "r-1", Verdict: harness.Pass}}
 	data := encoded(t, whole)
 	if err := Validate(data); err != nil {

@@ -63,11 +63,12 @@ type Record struct {
 	Reasons     []string                `json:"reasons"` // why not PASS
 	Kind        harness.Kind            `json:"kind"`    // empty when the stack did not start
 	Run         string                  `json:"run"`
-	Started     time.Time               `json:"started"`           // UTC
-	Ended       time.Time               `json:"ended"`             // UTC
-	Who         string                  `json:"who"`               // user@host
-	Records     []Origin                `json:"records,omitempty"` // what a release was made of
-	Merged      []string                `json:"merged,omitempty"`  // the runs of the shards it was made of
+	Started     time.Time               `json:"started"`             // UTC
+	Ended       time.Time               `json:"ended"`               // UTC
+	Who         string                  `json:"who"`                 // user@host
+	Records     []Origin                `json:"records,omitempty"`   // what a release was made of
+	Committed   *Committed              `json:"committed,omitempty"` // what lint found in the files of a release; nil where none was given
+	Merged      []string                `json:"merged,omitempty"`    // the runs of the shards it was made of
 	Interrupted string                  `json:"interrupted"`
 	Stopped     string                  `json:"stopped,omitempty"` // why the run ended itself
 	Totals      map[harness.Verdict]int `json:"totals"`            // every verdict is a key

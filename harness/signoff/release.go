@@ -50,6 +50,8 @@ type ReleaseOf struct {
 	Image  Given
 	Live   []Given // one for each region, say
 	Policy Policy
+	// Committed is what lint found in the files of the release; nil where it was not asked.
+	Committed *Committed
 }
 
 // Release makes one record of the image's run and of those of live targets: of the
@@ -66,7 +68,7 @@ func Release(of ReleaseOf) (Record, error) {
 		Selection: Selection{Selected: len(image.Findings), Of: len(image.Findings)}, Runbook: image.Runbook, Build: image.Build,
 		Clock: of.Live[0].Record.Clock, Faults: image.Faults, Clauses: image.Clauses,
 	}
-	r.Target = of.target()
+	r.Target, r.Committed = of.target(), of.Committed
 	for _, g := range of.all() {
 		r.Records = append(r.Records, g.origin(of.Policy.Label))
 		if g.Record.Started.Before(r.Started) {
@@ -110,6 +112,11 @@ func (of ReleaseOf) sound() error {
 		seen[r.Run] = true
 		if err := of.young(r); err != nil {
 			return err
+		}
+	}
+	if c := of.Committed; c != nil {
+		if age, most := of.Now.Sub(c.At), cmp.Or(of.Policy.MaxAge, DefaultReleaseAge); age > most || age < -ahead {
+			return fmt.Errorf("the committed files were read %s ago, want %s at most: run conformance lint again", Span(age), Span(most))
 		}
 	}
 	return of.sameBuild()

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/lint"
+	"aegis.test/conformance/harness/saved"
+	"aegis.test/conformance/harness/signoff"
 )
 
 // lintFormats are the ways to tell what lint has found.
@@ -46,7 +51,8 @@ In a folder, files of no known kind are passed over and counted (--all lists the
 that you name must be known. Symbolic links are not followed, files over 8 MiB not read.
 
 A finding has file:line:column, rule, what was got and wanted, the remedy and the clause.
-It says nothing of what is deployed: no finding of lint's is ever a pass of a live run.
+It says nothing of what is deployed: what lint does not find has passed nowhere. conformance
+release --lint puts what --format json wrote into a release's record, as a part of its own.
 
 Exit status: 0 no finding at MUST, 1 a finding at MUST, 2 a file could not be read, or a
 mistake in the command line, 3 nothing was read that a rule is about, or something that is
@@ -133,7 +139,7 @@ func lintPaths(c *cobra.Command, paths []string, o lint.Options, format, out str
 func lintTold(r *lint.Result, format string, all bool) (string, error) {
 	switch format {
 	case "json":
-		data, err := lint.JSON(r)
+		data, err := lint.JSON(r, time.Now())
 		return string(data), err
 	case "sarif":
 		data, err := lint.SARIF(r, clause)
@@ -141,6 +147,33 @@ func lintTold(r *lint.Result, format string, all bool) (string, error) {
 	default:
 		return strings.TrimSuffix(lint.Text(r, clause, all), "\n"), nil
 	}
+}
+
+// committed is what lint wrote, as a part of a release's record; nil where no file is
+// named.
+func committed(path string) (*signoff.Committed, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := saved.File(path)
+	if err != nil {
+		return nil, fmt.Errorf("--lint: %w", err)
+	}
+	s, err := lint.Load(data)
+	if err != nil {
+		return nil, fmt.Errorf("--lint: %s: %w", path, err)
+	}
+	sum := sha256.Sum256(data)
+	c := &signoff.Committed{Harness: s.Harness, Digest: "sha256:" + hex.EncodeToString(sum[:]), At: s.At, Summary: s.Summary,
+		Findings: []signoff.CommittedFinding{}, Unread: []string{}}
+	for _, f := range s.Findings {
+		c.Findings = append(c.Findings, signoff.CommittedFinding{At: f.Place.String(), Rule: f.Rule, Level: f.Level, Clauses: f.Clauses,
+			Got: f.Got, Want: f.Want, Remedy: f.Remedy})
+	}
+	for _, n := range slices.Concat(s.Unreadable, s.Undecided) {
+		c.Unread = append(c.Unread, n.Place.String()+": "+n.What)
+	}
+	return c, nil
 }
 
 // lintRules lists the rules, a line each.

@@ -14,7 +14,7 @@ import (
 
 func releaseCommand() *cobra.Command {
 	var s session
-	var image, policy, catalogue string
+	var image, policy, catalogue, linted string
 	var live []string
 	c := &cobra.Command{
 		Use: "release --image RECORD --live RECORD...", Short: "make one sign-off of the image's run and staging's: may this build go to production?", Args: none,
@@ -51,6 +51,9 @@ Exit status: 0 pass, 1 something failed, 2 usage, or records that are no one rel
 			if of.Image, of.Live, err = partsOf(image, live); err != nil {
 				return usage{err}
 			}
+			if of.Committed, err = committed(linted); err != nil {
+				return usage{err}
+			}
 			known, err := knownCatalogue(catalogue)
 			if err != nil {
 				return usage{err}
@@ -76,6 +79,7 @@ Exit status: 0 pass, 1 something failed, 2 usage, or records that are no one rel
 	f := c.Flags()
 	f.StringVar(&image, "image", "", "record of the run with the image, or the directory that holds it")
 	f.StringArrayVar(&live, "live", nil, "record of a run against a live target; give one for each")
+	f.StringVar(&linted, "lint", "", "what conformance lint --format json wrote of the release's files: a part of the record, which no row is judged by")
 	f.StringVar(&policy, "policy", "", "what is required, in YAML")
 	f.StringVar(&catalogue, "catalogue", "", catalogueText)
 	f.StringVar(&s.out, "out", "build/release", "directory of the sign-off")

@@ -74,12 +74,17 @@ func keyPair(t *testing.T) (key, public string) {
 func TestReleaseEndToEnd(t *testing.T) {
 	out, policy := filepath.Join(t.TempDir(), "release"), top+"/suites/examples/release/policy.yaml"
 	image, eu, us := imageRun(t), liveRun(t, "eu", "abc123"), liveRun(t, "us", "abc123")
-	stdout, stderr, code := conformance(t, "release", "--image", image, "--live", eu, "--live", us, "--policy", policy, "--out", out)
+	linted := filepath.Join(t.TempDir(), "lint.json")
+	if _, stderr, code := conformance(t, "lint", "--format", "json", "--out", linted, unsoundPolicy(t)); code != exitFail {
+		t.Fatalf("lint: exit %d\n%s", code, stderr)
+	}
+	stdout, stderr, code := conformance(t, "release", "--image", image, "--live", eu, "--live", us, "--policy", policy, "--out", out, "--lint", linted)
 	if code != exitPass || !strings.Contains(stdout, "Release of registry.test/aegis:1.4.2 at eu, us: passed, full:") || !strings.Contains(stdout, "enough to release on") {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	page, err := os.ReadFile(filepath.Join(out, "signoff.html"))
-	if err != nil || !strings.Contains(string(page), "What this release is made of") || !strings.Contains(string(page), "run-of-us") {
+	if err != nil || !strings.Contains(string(page), "What this release is made of") || !strings.Contains(string(page), "run-of-us") ||
+		!strings.Contains(string(page), "What is committed") || !strings.Contains(string(page), "LNT-030") {
 		t.Errorf("the page does not say what it is made of: %v", err)
 	}
 	key, public := keyPair(t)
