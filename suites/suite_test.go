@@ -24,6 +24,7 @@ import (
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/harness/stack/live"
 	"aegis.test/conformance/suites"
 )
 
@@ -37,8 +38,8 @@ var suite struct {
 	began    time.Time
 	stack    *stack.Stack
 	engine   *run.Engine
-	journal  *stack.Journal // of what this process creates and changes at a live target
-	left     bool           // some of that is left, for conformance sweep
+	journal  *live.Journal // of what this process creates and changes at a live target
+	left     bool          // some of that is left, for conformance sweep
 	// previewed are the expectations whose specs will run; they are judged side by
 	// side, as the command does it, and each spec waits for its finding.
 	previewing bool
@@ -160,7 +161,7 @@ func start(ctx context.Context) (*stack.Stack, error) {
 // openJournal begins this process's journal, beside those of conformance run.
 func openJournal(id string) (err error) {
 	l := suite.loaded
-	suite.journal, err = stack.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), id, l.Target)
+	suite.journal, err = live.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), id, l.Target)
 	return err
 }
 

@@ -23,6 +23,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // renderedDir is where, in their containers, Vault Agent renders and a replica
@@ -67,7 +68,7 @@ func allRendered(rendered []harness.File) bool {
 
 // rendered waits until every field is a file, or ctx is done.
 func rendered(ctx context.Context, files func(context.Context) ([]harness.File, error)) error {
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(localhost.Poll)
 	defer ticker.Stop()
 	for {
 		now, err := files(ctx)
@@ -97,7 +98,7 @@ func (c sidecars) Launch(ctx context.Context, launch harness.Launch) (harness.Re
 	})
 	user, _, _ := strings.Cut(images.User, ":")
 	agent, err := c.engine.start(ctx, part{
-		name: "agent-" + nonce(), image: c.have[images.Vault], command: []string{"/bin/vault", "agent", "-config=" + files + "agent.json"},
+		name: "agent-" + localhost.Nonce(), image: c.have[images.Vault], command: []string{"/bin/vault", "agent", "-config=" + files + "agent.json"},
 		files: map[string][]byte{
 			ServiceCA: c.blueprint.servers.RootPEM(), files + "agent.json": []byte(vault.AgentConfig(o)),
 			o.RoleFile: []byte(login.RoleID.Reveal()), o.IDFile: []byte(login.SecretID.Reveal()),
@@ -114,7 +115,7 @@ func (c sidecars) Launch(ctx context.Context, launch harness.Launch) (harness.Re
 	if err := rendered(running, s.Files); err != nil {
 		return nil, errors.Join(agent.failed(err), agent.remove(ctx))
 	}
-	service, err := c.service(ctx, "replica-"+nonce(), fromFiles(launch, renderedDir))
+	service, err := c.service(ctx, "replica-"+localhost.Nonce(), fromFiles(launch, renderedDir))
 	if err != nil {
 		return nil, errors.Join(err, agent.remove(ctx))
 	}
@@ -185,7 +186,7 @@ func (c *placed) inMemory(ctx context.Context, at string) (bool, error) {
 
 // Stop removes the replica and then its agent, with what they share.
 func (s *sidecar) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localhost.StopBound)
 	defer cancel()
 	return errors.Join(s.replica.Stop(ctx), s.agent.remove(ctx))
 }
@@ -278,7 +279,7 @@ type deployment struct{ *containers }
 // in memory is no part of it.
 func (d deployment) Each(ctx context.Context, visit func(string, io.Reader) error) error {
 	seen := map[string]bool{}
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		p := d.services[mode]
 		inspected, err := d.engine.client.ContainerInspect(ctx, p.id, client.ContainerInspectOptions{})
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"aegis.test/conformance/fixtures/ingress"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // What a started target declares of itself.
@@ -45,9 +45,6 @@ const (
 	connectionAge = 6 * time.Second
 	leeway        = 100 * time.Millisecond
 )
-
-// modes are the faces of a started target.
-var modes = []harness.Mode{harness.OIDC, harness.MTLS}
 
 // blueprint is everything a stack is made of, before it has an address: both
 // placements build from it. Its keys are minted, and die with it.
@@ -109,7 +106,7 @@ func (b *blueprint) mintAuthorities() (err error) {
 }
 
 func (b *blueprint) mintPersonas() (err error) {
-	b.enrolledCN, b.unenrolledCN = "enrolled-"+nonce(), "unenrolled-"+nonce()
+	b.enrolledCN, b.unenrolledCN = "enrolled-"+localhost.Nonce(), "unenrolled-"+localhost.Nonce()
 	if b.enrolled, err = b.client(b.enrolledCN); err != nil {
 		return err
 	}
@@ -180,16 +177,6 @@ func (b *blueprint) env(mode harness.Mode, vaultAddr string, token harness.Secre
 		b.spec.Fault.Env(env)
 	}
 	return env
-}
-
-// launchEnv is the environment of a further replica: env, changed by launch.
-func launchEnv(env map[string]string, launch harness.Launch) map[string]string {
-	changed := maps.Clone(env)
-	maps.Copy(changed, launch.Env)
-	for _, name := range launch.Unset {
-		delete(changed, name)
-	}
-	return changed
 }
 
 // face is the DNS name by which a mode is asked for; it stands in the server
@@ -399,11 +386,4 @@ func (b *blueprint) endpoints() []harness.Endpoint {
 			Body: []byte(`{"subject":"conformance-{{unique}}"}`), Effect: harness.Writes},
 		{Name: "review item", Method: "GET", Path: "/review/conformance", Effect: harness.ReadOnly},
 	}
-}
-
-// nonce is a short random text, fit for names.
-func nonce() string {
-	b := make([]byte, 4)
-	_, _ = rand.Read(b) // never fails (Go 1.24)
-	return hex.EncodeToString(b)
 }

@@ -13,6 +13,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/stack/localhost"
 	"aegis.test/conformance/suites"
 )
 
@@ -26,7 +27,7 @@ func TestKubernetesLogin(t *testing.T) {
 		t.Skipf("conformance images --build kubernetes has what it needs: %v", err)
 	}
 	have[images.Kubernetes] = built[images.Kubernetes]
-	c := vaultAlone(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
+	c := vaultAlone(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	c.have = have
 	if _, err := c.startVault(t.Context()); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // The ports that components listen on, each in its own container.
@@ -82,7 +83,7 @@ type seededVault struct {
 // engine. After an error nothing of it is left. Without an engine the error is
 // NoEngine.
 func startContainers(ctx context.Context, spec Spec, have map[string]images.Have) (*Stack, error) {
-	spec.Run = cmp.Or(spec.Run, nonce())
+	spec.Run = cmp.Or(spec.Run, localhost.Nonce())
 	engine, err := openEngine(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -311,10 +312,10 @@ func (c *containers) startIDP(ctx context.Context) (harness.Component, error) {
 
 // startServices starts a service per mode, and does not wait for an answer.
 func (c *containers) startServices(ctx context.Context) error {
-	started := make([]*placed, len(modes))
+	started := make([]*placed, len(localhost.Modes))
 	beside := c.blueprint.spec.Fault.Beside
 	var steps []func(context.Context) error
-	for i, mode := range modes {
+	for i, mode := range localhost.Modes {
 		steps = append(steps, func(ctx context.Context) error {
 			p, err := c.service(ctx, "service-"+string(mode), harness.Launch{Mode: mode})
 			if err != nil {
@@ -329,7 +330,7 @@ func (c *containers) startServices(ctx context.Context) error {
 	}
 	err := sideBySide(ctx, steps)
 	c.services = map[harness.Mode]*placed{}
-	for i, mode := range modes {
+	for i, mode := range localhost.Modes {
 		c.services[mode] = started[i]
 	}
 	return err
@@ -374,7 +375,7 @@ func (c *containers) startIngress(ctx context.Context) (harness.Component, error
 	}
 	c.ingress = p
 	var ready time.Duration
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		url := "https://" + p.at[ingressPorts[mode]] + "/healthz"
 		if ready, err = p.ready(ctx, c.fronted(url, mode)); err != nil {
 			return harness.Component{}, err

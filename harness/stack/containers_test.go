@@ -20,20 +20,12 @@ import (
 	"aegis.test/conformance/fixtures/idp"
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
-
-// copies are what this very program does in place of its tests, by the variable that
-// says so.
-var copies = map[string]func(value string){}
 
 // TestMain lets a test run this very program as another process: a run that is
 // to be killed.
 func TestMain(m *testing.M) {
-	for variable, do := range copies {
-		if value := os.Getenv(variable); value != "" {
-			do(value)
-		}
-	}
 	if run := os.Getenv("STACK_TEST_RUN"); run != "" {
 		os.Exit(startAndHang(run))
 	}
@@ -59,7 +51,7 @@ func had(t *testing.T) map[string]images.Have {
 // TestContainersWithoutAnEngineSaySo starts a stack where nothing answers.
 func TestContainersWithoutAnEngineSaySo(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent.sock")
-	_, err := startContainers(t.Context(), Spec{Run: nonce()}, nil)
+	_, err := startContainers(t.Context(), Spec{Run: localhost.Nonce()}, nil)
 	if _, none := errors.AsType[*NoEngine](err); !none || !strings.Contains(err.Error(), "no container engine answers") {
 		t.Fatalf("got %v without an engine, want NoEngine", err)
 	}
@@ -106,7 +98,7 @@ func left(t *testing.T, run string) []string {
 }
 
 func TestContainersAnswer(t *testing.T) {
-	run := "test-" + nonce()
+	run := "test-" + localhost.Nonce()
 	var told []string
 	s := stacked(t, Spec{Run: run, Log: testLog{t}, Progress: func(line string) { told = append(told, line) }})
 	if len(told) != 5 {
@@ -194,7 +186,7 @@ func assertComplete(t *testing.T, target *harness.Target) {
 			t.Errorf("got component %+v, want all of it said", c)
 		}
 	}
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		for _, url := range []string{target.Metrics[mode], target.Backends[mode].URL + "/healthz"} {
 			answer, err := http.Get(url)
 			if err != nil {
@@ -219,7 +211,7 @@ func assertComplete(t *testing.T, target *harness.Target) {
 }
 
 func TestContainersReplicas(t *testing.T) {
-	s := stacked(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
+	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	t.Run("without AUTH_MODE it ends", func(t *testing.T) {
 		r := launched(t, s.Target, harness.Launch{Mode: harness.OIDC, Unset: []string{"AUTH_MODE"}})
 		status, err := r.Wait(t.Context())
@@ -273,7 +265,7 @@ func TestContainersPlantFaults(t *testing.T) {
 	if !ok || !found {
 		t.Fatal("the catalogue of faults has no M-038 or no M-086")
 	}
-	s := stacked(t, Spec{Run: "test-" + nonce(), Log: testLog{t}, Fault: faults.Fault{
+	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}, Fault: faults.Fault{
 		ID: inService.ID, Service: inService.Service, Ingress: inIngress.Ingress,
 	}})
 	if got := callByHand(t, s.Target, harness.OIDC, http.Header{}, nil); got != 403 {
@@ -288,7 +280,7 @@ func TestContainersPlantFaults(t *testing.T) {
 // TestContainersFailedStart starts a component that ends at once.
 func TestContainersFailedStart(t *testing.T) {
 	have := had(t)
-	run := "test-" + nonce()
+	run := "test-" + localhost.Nonce()
 	have[images.Nginx] = have[images.Fixture] // has no nginx in it
 	_, err := startContainers(t.Context(), Spec{Run: run}, have)
 	if err == nil || !strings.Contains(err.Error(), "ingress") {
@@ -302,7 +294,7 @@ func TestContainersFailedStart(t *testing.T) {
 // TestContainersDyingComponent has a service that does not start.
 func TestContainersDyingComponent(t *testing.T) {
 	have := had(t)
-	engine, err := openEngine(t.Context(), Spec{Run: "test-" + nonce()})
+	engine, err := openEngine(t.Context(), Spec{Run: "test-" + localhost.Nonce()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +315,7 @@ func TestContainersDyingComponent(t *testing.T) {
 
 func TestContainersInterruptedStart(t *testing.T) {
 	have := had(t)
-	run := "test-" + nonce()
+	run := "test-" + localhost.Nonce()
 	ctx, cancel := context.WithCancel(t.Context())
 	spec := Spec{Run: run, Log: writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })}
 	if _, err := startContainers(ctx, spec, have); !errors.Is(err, context.Canceled) {
@@ -337,8 +329,8 @@ func TestContainersInterruptedStart(t *testing.T) {
 // TestContainersKilledRunIsSwept kills a process that has a stack, while
 // another live run goes on.
 func TestContainersKilledRunIsSwept(t *testing.T) {
-	live := stacked(t, Spec{Run: "live-" + nonce()})
-	run := "killed-" + nonce()
+	live := stacked(t, Spec{Run: "live-" + localhost.Nonce()})
+	run := "killed-" + localhost.Nonce()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), "STACK_TEST_RUN="+run)
 	child.Stderr = os.Stderr
@@ -443,7 +435,7 @@ func (l testLog) Write(p []byte) (int, error) {
 // TestContainersDeploymentIsSeen wants what is searched to be there: an
 // environment, and whole layers.
 func TestContainersDeploymentIsSeen(t *testing.T) {
-	s := stacked(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
+	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	holds := map[string]string{"the environment and configuration of service-oidc": "AUTH_MODE=oidc", "the layers of image ": "aegis_auth_failures_total"}
 	err := s.Target.Control.Deployment.Each(t.Context(), func(part string, content io.Reader) error {
 		data, err := io.ReadAll(content)
@@ -461,7 +453,7 @@ func TestContainersDeploymentIsSeen(t *testing.T) {
 
 // TestContainersAgentLeavesNothing wants the files of an agent to be gone with it.
 func TestContainersAgentLeavesNothing(t *testing.T) {
-	run := "test-" + nonce()
+	run := "test-" + localhost.Nonce()
 	s := stacked(t, Spec{Run: run, Log: testLog{t}})
 	r, err := s.Target.Control.Agent.Launch(t.Context(), harness.Launch{Mode: harness.MTLS})
 	if err != nil {

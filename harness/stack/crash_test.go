@@ -10,6 +10,7 @@ import (
 	"aegis.test/conformance/fixtures/faults"
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 func TestCoreFiles(t *testing.T) {
@@ -67,7 +68,7 @@ func TestWhatACrashLeaves(t *testing.T) {
 // alone is a replica without a Vault, and the token of Vault's that it was handed.
 func alone(t *testing.T, have map[string]images.Have, fault faults.Fault) (*replica, harness.Secret) {
 	t.Helper()
-	spec := Spec{Run: "test-" + nonce(), Log: testLog{t}, Fault: fault}
+	spec := Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}, Fault: fault}
 	e, err := openEngine(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/idp"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // doorPorts are the ports of the IdP's door in a container: of its control,
@@ -22,7 +23,7 @@ func (b *blueprint) doorPlan(addresses [6]string, host string, ports [6]int) (id
 		return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(ports[i])))
 	}
 	plan := idp.DoorPlan{
-		Bearer: nonce() + nonce() + nonce() + nonce(),
+		Bearer: localhost.Nonce() + localhost.Nonce() + localhost.Nonce() + localhost.Nonce(),
 		Places: idp.Places{Outside: at("https", 1), Plain: at("http", 2), Elsewhere: harness.Elsewhere{
 			SelfSigned: at("https", 3) + idp.JWKSPath, WrongName: at("https", 4) + idp.JWKSPath, Expired: at("https", 5) + idp.JWKSPath,
 		}},
@@ -40,7 +41,7 @@ func (e *embedded) openDoor(pair certs.Pair) (*idp.Door, error) {
 	var ports [6]int
 	served := false
 	for i := range listeners {
-		l, err := listenLoopback()
+		l, err := localhost.Listen()
 		if err != nil {
 			return nil, err
 		}

@@ -25,6 +25,7 @@ import (
 	"aegis.test/conformance/fixtures/ingress"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // inProcess is the origin of a component that this process serves.
@@ -49,7 +50,7 @@ type embedded struct {
 // startEmbedded starts a target in this process. After an error nothing of it
 // is left.
 func startEmbedded(ctx context.Context, spec Spec) (*Stack, error) {
-	spec.Run = cmp.Or(spec.Run, nonce())
+	spec.Run = cmp.Or(spec.Run, localhost.Nonce())
 	e := &embedded{log: &lines{to: spec.Log}, outputs: map[string]*tail{"ingress": {}}}
 	ctx, cancel := context.WithTimeoutCause(ctx, readyBound, fmt.Errorf("not every component has answered within %s", readyBound))
 	defer cancel()
@@ -73,7 +74,7 @@ func (e *embedded) onStop(stop func(context.Context) error) {
 
 // stop ends all components side by side, whether or not ctx is done already.
 func (e *embedded) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localhost.StopBound)
 	defer cancel()
 	e.mu.Lock()
 	stops := e.stops
@@ -93,7 +94,7 @@ type way struct {
 // start starts the components side by side, as far as one does not need what
 // another holds.
 func (e *embedded) start(ctx context.Context, spec Spec) (*harness.Target, error) {
-	idpAt, err := listenLoopback()
+	idpAt, err := localhost.Listen()
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (e *embedded) faces() []harness.Mode {
 	if face := e.blueprint.spec.Fault.Face; face != "" {
 		return []harness.Mode{face}
 	}
-	return modes
+	return localhost.Modes
 }
 
 func (e *embedded) target(ways []way, secrets, issuer harness.Component) (*harness.Target, error) {
@@ -138,7 +139,7 @@ func (e *embedded) target(ways []way, secrets, issuer harness.Component) (*harne
 	var fronts proxies
 	for i, mode := range e.faces() {
 		fronts = append(fronts, ways[i].proxy)
-		at.ingress[mode], at.service[mode], at.oracle[mode] = ways[i].front, ways[i].service.at.addr, ways[i].service.oracle.addr
+		at.ingress[mode], at.service[mode], at.oracle[mode] = ways[i].front, ways[i].service.at.Addr, ways[i].service.oracle.Addr
 		components = append(components, ways[i].component)
 	}
 	if err := e.serveBeside(ways, &at); err != nil {
@@ -238,7 +239,7 @@ func (e *embedded) seed(ctx context.Context, address string) (version string, er
 
 func (e *embedded) startStandIn(ctx context.Context, pair certs.Pair) (harness.Component, error) {
 	began := time.Now()
-	l, err := listenLoopback()
+	l, err := localhost.Listen()
 	if err != nil {
 		return harness.Component{}, err
 	}
@@ -321,7 +322,7 @@ func (e *embedded) startWay(ctx context.Context, mode harness.Mode) (w way, err 
 	}
 	w.component = harness.Component{
 		Name: name, Is: "reference service, AUTH_MODE=" + string(mode), Origin: inProcess,
-		Endpoint: w.service.at.addr, ReadyMS: time.Since(began).Milliseconds(),
+		Endpoint: w.service.at.Addr, ReadyMS: time.Since(began).Milliseconds(),
 	}
 	return w, e.startIngress(ctx, mode, &w)
 }
@@ -336,7 +337,7 @@ func (e *embedded) startIngress(ctx context.Context, mode harness.Mode, w *way) 
 	if err != nil {
 		return err
 	}
-	l, err := listenLoopback()
+	l, err := localhost.Listen()
 	if err != nil {
 		return err
 	}
@@ -372,25 +373,25 @@ func (e *embedded) startIngress(ctx context.Context, mode harness.Mode, w *way) 
 
 // Launch starts a further replica, and does not wait for its answer.
 func (e *embedded) Launch(ctx context.Context, launch harness.Launch) (harness.Replica, error) {
-	r, err := e.newInstance("replica-" + nonce())
+	r, err := e.newInstance("replica-" + localhost.Nonce())
 	if err != nil {
 		return nil, err
 	}
 	env := e.env(launch.Mode)
 	if launch.HoldVault || launch.Impostor {
-		held, err := r.between(hostPort(e.vault.root.Address()), launch.Impostor)
+		held, err := r.Between(hostPort(e.vault.root.Address()), launch.Impostor)
 		if err != nil {
 			return nil, errors.Join(err, r.Stop(ctx))
 		}
 		env["VAULT_ADDR"] = "https://" + held
 	}
-	e.run(r, launchEnv(env, launch), e.plant(launch))
+	e.run(r, localhost.LaunchEnv(env, launch), e.plant(launch))
 	return r, nil
 }
 
 // newInstance is a service that has an address and does not run yet.
 func (e *embedded) newInstance(name string) (*instance, error) {
-	at, err := bind()
+	at, err := localhost.Bind()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -484,14 +485,6 @@ func roots(a *certs.Authority) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.RootPEM())
 	return pool
-}
-
-func listenLoopback() (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("taking a port of 127.0.0.1: %w", err)
-	}
-	return l, nil
 }
 
 // hostPort is the host:port of an https URL without a path.

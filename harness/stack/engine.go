@@ -26,6 +26,7 @@ import (
 
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // NoEngine is the error when no container engine answers.
@@ -37,11 +38,6 @@ const (
 	createBound = 20 * time.Second
 	// readyBound is how long a component may take to give its first answer.
 	readyBound = 30 * time.Second
-	// stopBound is how long removing all of a run may take. An engine that is not
-	// busy needs a second or two of it: what is given up is left behind.
-	stopBound = 20 * time.Second
-	// poll is the pause between two questions to a component that is starting.
-	poll = 20 * time.Millisecond
 )
 
 // loopback is where ports are published, and nowhere else.
@@ -85,7 +81,7 @@ func openEngine(ctx context.Context, spec Spec) (*engine, error) {
 
 // close removes everything of the run, whether or not ctx is done already.
 func (e *engine) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localhost.StopBound)
 	defer cancel()
 	_, err := remove(ctx, e.client, e.run.filter())
 	e.logs.Wait()
@@ -340,7 +336,7 @@ func (c *placed) failed(err error) error {
 func (c *placed) ready(ctx context.Context, ask func(context.Context) error) (time.Duration, error) {
 	running, cancel := c.while(ctx)
 	defer cancel()
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(localhost.Poll)
 	defer ticker.Stop()
 	for {
 		err := ask(running)

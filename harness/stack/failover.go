@@ -8,6 +8,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"aegis.test/conformance/fixtures/vault"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // StopActive ends the active node at once.
@@ -48,7 +49,7 @@ func (n *nodes) Rejoin(ctx context.Context) error {
 	}
 	again.SetToken(n.c.vault.root.Token())
 	node.client = again
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(localhost.Poll)
 	defer ticker.Stop()
 	for {
 		_, err := again.Sys().UnsealWithContext(ctx, n.c.vault.key.Reveal())

@@ -12,6 +12,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // TestVaultFailover has a stack whose Vault is three nodes. The active one is
@@ -25,7 +26,7 @@ func TestVaultFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	have[images.HAProxy] = front[images.HAProxy]
-	s, err := startContainers(t.Context(), Spec{Run: "test-" + nonce(), HA: true, Log: testLog{t}}, have)
+	s, err := startContainers(t.Context(), Spec{Run: "test-" + localhost.Nonce(), HA: true, Log: testLog{t}}, have)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/ingress"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // serveBeside serves the embedded ingress's ports beside its listeners: that of
@@ -48,7 +49,7 @@ func (e *embedded) serveBeside(ways []way, at *addresses) (err error) {
 }
 
 func (e *embedded) serveInClear(server *http.Server) (address string, err error) {
-	l, err := listenLoopback()
+	l, err := localhost.Listen()
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +141,7 @@ func (n nginx) Renew(ctx context.Context) error {
 		return err
 	}
 	pairs := map[string][]byte{}
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		for _, name := range []string{files + string(mode) + ".pem", files + string(mode) + "-key.pem"} {
 			pairs[name] = renewed[name]
 		}
@@ -229,7 +230,7 @@ func (c *containers) ingressFiles() (map[string][]byte, error) {
 		files + "clients.pem": c.blueprint.bundle(), files + "foreign.pem": c.blueprint.foreigners.RootPEM(),
 	}
 	var servers []ingress.Server
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		name := string(mode)
 		pair, err := c.blueprint.ingressPair(mode)
 		if err != nil {
@@ -251,7 +252,7 @@ func (c *containers) ingressFiles() (map[string][]byte, error) {
 	}
 	is := c.blueprint.flavour
 	if is.paired {
-		for _, mode := range modes {
+		for _, mode := range localhost.Modes {
 			name := files + string(mode)
 			all[name+".pem"] = append(all[name+".pem"], all[name+"-key.pem"]...)
 		}

@@ -9,15 +9,16 @@ import (
 
 	"aegis.test/conformance/fixtures/aegis"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // instance is one run of the reference service in this process. As a
 // harness.Replica it is a service that is watched from outside.
 type instance struct {
 	name   string
-	at     *socket
-	oracle *socket // of its request log, or nil
-	gated
+	at     *localhost.Socket
+	oracle *localhost.Socket // of its request log, or nil
+	localhost.Gate
 	end    *tail
 	output *lines
 
@@ -29,7 +30,7 @@ type instance struct {
 	stop      sync.Once
 }
 
-func newInstance(name string, at *socket, end *tail, output *lines) *instance {
+func newInstance(name string, at *localhost.Socket, end *tail, output *lines) *instance {
 	ended := make(chan struct{})
 	close(ended) // nothing runs yet
 	return &instance{
@@ -40,7 +41,7 @@ func newInstance(name string, at *socket, end *tail, output *lines) *instance {
 
 // keepLog gives it a request log.
 func (i *instance) keepLog() (err error) {
-	i.oracle, err = bind()
+	i.oracle, err = localhost.Bind()
 	return err
 }
 
@@ -77,7 +78,7 @@ func (i *instance) listens(ctx context.Context) error {
 }
 
 // URL is where it listens, or would.
-func (i *instance) URL() harness.Face { return harness.Face{URL: "http://" + i.at.addr} }
+func (i *instance) URL() harness.Face { return harness.Face{URL: "http://" + i.at.Addr} }
 
 // Wait waits for its end and gives the exit status.
 func (i *instance) Wait(ctx context.Context) (int, error) {
@@ -101,7 +102,7 @@ func (i *instance) Stop(ctx context.Context) error {
 		if i.oracle != nil {
 			i.oracle.Close()
 		}
-		err = errors.Join(err, i.shut())
+		err = errors.Join(err, i.Shut())
 	})
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"aegis.test/conformance/fixtures/awssecrets"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/live"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // TestLiveAWS has a service read its secrets from a stand-in for AWS Secrets
@@ -39,14 +41,19 @@ grants: {aws: {region: eu-west-1, endpoint: %q, ca_bundle: file:ca.pem, access_k
 		t.Fatal(err)
 	}
 	met := map[string]bool{}
-	live, err := Noted(t.Context(), all[0], "run", func(_, value string) { met[value] = true }, journal(t))
+	journal, err := live.OpenJournal(t.TempDir(), "run", config.Target{Name: "aegis"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !live.Target.Grants(harness.VaultRead) || !live.Target.Grants(harness.VaultWrite) || live.Target.Grants(harness.RealVault) || !met[standIn.Owner().Secret.Reveal()] {
-		t.Errorf("grants read %v, write %v, a real Vault %v", live.Target.Grants(harness.VaultRead), live.Target.Grants(harness.VaultWrite), live.Target.Grants(harness.RealVault))
+	t.Cleanup(func() { _ = journal.Close(true) })
+	connected, err := Noted(t.Context(), all[0], "run", func(_, value string) { met[value] = true }, journal)
+	if err != nil {
+		t.Fatal(err)
 	}
-	store := live.Target.Control.Secrets
+	if !connected.Target.Grants(harness.VaultRead) || !connected.Target.Grants(harness.VaultWrite) || connected.Target.Grants(harness.RealVault) || !met[standIn.Owner().Secret.Reveal()] {
+		t.Errorf("grants read %v, write %v, a real Vault %v", connected.Target.Grants(harness.VaultRead), connected.Target.Grants(harness.VaultWrite), connected.Target.Grants(harness.RealVault))
+	}
+	store := connected.Target.Control.Secrets
 	fields, err := s.Target.Control.Secrets.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +78,7 @@ grants: {aws: {region: eu-west-1, endpoint: %q, ca_bundle: file:ca.pem, access_k
 func answers(t *testing.T, target *harness.Target, r harness.Replica, want int) {
 	t.Helper()
 	ctx := within(t)
-	again := time.NewTicker(poll)
+	again := time.NewTicker(localhost.Poll)
 	defer again.Stop()
 	for got := 0; got != want; {
 		select {

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +22,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/run"
+	"aegis.test/conformance/harness/stack/localhost"
 	"aegis.test/conformance/suites"
 )
 
@@ -36,7 +37,7 @@ path "auth/token/revoke-self" { capabilities = ["update"] }`
 // logs in by AppRole and by JWT: they are accepted, and after the run they are in
 // the CRL, and the login is over.
 func TestLiveVault(t *testing.T) {
-	s := stacked(t, Spec{Run: "test-" + nonce(), Log: testLog{t}})
+	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	own, root := s.Target, s.Target.Control.Launcher.(*containers).vault.root
 	role := approle(t, root, own)
 	trustIDP(t, root, own)
@@ -48,49 +49,6 @@ func TestLiveVault(t *testing.T) {
 	for _, login := range []string{"approle: {role_id: env:ROLE_ID, secret_id: env:SECRET_ID}", "jwt: {role: conformance, token: env:IDP_TOKEN}"} {
 		way, _, _ := strings.Cut(login, ":")
 		t.Run(way, func(t *testing.T) { liveBy(t, own, root, login, environ) })
-	}
-}
-
-// TestMountsOfLiveVault: a mount that is none of KV v2, and a Vault that is not there,
-// are told before anything is judged.
-func TestMountsOfLiveVault(t *testing.T) {
-	kinds := map[string]string{
-		"v2":     `{"data":{"type":"kv","options":{"version":"2"}}}`,
-		"v1":     `{"data":{"type":"kv","options":{"version":"1"}}}`,
-		"first":  `{"data":{"type":"kv","options":null}}`,
-		"pki":    `{"data":{"type":"pki"}}`,
-		"hidden": "",
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		kind := kinds[strings.TrimPrefix(r.URL.Path, "/v1/sys/internal/ui/mounts/")]
-		if kind == "" {
-			w.WriteHeader(http.StatusForbidden)
-			kind = `{"errors":["preflight capability check returned 403"]}`
-		}
-		_, _ = io.WriteString(w, kind)
-	}))
-	address := server.URL
-	for mount, want := range map[string]string{"v2": "", "hidden": "", "v1": "want KV v2", "first": "version 1", "pki": "type pki"} {
-		wantLive(t, address, mount, want)
-	}
-	server.Close()
-	wantLive(t, address, "v2", "grants.vault.address")
-}
-
-// wantLive wants a live run to begin, or the environment's error to say something.
-func wantLive(t *testing.T, address, mount, want string) {
-	t.Helper()
-	l := loaded(t, bothModesFile+fmt.Sprintf("grants: {vault: {address: %q, mount: %s, login: {token: env:TOKEN}}}\n", address, mount), "TOKEN=x")
-	live, err := Live(t.Context(), l, "run", func(string, string) {})
-	if live != nil {
-		_ = live.Stop(t.Context())
-	}
-	var environment *EnvironmentError
-	switch {
-	case want == "" && err != nil:
-		t.Errorf("mount %s: %v", mount, err)
-	case want != "" && (!errors.As(err, &environment) || !strings.Contains(err.Error(), want)):
-		t.Errorf("mount %s: got %v, want the environment's error with %q", mount, err, want)
 	}
 }
 
@@ -237,6 +195,15 @@ func clientToken(t *testing.T, root *api.Client, name string) string {
 	return in.Auth.ClientToken
 }
 
+func port(t *testing.T, at string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 // vaultFile is a configuration that has its certificates of Vault.
 func vaultFile(t *testing.T, own *harness.Target, root *api.Client, login string, environ []string) config.Loaded {
 	t.Helper()
@@ -265,3 +232,84 @@ grants:
 	}
 	return all[0]
 }
+
+// TestNobodyThere: what keeps a live run from beginning is the environment's.
+func TestNobodyThere(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "staging.yaml")
+	text := bothModesFile + "grants: {vault: {address: \"http://127.0.0.1:1\", login: {token: env:TOKEN}}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := config.Load(config.Sources{Path: file, Environ: []string{"TOKEN=x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environment *EnvironmentError
+	if s, err := Live(t.Context(), all[0], "run", func(string, string) {}); s != nil || !errors.As(err, &environment) || environment.Runtime != Given {
+		t.Errorf("got %v, %v, want the environment's error", s, err)
+	}
+}
+
+// TestLiveOnAStack judges a stack of ours through a configuration, as a stranger
+// would: with keys, by its token endpoint, and with nothing.
+func TestLiveOnAStack(t *testing.T) {
+	s, err := Start(t.Context(), Spec{Runtime: Embedded, Run: "stack"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop(context.Background()) })
+	dir, own := t.TempDir(), s.Target
+	for name, content := range map[string]string{
+		"servers.pem": string(own.Faces[harness.OIDC].RootCAs), "ca.crt": string(own.Certs.Authority.Chain), "ca.key": own.Certs.Authority.Key.Reveal(),
+		"idp.key": own.Tokens.Signing[0].PEM.Reveal(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(mode harness.Mode) string { return strings.TrimPrefix(own.Faces[mode].URL, "https://") }
+	file := fmt.Sprintf(`mode: both
+target:
+  {name: aegis, environment: test, url: "https://oidc.aegis.test:%s", connect_to: %q, mtls_url: "https://mtls.aegis.test:%s", mtls_connect_to: %q, ca_bundle: file:servers.pem}
+endpoints:
+  - {name: inference, path: /predict, body: '{"inputs": [1]}', positive_call: harmless}
+profile: {issuer: %q, audience: aegis, scope: "aegis:call"}
+rails: {rate: 0, concurrency: 8}
+grants:
+  tokens: {signing_key: {key: file:idp.key, id: %q, algorithm: %s}, subject: %q}
+  certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: %q, unenrolled_cn: %q}
+`, port(t, at(harness.OIDC)), at(harness.OIDC), port(t, at(harness.MTLS)), at(harness.MTLS), own.Profile.Issuer,
+		own.Tokens.Signing[0].ID, own.Tokens.Signing[0].Algorithm, own.Tokens.Subject, own.Certs.EnrolledCN, own.Certs.UnenrolledCN)
+	path := filepath.Join(dir, "staging.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := config.Load(config.Sources{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := Live(t.Context(), all[0], "live", func(string, string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := run.New(live.Target, run.Options{})
+	t.Cleanup(e.Close)
+	passed := 0
+	for _, f := range e.All(t.Context(), suites.All(), nil) {
+		switch f.Verdict {
+		case harness.Pass:
+			passed++
+		case harness.Fail, harness.Error, harness.Inconclusive:
+			t.Errorf("%s %s: %s", f.ID, f.Verdict, f.Reason)
+		}
+	}
+	if passed < 100 {
+		t.Errorf("%d passed, want a hundred and more", passed)
+	}
+}
+
+const bothModesFile = `mode: both
+target: {name: aegis, environment: test, url: "https://oidc.test", mtls_url: "https://mtls.test"}
+endpoints: [{name: inference, path: /predict, body: "{}", positive_call: harmless}]
+`

@@ -12,12 +12,13 @@ import (
 
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // Launch starts a further container of the service, and does not wait for its
 // answer.
 func (c *containers) Launch(ctx context.Context, launch harness.Launch) (harness.Replica, error) {
-	id := nonce()
+	id := localhost.Nonce()
 	r := &replica{}
 	if launch.Watched {
 		address := fmt.Sprintf("replica-%s:%d", id, c.blueprint.spec.Service.port())
@@ -80,7 +81,7 @@ func (c *containers) startGate(ctx context.Context, name string, impostor bool) 
 		"UPSTREAM":     fmt.Sprintf("vault:%d", vaultPort),
 	}
 	if impostor {
-		pair, err := impostorPair(name)
+		pair, err := localhost.ImpostorPair(name)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +133,7 @@ func (r *replica) Wait(ctx context.Context) (int, error) {
 // Asked waits until it has asked a Vault that is held.
 func (r *replica) Asked(ctx context.Context) error {
 	if r.gate == nil {
-		return errNotHeld
+		return localhost.ErrNotHeld
 	}
 	return r.control(ctx, http.MethodGet, "asked")
 }
@@ -143,7 +144,7 @@ func (r *replica) Release() {
 		return
 	}
 	r.release.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopBound)
+		ctx, cancel := context.WithTimeout(context.Background(), localhost.StopBound)
 		defer cancel()
 		_ = r.control(ctx, http.MethodPost, "release") // a gate that is gone holds nothing
 	})
@@ -152,7 +153,7 @@ func (r *replica) Release() {
 // Cut takes its Vault away.
 func (r *replica) Cut(ctx context.Context) error {
 	if r.gate == nil {
-		return errNotHeld
+		return localhost.ErrNotHeld
 	}
 	return r.control(ctx, http.MethodPost, "cut")
 }
@@ -160,7 +161,7 @@ func (r *replica) Cut(ctx context.Context) error {
 // TurnedAway waits until it has asked n times for the Vault that was cut.
 func (r *replica) TurnedAway(ctx context.Context, n int) error {
 	if r.gate == nil {
-		return errNotHeld
+		return localhost.ErrNotHeld
 	}
 	return r.control(ctx, http.MethodGet, "turned/"+strconv.Itoa(n))
 }
@@ -186,7 +187,7 @@ func (r *replica) Log() string { return r.output.String() }
 
 // Stop kills and removes it, and its gate.
 func (r *replica) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localhost.StopBound)
 	defer cancel()
 	var errs []error
 	if r.unwatch != nil {

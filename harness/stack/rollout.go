@@ -10,6 +10,7 @@ import (
 
 	"aegis.test/conformance/fixtures/aegis"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // rollout deploys replicas in the place of the services that stand.
@@ -74,7 +75,7 @@ func becomesReady(ctx context.Context, replica harness.Replica, health string) b
 			close(ended)
 		}
 	}()
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(localhost.Poll)
 	defer ticker.Stop()
 	for {
 		if isReady(ctx, replica.URL().URL+health) {

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"aegis.test/conformance/fixtures/images"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // handed are the variables of the contract that are in confidence. What a container
@@ -75,7 +76,7 @@ func (c *containers) file(ctx context.Context, name, value string) (string, erro
 	if c.blueprint.spec.Service.given() {
 		perm = 0o444
 	}
-	base := strings.ReplaceAll(strings.ToLower(name), "_", "-") + "-" + nonce()
+	base := strings.ReplaceAll(strings.ToLower(name), "_", "-") + "-" + localhost.Nonce()
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	if err := w.WriteHeader(&tar.Header{Name: base, Mode: perm, Uid: uid, Gid: uid, Size: int64(len(value))}); err != nil {

@@ -15,6 +15,8 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/live"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // Service is an image under test: it takes the place of the reference service,
@@ -76,11 +78,7 @@ func ServiceOf(l config.Loaded) Service {
 	if !s.given() {
 		return Service{}
 	}
-	b := builder{Loaded: l}
-	s.Profile = b.profile()
-	t := harness.Target{Limit: harness.Disruptive, Withheld: map[string]string{}}
-	_ = b.endpoints(&t) // reads the configuration, and nothing that could fail
-	s.Endpoints = t.Endpoints
+	s.Profile, s.Endpoints = live.Declared(l)
 	return s
 }
 
@@ -202,7 +200,7 @@ func (c *containers) service(ctx context.Context, name string, launch harness.La
 	if face := spec.Fault.Face; planted != nil && (face == "" || face == launch.Mode) {
 		env["AEGIS_FAULT"] = spec.Fault.ID
 	}
-	env = launchEnv(env, launch)
+	env = localhost.LaunchEnv(env, launch)
 	if err := c.handOver(ctx, env); err != nil {
 		return p, err
 	}

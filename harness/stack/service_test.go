@@ -11,6 +11,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // TestVariablesAreTheContract: what can be named is what is set, and no more.
@@ -56,7 +57,7 @@ func TestKnownService(t *testing.T) {
 // for nothing where it took them away.
 func TestNamed(t *testing.T) {
 	s := Service{Env: map[string]string{"SECRETS_URL": "${VAULT_ADDR}/v1", "MODE": "${AUTH_MODE}", "WORKERS": "1", "VAULT_TOKEN": "d"}}
-	got := s.named(launchEnv(map[string]string{"VAULT_ADDR": "a", "VAULT_TOKEN": "c", "AUTH_MODE": "oidc"},
+	got := s.named(localhost.LaunchEnv(map[string]string{"VAULT_ADDR": "a", "VAULT_TOKEN": "c", "AUTH_MODE": "oidc"},
 		harness.Launch{Env: map[string]string{"VAULT_ADDR": "gate"}, Unset: []string{"AUTH_MODE"}}))
 	want := map[string]string{"VAULT_ADDR": "gate", "SECRETS_URL": "gate/v1", "VAULT_TOKEN": "d", "WORKERS": "1"}
 	if !maps.Equal(got, want) {

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness/signoff"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // TestTransitSigns signs a sign-off with keys that stay in the real Vault, and
 // verifies it with the public half alone.
 func TestTransitSigns(t *testing.T) {
 	have := had(t)
-	c := vaultAlone(t, Spec{Run: nonce()})
+	c := vaultAlone(t, Spec{Run: localhost.Nonce()})
 	c.have = have
 	if _, err := c.startVault(t.Context()); err != nil {
 		t.Fatal(err)

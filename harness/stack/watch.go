@@ -14,6 +14,7 @@ import (
 	"aegis.test/conformance/fixtures/images"
 	"aegis.test/conformance/fixtures/monitoring"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // The ports of what watches the services.
@@ -53,7 +54,7 @@ func (c *containers) setup() monitoring.Setup {
 	if s.Rules == nil {
 		s.Rules = monitoring.Rules
 	}
-	for _, mode := range modes {
+	for _, mode := range localhost.Modes {
 		s.Targets = append(s.Targets, fmt.Sprintf("service-%s:%d", mode, c.blueprint.spec.Service.port()))
 	}
 	if c.blueprint.spec.Fault.Monitoring != nil {

@@ -29,6 +29,7 @@ import (
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/harness/stack/live"
 	"aegis.test/conformance/harness/wire"
 )
 
@@ -370,7 +371,7 @@ func examineVault(ctx context.Context, l config.Loaded, show func(ailment)) {
 		paths = append(paths, path)
 	}
 	slices.Sort(paths)
-	able, err := stack.Abilities(ctx, l, paths)
+	able, err := live.Abilities(ctx, l, paths)
 	if err != nil {
 		show(ailment{markFail, "Vault", err.Error(), "mend grants.vault"})
 		return

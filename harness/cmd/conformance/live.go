@@ -18,6 +18,7 @@ import (
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/harness/stack/live"
 	"aegis.test/conformance/suites"
 )
 
@@ -56,7 +57,7 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), liveHeap))
 	l := *s.loaded
 	in.Kind, in.Config = harness.Live, configured(l)
-	journal, err := stack.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), in.Run, l.Target)
+	journal, err := live.OpenJournal(l.Lookup.Path(l.Rails.JournalFiles), in.Run, l.Target)
 	if err != nil {
 		return &stack.EnvironmentError{Runtime: stack.Given, Err: err}
 	}
@@ -100,7 +101,7 @@ func (s *session) cleanUp(engine *run.Engine) bool {
 }
 
 // railed are the options of a run against what is not ours.
-func railed(l config.Loaded, met func(kind, value string), j *stack.Journal) run.Options {
+func railed(l config.Loaded, met func(kind, value string), j *live.Journal) run.Options {
 	r := l.Rails
 	return run.Options{
 		Concurrency: r.Concurrency, Rate: r.Rate, Burst: r.Burst, TimeOut: r.TimeOut, Met: met,

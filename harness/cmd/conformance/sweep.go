@@ -14,6 +14,7 @@ import (
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/stack"
+	"aegis.test/conformance/harness/stack/live"
 )
 
 func sweepCommand() *cobra.Command {
@@ -72,7 +73,7 @@ func sweepTargets(c *cobra.Command, from sources) error {
 	}
 	clean := true
 	for dir, targets := range byDir {
-		abandoned, err := stack.FindAbandoned(dir)
+		abandoned, err := live.FindAbandoned(dir)
 		if err != nil {
 			return &stack.EnvironmentError{Runtime: stack.Given, Err: err}
 		}
@@ -96,12 +97,12 @@ func sweepTargets(c *cobra.Command, from sources) error {
 
 // sweepJournal undoes what one killed run left, as far as it is understood, and gives
 // what is left.
-func sweepJournal(c *cobra.Command, targets []config.Loaded, a stack.Abandoned) []string {
-	done, left := stack.EndAll(a)
+func sweepJournal(c *cobra.Command, targets []config.Loaded, a live.Abandoned) []string {
+	done, left := live.EndAll(a)
 	left = append(left, a.Strange...)
 	for _, l := range targets {
 		if l.Target.Called() == a.Target && cmp.Or(a.URL, l.Target.URL) == l.Target.URL {
-			back, changed := stack.BringBack(c.Context(), l, a)
+			back, changed := live.BringBack(c.Context(), l, a)
 			done, left = append(done, back...), append(left, changed...)
 			removed, created := sweepTarget(c.Context(), l, a)
 			return tellDone(c, a, append(done, removed...), append(left, created...))
@@ -114,7 +115,7 @@ func sweepJournal(c *cobra.Command, targets []config.Loaded, a stack.Abandoned) 
 }
 
 // tellDone tells what was done, and gives what is left.
-func tellDone(c *cobra.Command, a stack.Abandoned, done, left []string) []string {
+func tellDone(c *cobra.Command, a live.Abandoned, done, left []string) []string {
 	for _, one := range done {
 		_ = tell(c, a.Path+": "+one)
 	}
@@ -125,7 +126,7 @@ func tellDone(c *cobra.Command, a stack.Abandoned, done, left []string) []string
 }
 
 // sweepTarget removes what one killed run created, and revokes what it was issued.
-func sweepTarget(ctx context.Context, l config.Loaded, a stack.Abandoned) (done, left []string) {
+func sweepTarget(ctx context.Context, l config.Loaded, a live.Abandoned) (done, left []string) {
 	created, serials, strange := created(l, a)
 	left = append(left, strange...)
 	if len(created) > 0 {
@@ -136,7 +137,7 @@ func sweepTarget(ctx context.Context, l config.Loaded, a stack.Abandoned) (done,
 		done, left = append(done, fmt.Sprintf("removed %d things that the run may have created, of %d", removed, len(created))), append(left, remaining...)
 	}
 	if len(serials) > 0 {
-		if err := stack.RevokeAll(ctx, l, serials); err != nil {
+		if err := live.RevokeAll(ctx, l, serials); err != nil {
 			return done, append(left, err.Error())
 		}
 		done = append(done, fmt.Sprintf("revoked %d certificates", len(serials)))
@@ -159,7 +160,7 @@ func remove(ctx context.Context, l config.Loaded, created []harness.Request) (re
 
 // created is what a journal tells of: requests that created something, and
 // certificates. Strange is what the configuration does not know any more.
-func created(l config.Loaded, a stack.Abandoned) (requests []harness.Request, serials []stack.Entry, strange []string) {
+func created(l config.Loaded, a live.Abandoned) (requests []harness.Request, serials []live.Entry, strange []string) {
 	unknown := map[string]int{}
 	for _, e := range a.Entries {
 		switch {
@@ -183,7 +184,7 @@ func created(l config.Loaded, a stack.Abandoned) (requests []harness.Request, se
 }
 
 // requested is the request that an entry tells of.
-func requested(l config.Loaded, e stack.Entry) (harness.Request, bool) {
+func requested(l config.Loaded, e live.Entry) (harness.Request, bool) {
 	for _, endpoint := range l.Endpoints {
 		if endpoint.Name == e.Endpoint && endpoint.CleanUp.Path != "" {
 			return harness.Request{Mode: e.Mode, Unique: e.Unique, Endpoint: harness.Endpoint{

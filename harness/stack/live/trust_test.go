@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"errors"
@@ -123,7 +123,7 @@ func TestOthersTrustStays(t *testing.T) {
 // nothing of the ingress.
 func TestTrustIsNotChangedUnnoted(t *testing.T) {
 	c, file, _ := trusting(t)
-	live, err := Live(t.Context(), c.loaded, "run", func(string, string) {})
+	live, err := Connect(t.Context(), c.loaded, "run", func(string, string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"bufio"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // Abandoned is the journal of a run that has ended without removing all that it
@@ -193,7 +195,7 @@ func (e Entry) wrong() string {
 		return "it is not one of an identifier, a certificate, a change and a process"
 	case created && !uniqueForm.MatchString(e.Unique):
 		return fmt.Sprintf("%.80q is no identifier of ours", e.Unique)
-	case created && !slices.Contains(modes, e.Mode):
+	case created && !slices.Contains(localhost.Modes, e.Mode):
 		return fmt.Sprintf("there is no mode %.80q", e.Mode)
 	case issued && !serialForm.MatchString(e.Serial):
 		return fmt.Sprintf("%.80q is no serial number", e.Serial)

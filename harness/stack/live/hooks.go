@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/localhost"
 	"aegis.test/conformance/harness/token"
 )
 
@@ -85,12 +86,12 @@ func (l *launcher) Launch(ctx context.Context, launch harness.Launch) (harness.R
 // room gives a replica a port of its own, or the address that all share.
 func (l *launcher) room(ctx context.Context) (leave func(), port string, err error) {
 	if strings.Contains(l.hook.URL, portMark) {
-		s, err := bind()
+		s, err := localhost.Bind()
 		if err != nil {
 			return nil, "", err
 		}
 		s.Close() // the replica takes it
-		_, port, err = net.SplitHostPort(s.addr)
+		_, port, err = net.SplitHostPort(s.Addr)
 		return func() {}, port, err
 	}
 	select {
@@ -102,7 +103,7 @@ func (l *launcher) room(ctx context.Context) (leave func(), port string, err err
 }
 
 func (l *launcher) start(launch harness.Launch, port string) (*commanded, error) {
-	env := launchEnv(l.env, launch)
+	env := localhost.LaunchEnv(l.env, launch)
 	for name, value := range env {
 		env[name] = strings.ReplaceAll(value, portMark, port)
 	}
@@ -126,7 +127,7 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 	r.cmd.Stdout, r.cmd.Stderr = &r.output, &r.output
 	r.cmd.SysProcAttr = dying()
 	if err := l.noted(r); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting %s: %w", l.hook.Command[0], err), r.shut())
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", l.hook.Command[0], err), r.Shut())
 	}
 	return r, nil
 }
@@ -160,7 +161,7 @@ func (l *launcher) noted(r *commanded) error {
 type commanded struct {
 	url, metrics string
 	cmd          *exec.Cmd
-	gated
+	localhost.Gate
 	output scroll
 	ended  chan struct{}
 	leave  func()
@@ -186,7 +187,7 @@ func (r *commanded) hold(env map[string]string, impostor bool) error {
 	if err != nil || u.Hostname() != "127.0.0.1" {
 		return fmt.Errorf("holding Vault's answers back: %w: VAULT_ADDR of the replica is not at 127.0.0.1", harness.ErrUnseen)
 	}
-	if u.Host, err = r.between(u.Host, impostor); err != nil {
+	if u.Host, err = r.Between(u.Host, impostor); err != nil {
 		return err
 	}
 	env["VAULT_ADDR"] = u.String()
@@ -217,7 +218,7 @@ func (r *commanded) Stop(ctx context.Context) error {
 	_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	_, err := r.Wait(ctx)
 	r.leave()
-	return errors.Join(err, r.shut())
+	return errors.Join(err, r.Shut())
 }
 
 // scroll keeps the first of what is written to it.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package stack
+package localhost
 
 import (
 	"fmt"
@@ -9,20 +9,21 @@ import (
 	"syscall"
 )
 
-// socket is a port of 127.0.0.1 that is taken, and on which nobody listens
+// Socket is a port of 127.0.0.1 that is taken, and on which nobody listens
 // yet: connections to it are refused until Listen.
-type socket struct {
+type Socket struct {
 	file *os.File
-	addr string
+	// Addr is it, host:port.
+	Addr string
 }
 
-// bind takes a free port.
-func bind() (*socket, error) {
+// Bind takes a free port.
+func Bind() (*Socket, error) {
 	file, err := tcpSocket()
 	if err != nil {
 		return nil, fmt.Errorf("making a socket: %w", err)
 	}
-	s := &socket{file: file}
+	s := &Socket{file: file}
 	fd := int(file.Fd())
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		s.Close()
@@ -33,7 +34,7 @@ func bind() (*socket, error) {
 		s.Close()
 		return nil, fmt.Errorf("asking for the port taken: %w", err)
 	}
-	s.addr = fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	s.Addr = fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 	return s, nil
 }
 
@@ -50,13 +51,13 @@ func tcpSocket() (*os.File, error) {
 }
 
 // Listen listens on the port, which is the listener's from then on.
-func (s *socket) Listen() (net.Listener, error) {
+func (s *Socket) Listen() (net.Listener, error) {
 	defer s.Close() // FileListener has its own
 	if err := syscall.Listen(int(s.file.Fd()), syscall.SOMAXCONN); err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", s.addr, err)
+		return nil, fmt.Errorf("listening on %s: %w", s.Addr, err)
 	}
 	return net.FileListener(s.file)
 }
 
 // Close gives the port up, unless a listener has it. It is safe to call twice.
-func (s *socket) Close() { _ = s.file.Close() }
+func (s *Socket) Close() { _ = s.file.Close() }

@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/outbound"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // maxLog is how much of a log is read at once, bytes.
@@ -35,7 +36,7 @@ func (b *builder) logs(t *harness.Target) error {
 	t.Oracles = map[harness.Mode]string{}
 	at := "on paper"
 	if !b.paper {
-		l, err := listenLoopback()
+		l, err := localhost.Listen()
 		if err != nil {
 			return err
 		}

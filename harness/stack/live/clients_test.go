@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"context"
@@ -89,7 +89,7 @@ func awsAt(url string) *awssecrets.Store {
 // askedOf is what a live run says that begins by a configuration.
 func askedOf(t *testing.T, grants string) error {
 	t.Helper()
-	live, err := Live(t.Context(), loaded(t, bothModesFile+grants, "A=the-credential"), "run", func(string, string) {})
+	live, err := Connect(t.Context(), loaded(t, bothModesFile+grants, "A=the-credential"), "run", func(string, string) {})
 	if err == nil {
 		err = live.Stop(t.Context())
 	}

@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // dying puts a child into a process group of its own, and lets it die with us, even
@@ -78,7 +80,7 @@ func (p Process) end() (killed int, err error) {
 		case len(marked) == 0:
 			return killed, nil
 		}
-		time.Sleep(poll)
+		time.Sleep(localhost.Poll)
 	}
 	return killed, errors.New("it goes on starting others: end it by hand")
 }

@@ -1,4 +1,4 @@
-package stack
+package localhost
 
 import (
 	"context"
@@ -8,13 +8,13 @@ import (
 	"aegis.test/conformance/fixtures/gate"
 )
 
-// gated is a replica's gate before its Vault, or none.
-type gated struct{ gate *gate.Gate }
+// Gate is a replica's gate before its Vault, or none.
+type Gate struct{ gate *gate.Gate }
 
-// between puts a gate, or an impostor, before its Vault at 127.0.0.1, and gives
+// Between puts a gate, or an impostor, before its Vault at 127.0.0.1, and gives
 // the address.
-func (g *gated) between(upstream string, impostor bool) (string, error) {
-	l, err := listenLoopback()
+func (g *Gate) Between(upstream string, impostor bool) (string, error) {
+	l, err := Listen()
 	if err != nil {
 		return "", err
 	}
@@ -23,7 +23,7 @@ func (g *gated) between(upstream string, impostor bool) (string, error) {
 		g.gate = gate.Listen(l, upstream)
 		return at, nil
 	}
-	pair, err := impostorPair("127.0.0.1")
+	pair, err := ImpostorPair("127.0.0.1")
 	if err != nil {
 		return "", errors.Join(err, l.Close())
 	}
@@ -31,8 +31,8 @@ func (g *gated) between(upstream string, impostor bool) (string, error) {
 	return at, nil
 }
 
-// impostorPair is a certificate for a host, of an authority that nobody trusts.
-func impostorPair(host string) (certs.Pair, error) {
+// ImpostorPair is a certificate for a host, of an authority that nobody trusts.
+func ImpostorPair(host string) (certs.Pair, error) {
 	nobody, err := certs.NewAuthority("Aegis Conformance Impostor")
 	if err != nil {
 		return certs.Pair{}, err
@@ -40,27 +40,28 @@ func impostorPair(host string) (certs.Pair, error) {
 	return nobody.Server(host)
 }
 
-var errNotHeld = errors.New("acting on a replica's Vault: it was not held from the start")
+// ErrNotHeld is of a replica whose Vault is not behind a gate.
+var ErrNotHeld = errors.New("acting on a replica's Vault: it was not held from the start")
 
 // Asked waits until the replica has asked a Vault that is held.
-func (g *gated) Asked(ctx context.Context) error {
+func (g *Gate) Asked(ctx context.Context) error {
 	if g.gate == nil {
-		return errNotHeld
+		return ErrNotHeld
 	}
 	return g.gate.Asked(ctx)
 }
 
 // Release lets Vault answer.
-func (g *gated) Release() {
+func (g *Gate) Release() {
 	if g.gate != nil {
 		g.gate.Release()
 	}
 }
 
 // Cut takes Vault away.
-func (g *gated) Cut(context.Context) error {
+func (g *Gate) Cut(context.Context) error {
 	if g.gate == nil {
-		return errNotHeld
+		return ErrNotHeld
 	}
 	g.gate.Cut()
 	return nil
@@ -68,15 +69,15 @@ func (g *gated) Cut(context.Context) error {
 
 // TurnedAway waits until the replica has asked n times for the Vault that was
 // cut.
-func (g *gated) TurnedAway(ctx context.Context, n int) error {
+func (g *Gate) TurnedAway(ctx context.Context, n int) error {
 	if g.gate == nil {
-		return errNotHeld
+		return ErrNotHeld
 	}
 	return g.gate.TurnedAway(ctx, n)
 }
 
-// shut ends the gate.
-func (g *gated) shut() error {
+// Shut ends the gate.
+func (g *Gate) Shut() error {
 	if g.gate == nil {
 		return nil
 	}

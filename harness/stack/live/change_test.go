@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -19,7 +20,16 @@ import (
 	"aegis.test/conformance/fixtures/vault"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/localhost"
 )
+
+// within is a context that ends when a component should have answered long ago.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // journal is one of a run that is not swept.
 func journal(t *testing.T) *Journal {
@@ -50,7 +60,7 @@ const original = `{"clients/allowed":["a","b"],"oidc_jwks_uri":"https://idp.test
 func (c *changing) run(t *testing.T) {
 	t.Helper()
 	var err error
-	if c.journal, err = OpenJournal(filepath.Join(c.dir, "journal"), "run-"+nonce(), c.loaded.Target); err != nil {
+	if c.journal, err = OpenJournal(filepath.Join(c.dir, "journal"), "run-"+localhost.Nonce(), c.loaded.Target); err != nil {
 		t.Fatal(err)
 	}
 	live, err := Noted(t.Context(), c.loaded, "run", func(string, string) {}, c.journal)
@@ -129,7 +139,7 @@ func inAWS(t *testing.T) *changing {
 	if err := store.Write(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Put(t.Context(), awssecrets.Edition{ID: "theirs-" + nonce(), Text: " " + original + "\n"}); err != nil {
+	if err := store.Put(t.Context(), awssecrets.Edition{ID: "theirs-" + localhost.Nonce(), Text: " " + original + "\n"}); err != nil {
 		t.Fatal(err)
 	}
 	c := changingAt(t, fmt.Sprintf("grants: {aws: {region: eu-west-1, endpoint: %q, access_key_id: env:ID, secret_access_key: env:SECRET, write: true}}\n", server.URL),
@@ -191,7 +201,7 @@ func locked(ctx context.Context, s harness.SecretStore) error {
 	if err != nil {
 		return err
 	}
-	fields["clients/allowed"] = `["` + nonce() + `"]`
+	fields["clients/allowed"] = `["` + localhost.Nonce() + `"]`
 	delete(fields, "oidc_jwks_uri")
 	return s.Write(ctx, fields)
 }
@@ -214,21 +224,21 @@ func TestSecretsComeBack(t *testing.T) {
 // realVault starts a Vault that is on PATH, and puts a secret of its own there for each.
 func realVault(t *testing.T, binary string) func(*testing.T) *changing {
 	t.Helper()
-	free, err := bind()
+	free, err := localhost.Bind()
 	if err != nil {
 		t.Fatal(err)
 	}
 	free.Close()
-	server := exec.CommandContext(t.Context(), binary, "server", "-dev", "-dev-root-token-id=root", "-dev-listen-address="+free.addr, "-dev-no-store-token")
+	server := exec.CommandContext(t.Context(), binary, "server", "-dev", "-dev-root-token-id=root", "-dev-listen-address="+free.Addr, "-dev-no-store-token")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Wait() }) // the test's context has ended it
-	root := rootOf(t, "http://"+free.addr)
+	root := rootOf(t, "http://"+free.Addr)
 	if err := vault.Active(within(t), root); err != nil {
 		t.Fatal(err)
 	}
-	return func(t *testing.T) *changing { return vaultHolds(t, root, "aegis/"+nonce()) }
+	return func(t *testing.T) *changing { return vaultHolds(t, root, "aegis/"+localhost.Nonce()) }
 }
 
 // TestVersionsThatAreNotKept: where nobody may ask how many versions Vault keeps, and it
@@ -317,7 +327,7 @@ func TestNothingIsChangedUnnoted(t *testing.T) {
 	for where, begin := range map[string]func(*testing.T) *changing{"Vault": inVault, "AWS": inAWS} {
 		c := begin(t)
 		before := c.now()
-		live, err := Live(t.Context(), c.loaded, "run", func(string, string) {})
+		live, err := Connect(t.Context(), c.loaded, "run", func(string, string) {})
 		if err != nil {
 			t.Fatal(err)
 		}

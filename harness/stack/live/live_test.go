@@ -1,10 +1,8 @@
-package stack
+package live
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,7 +16,6 @@ import (
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
-	"aegis.test/conformance/harness/run"
 	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/suites"
 )
@@ -81,7 +78,7 @@ func TestPaperGrantsWhatLiveGrants(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		live, err := Live(t.Context(), l, "run", func(string, string) {})
+		live, err := Connect(t.Context(), l, "run", func(string, string) {})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -140,7 +137,7 @@ func TestClientCredentials(t *testing.T) {
 	t.Cleanup(server.Close)
 	l := loaded(t, bothModesFile+"grants: {tokens: {client_credentials: {token_url: \""+server.URL+"\", client_id: me, client_secret: env:SECRET, scope: s}}}\n", "SECRET=p@ss")
 	var met []string
-	live, err := Live(t.Context(), l, "run", func(kind, value string) { met = append(met, value) })
+	live, err := Connect(t.Context(), l, "run", func(kind, value string) { met = append(met, value) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +155,7 @@ func TestClientCredentials(t *testing.T) {
 		t.Errorf("got %q, want a new one", got.Reveal())
 	}
 	answer = http.StatusUnauthorized
-	if _, err := Live(t.Context(), l, "run", func(string, string) {}); err == nil || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "token-3") {
+	if _, err := Connect(t.Context(), l, "run", func(string, string) {}); err == nil || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "token-3") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -178,7 +175,7 @@ func TestTokensThatEnd(t *testing.T) {
 		if row.leeway != "" {
 			text += "profile: {leeway: " + row.leeway + "}\n"
 		}
-		live, err := Live(t.Context(), loaded(t, text, "SECRET=p@ss"), "run", func(string, string) {})
+		live, err := Connect(t.Context(), loaded(t, text, "SECRET=p@ss"), "run", func(string, string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +204,7 @@ func TestSeveralSigningKeys(t *testing.T) {
 grants: {tokens: {signing_key: {key: env:RSA, id: one, algorithm: RS256}, signing_keys: [{key: env:EC, id: two, algorithm: ES256}]}}
 `
 	l := loaded(t, bothModesFile+keys, "RSA="+rsa.PEM.Reveal(), "EC="+ec.PEM.Reveal())
-	live, err := Live(t.Context(), l, "run", func(string, string) {})
+	live, err := Connect(t.Context(), l, "run", func(string, string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,73 +217,6 @@ grants: {tokens: {signing_key: {key: env:RSA, id: one, algorithm: RS256}, signin
 			t.Errorf("%d keys, want the RSA key and the EC key", len(s))
 		}
 	}
-}
-
-// TestLiveOnAStack judges a stack of ours through a configuration, as a stranger
-// would: with keys, by its token endpoint, and with nothing.
-func TestLiveOnAStack(t *testing.T) {
-	s, err := Start(t.Context(), Spec{Runtime: Embedded, Run: "stack"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Stop(context.Background()) })
-	dir, own := t.TempDir(), s.Target
-	for name, content := range map[string]string{
-		"servers.pem": string(own.Faces[harness.OIDC].RootCAs), "ca.crt": string(own.Certs.Authority.Chain), "ca.key": own.Certs.Authority.Key.Reveal(),
-		"idp.key": own.Tokens.Signing[0].PEM.Reveal(),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	at := func(mode harness.Mode) string { return strings.TrimPrefix(own.Faces[mode].URL, "https://") }
-	file := fmt.Sprintf(`mode: both
-target:
-  {name: aegis, environment: test, url: "https://oidc.aegis.test:%s", connect_to: %q, mtls_url: "https://mtls.aegis.test:%s", mtls_connect_to: %q, ca_bundle: file:servers.pem}
-endpoints:
-  - {name: inference, path: /predict, body: '{"inputs": [1]}', positive_call: harmless}
-profile: {issuer: %q, audience: aegis, scope: "aegis:call"}
-rails: {rate: 0, concurrency: 8}
-grants:
-  tokens: {signing_key: {key: file:idp.key, id: %q, algorithm: %s}, subject: %q}
-  certificates: {authority: {certificate: file:ca.crt, key: file:ca.key}, enrolled_cn: %q, unenrolled_cn: %q}
-`, port(t, at(harness.OIDC)), at(harness.OIDC), port(t, at(harness.MTLS)), at(harness.MTLS), own.Profile.Issuer,
-		own.Tokens.Signing[0].ID, own.Tokens.Signing[0].Algorithm, own.Tokens.Subject, own.Certs.EnrolledCN, own.Certs.UnenrolledCN)
-	path := filepath.Join(dir, "staging.yaml")
-	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	all, err := config.Load(config.Sources{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	live, err := Live(t.Context(), all[0], "live", func(string, string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := run.New(live.Target, run.Options{})
-	t.Cleanup(e.Close)
-	passed := 0
-	for _, f := range e.All(t.Context(), suites.All(), nil) {
-		switch f.Verdict {
-		case harness.Pass:
-			passed++
-		case harness.Fail, harness.Error, harness.Inconclusive:
-			t.Errorf("%s %s: %s", f.ID, f.Verdict, f.Reason)
-		}
-	}
-	if passed < 100 {
-		t.Errorf("%d passed, want a hundred and more", passed)
-	}
-}
-
-func port(t *testing.T, at string) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // TestPaperStandIns: what is in Vault is planned for as what it is declared to be.

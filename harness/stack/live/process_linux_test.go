@@ -1,4 +1,4 @@
-package stack
+package live
 
 import (
 	"context"
@@ -14,13 +14,20 @@ import (
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/stack/localhost"
 )
 
 // orphaning is in the environment of a copy of this test that starts a replica, and is
 // killed: the directory of its journal.
 const orphaning = "CONFORMANCE_TEST_ORPHANING"
 
-func init() { copies[orphaning] = orphan }
+// TestMain lets a test run this very program as another process, which is to be killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(orphaning); dir != "" {
+		orphan(dir)
+	}
+	os.Exit(m.Run())
+}
 
 // orphan starts a replica that starts another process, in its group, and one that leaves
 // it, and waits to be killed.
@@ -143,7 +150,7 @@ func atoi(t *testing.T, text string) int {
 
 func awaitTrue(t *testing.T, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(poll) {
+	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(localhost.Poll) {
 		if time.Now().After(end) {
 			t.Fatal("waited for 10 s")
 		}
