@@ -30,17 +30,75 @@ func Absent(words string, lacks harness.Capability) harness.Stimulus {
 	}
 }
 
-// Variant is one way to change the sound request of a mode and an endpoint.
-type Variant struct {
-	Name  string
-	Mode  harness.Mode
+// Change is one named change of a request: what it presents, how it is written, or where
+// it goes.
+type Change struct {
+	Name  string // in words, for reports
 	Needs []harness.Capability
-	// Prepare makes what the variant presents, once for all endpoints, and
-	// gives the change to each request, which comes without a credential.
-	Prepare func(t *harness.Target) (Change, error)
-	// First says that it is sent to the first endpoint only: it is about
-	// something that is not an endpoint's.
+	// Prepare makes what it takes, once for all endpoints, and gives what is done to each
+	// request.
+	Prepare func(t *harness.Target) (Edit, error)
+	// First says that it is made at the first endpoint only: it is about something that
+	// is not an endpoint's.
 	First bool
+}
+
+// Edit is what is done to a request.
+type Edit func(r *harness.Request)
+
+// Alter is a change that nothing need be made for.
+func Alter(name string, edit func(t *harness.Target, r *harness.Request)) Change {
+	return Change{Name: name, Prepare: func(t *harness.Target) (Edit, error) {
+		return func(r *harness.Request) { edit(t, r) }, nil
+	}}
+}
+
+// Fields is a change that adds header fields.
+func Fields(name string, fields func(t *harness.Target) []harness.Field) Change {
+	return Alter(name, func(t *harness.Target, r *harness.Request) { r.Fields = append(r.Fields, fields(t)...) })
+}
+
+// once makes it at the first endpoint only.
+func (c Change) once() Change {
+	c.First = true
+	return c
+}
+
+// needing adds to what it needs.
+func (c Change) needing(needs ...harness.Capability) Change {
+	c.Needs = Union(c.Needs, needs)
+	return c
+}
+
+// then makes a further change after it, which is named and needed beside it.
+func (c Change) then(next Change, by string) Change {
+	first, further := c.Prepare, next.Prepare
+	c.Name += by + next.Name
+	c.Needs, c.First = Union(c.Needs, next.Needs), c.First || next.First
+	c.Prepare = func(t *harness.Target) (Edit, error) {
+		one, err := first(t)
+		if err != nil {
+			return nil, err
+		}
+		other, err := further(t)
+		if err != nil {
+			return nil, err
+		}
+		return func(r *harness.Request) { one(r); other(r) }, nil
+	}
+	return c
+}
+
+// named gives it another name.
+func (c Change) named(name string) Change {
+	c.Name = name
+	return c
+}
+
+// Variant is a change of the request of a mode, which comes without a credential.
+type Variant struct {
+	Change
+	Mode harness.Mode
 	// Anyhow says that Prepare makes something of ours where the target can have no
 	// such credential, because it does not show its mode.
 	Anyhow bool
@@ -49,36 +107,60 @@ type Variant struct {
 	Where harness.Capability
 }
 
-// Change changes a request.
-type Change func(r *harness.Request)
-
-// shaped is a Prepare that makes nothing.
-func shaped(change func(t *harness.Target, r *harness.Request)) func(*harness.Target) (Change, error) {
-	return func(t *harness.Target) (Change, error) {
-		return func(r *harness.Request) { change(t, r) }, nil
+// In are the calls of changes in a mode: one variant each.
+func In(mode harness.Mode, words string, changes ...Change) Calls {
+	var variants []Variant
+	for _, c := range changes {
+		variants = append(variants, Variant{Change: c, Mode: mode})
 	}
+	return Call(words, variants...)
+}
+
+// namesOf joins the names of changes.
+func namesOf(changes []Change, by string) string {
+	var names []string
+	for _, c := range changes {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, by)
+}
+
+// Each repeats every variant with each of some changes.
+func (c Calls) Each(changes ...Change) Calls {
+	c.words += ", " + namesOf(changes, ", ")
+	return c.crossed(" ", changes)
+}
+
+// Adding repeats every variant with each of some changes, which are told as what is
+// added.
+func (c Calls) Adding(changes ...Change) Calls {
+	c.words += ", with " + namesOf(changes, "; ")
+	return c.crossed(" with ", changes)
+}
+
+// At repeats every variant at each of some places.
+func (c Calls) At(places ...Change) Calls {
+	c.words += ", at " + namesOf(places, "; ")
+	return c.crossed(" at ", places)
+}
+
+// crossed makes each change after every variant's own.
+func (c Calls) crossed(by string, changes []Change) Calls {
+	var all []Variant
+	for _, next := range changes {
+		for _, v := range c.variants {
+			v.Change = v.then(next, by)
+			all = append(all, v)
+		}
+	}
+	c.variants = all
+	return c
 }
 
 // moot reports whether a target gives the variant nothing to send: it does not show
 // its mode, or that of what it presents, or does not grant what it wants.
 func (v Variant) moot(t *harness.Target) bool {
 	return !t.Shows(v.Mode) || v.Where != "" && !t.Grants(v.Where) || !v.Anyhow && slices.ContainsFunc(v.Needs, t.Moot)
-}
-
-// then applies a further change after the variant's own.
-func (v Variant) then(change func(t *harness.Target, r *harness.Request)) Variant {
-	prepare := v.Prepare
-	v.Prepare = func(t *harness.Target) (Change, error) {
-		first, err := prepare(t)
-		if err != nil {
-			return nil, err
-		}
-		return func(r *harness.Request) {
-			first(r)
-			change(t, r)
-		}, nil
-	}
-	return v
 }
 
 // Calls sends every variant to every critical endpoint, one request each.
@@ -140,12 +222,8 @@ func (c Calls) Together() Calls {
 
 // With sets a header field in every variant.
 func (c Calls) With(name, value string) Calls {
-	c.variants = slices.Clone(c.variants)
-	for i, v := range c.variants {
-		c.variants[i] = v.then(func(_ *harness.Target, r *harness.Request) { r.Set(name, value) })
-	}
 	c.words += fmt.Sprintf(", with %s: %s", name, value)
-	return c
+	return c.crossed("", []Change{Alter("", func(_ *harness.Target, r *harness.Request) { r.Set(name, value) })})
 }
 
 // Once sends each variant to the first endpoint only.
@@ -159,19 +237,12 @@ func (c Calls) Once() Calls {
 
 // Over repeats every variant for each of some TLS versions, and no other.
 func (c Calls) Over(versions map[string]uint16) Calls {
-	var all []Variant
+	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		for _, v := range c.variants {
-			over := v.then(func(_ *harness.Target, r *harness.Request) {
-				r.MinTLS, r.MaxTLS = versions[name], versions[name]
-			})
-			over.Name += " over " + name
-			all = append(all, over)
-		}
+		changes = append(changes, Alter(name, func(_ *harness.Target, r *harness.Request) { r.MinTLS, r.MaxTLS = versions[name], versions[name] }))
 	}
-	c.variants = all
-	c.words += ", over " + strings.Join(slices.Sorted(maps.Keys(versions)), " and ")
-	return c
+	c.words += ", over " + namesOf(changes, " and ")
+	return c.crossed(" over ", changes)
 }
 
 // Made are the requests to a target.
@@ -343,7 +414,7 @@ func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) (reques
 }
 
 // to are a variant's requests to some endpoints.
-func (v Variant) to(t *harness.Target, endpoints []harness.Endpoint, change Change) []harness.Request {
+func (v Variant) to(t *harness.Target, endpoints []harness.Endpoint, change Edit) []harness.Request {
 	if v.First {
 		endpoints = endpoints[:min(1, len(endpoints))]
 	}
@@ -412,39 +483,19 @@ func destination(r harness.Request, location string) *url.URL {
 
 // Bearer presents tokens.
 func Bearer(recipes ...token.Recipe) Calls {
-	return Call(recipeNames(recipes), bearers(recipes)...)
+	return In(harness.OIDC, recipeNames(recipes), bearers(recipes)...)
 }
 
-func bearers(recipes []token.Recipe) []Variant {
-	var variants []Variant
+func bearers(recipes []token.Recipe) []Change {
+	var changes []Change
 	for _, recipe := range recipes {
-		variants = append(variants, Variant{Name: recipe.Name, Mode: harness.OIDC, Needs: recipe.Needs,
-			Prepare: func(t *harness.Target) (Change, error) {
-				value, err := recipe.Make(token.From(t))
-				return func(r *harness.Request) { SetToken(r, recipe.Name, value) }, err
-			}})
+		changes = append(changes, carried(recipe.Name, recipe, func(_ *harness.Target, r *harness.Request, value string) { SetToken(r, recipe.Name, value) }))
 	}
-	return variants
+	return changes
 }
 
 // ValidToken presents the token of a control.
 func ValidToken() Calls { return Bearer(token.Sound()).Accepted() }
-
-// Authorization presents a valid token in another way than as a bearer.
-func Authorization(forms map[string]func(token string) string) Calls {
-	var variants []Variant
-	for _, name := range slices.Sorted(maps.Keys(forms)) {
-		variants = append(variants, Variant{Name: name, Mode: harness.OIDC, Needs: token.Sound().Needs,
-			Prepare: func(t *harness.Target) (Change, error) {
-				value, err := token.Sound().Make(token.From(t))
-				return func(r *harness.Request) {
-					r.Credential = name
-					r.Set("Authorization", forms[name](value))
-				}, err
-			}})
-	}
-	return Call(strings.Join(slices.Sorted(maps.Keys(forms)), "; "), variants...)
-}
 
 // NoCredential presents none, in the modes given.
 func NoCredential(modes ...harness.Mode) Calls {
@@ -456,8 +507,7 @@ func NoCredential(modes ...harness.Mode) Calls {
 }
 
 func bare(mode harness.Mode) Variant {
-	return Variant{Name: "no credential", Mode: mode,
-		Prepare: shaped(func(*harness.Target, *harness.Request) {})}
+	return Variant{Change: Alter("no credential", func(*harness.Target, *harness.Request) {}), Mode: mode}
 }
 
 // And adds the variants of further calls.
@@ -472,28 +522,26 @@ func (c Calls) And(others ...Calls) Calls {
 
 // Methods calls without a credential by other methods than the endpoint's.
 func Methods(mode harness.Mode, methods ...string) Calls {
-	var variants []Variant
+	var changes []Change
 	for _, method := range methods {
-		variants = append(variants, Variant{Name: method, Mode: mode,
-			Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
-				r.Method = method
-				if method == http.MethodGet || method == http.MethodHead || method == http.MethodTrace {
-					r.Body = nil
-					r.Remove("Content-Type")
-				}
-			})})
+		changes = append(changes, Alter(method, func(_ *harness.Target, r *harness.Request) {
+			r.Method = method
+			if method == http.MethodGet || method == http.MethodHead || method == http.MethodTrace {
+				r.Body = nil
+				r.Remove("Content-Type")
+			}
+		}))
 	}
-	return Call("no credential by "+strings.Join(methods, ", "), variants...)
+	return In(mode, "no credential by "+namesOf(changes, ", "), changes...)
 }
 
 // Paths calls without a credential at another path than the endpoint's.
 func Paths(mode harness.Mode, forms map[string]func(path string) string) Calls {
-	var variants []Variant
+	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(forms)) {
-		variants = append(variants, Variant{Name: name, Mode: mode,
-			Prepare: shaped(func(_ *harness.Target, r *harness.Request) { r.Path = forms[name](r.Path) })})
+		changes = append(changes, path(name, forms[name]))
 	}
-	return Call("no credential at "+strings.Join(slices.Sorted(maps.Keys(forms)), ", "), variants...)
+	return In(mode, "no credential at "+namesOf(changes, ", "), changes...)
 }
 
 func recipeNames(recipes []token.Recipe) string {
@@ -526,20 +574,11 @@ func (c Calls) Needing(capability harness.Capability) Calls {
 // InTurn presents tokens one after the other on one connection; each variant's
 // name begins with its place.
 func InTurn(recipes ...token.Recipe) Calls {
-	variants := bearers(recipes)
-	for i := range variants {
-		variants[i].Name = fmt.Sprintf("%d: %s", i+1, variants[i].Name)
+	changes := bearers(recipes)
+	for i, c := range changes {
+		changes[i].Name = fmt.Sprintf("%d: %s", i+1, c.Name)
 	}
-	return Call(recipeNames(recipes), variants...).Together()
-}
-
-// Schemes presents a valid token under other schemes than Bearer.
-func Schemes(schemes ...string) Calls {
-	forms := map[string]func(string) string{}
-	for _, scheme := range schemes {
-		forms["valid token under the scheme "+scheme] = func(token string) string { return scheme + " " + token }
-	}
-	return Authorization(forms)
+	return In(harness.OIDC, recipeNames(recipes), changes...).Together()
 }
 
 // SendLots sends some lots at once, each on a connection of its own; exchanges come

@@ -75,11 +75,11 @@ func redirecting(t *testing.T, location string) (*harness.Target, func() []*http
 // redirected calls /predict/ with a token and a certificate.
 func redirected(t *testing.T) Calls {
 	pair := wiretest.Leaf(t, wiretest.Authority(t), "caller").TLS()
-	return Call("a credential", Variant{Name: "credential", Mode: harness.OIDC, Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
+	return In(harness.OIDC, "a credential", Alter("credential", func(_ *harness.Target, r *harness.Request) {
 		r.Path += "/"
 		SetToken(r, "token", "credential-of-the-caller")
 		r.Certificate = &pair
-	})})
+	}))
 }
 
 func TestRedirects(t *testing.T) {
@@ -263,5 +263,40 @@ func TestCallsWaitForTheEnd(t *testing.T) {
 	target.Control.Ended.At = time.Now().Add(time.Hour)
 	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(wiretest.Within(t, 100*time.Millisecond), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) {
 		t.Errorf("got %v, want that nothing was seen", err)
+	}
+}
+
+// TestChangesAreCrossed: each of some changes is made after each of others, is named and
+// needed beside it, and fails as either does.
+func TestChangesAreCrossed(t *testing.T) {
+	target := &harness.Target{
+		Faces:     map[harness.Mode]harness.Face{harness.OIDC: {URL: "https://oidc.test"}},
+		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "review", Path: "/review"}},
+	}
+	mark := func(name string) Change {
+		return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Set("X-Marks", r.Get("X-Marks")+name) })
+	}
+	calls := In(harness.OIDC, "marks", mark("a").needing(harness.Metrics), mark("b").once()).Each(mark("x"), mark("y").needing(harness.Logs)).At(mark("z"))
+	requests, err := calls.Made(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []string
+	for _, r := range requests {
+		made = append(made, r.Endpoint.Name+": "+r.Variant+" = "+r.Get("X-Marks"))
+	}
+	want := []string{"inference: a x at z = axz", "review: a x at z = axz", "inference: b x at z = bxz", "inference: a y at z = ayz", "review: a y at z = ayz", "inference: b y at z = byz"}
+	if !slices.Equal(made, want) {
+		t.Errorf("made %q, want %q", made, want)
+	}
+	built := calls.Build()
+	if !slices.Equal(built.Needs, []harness.Capability{harness.Metrics, harness.Logs}) || built.Words != "call every critical endpoint with marks, x, y, at z" {
+		t.Errorf("needs %v, words %q", built.Needs, built.Words)
+	}
+	broken := Change{Name: "broken", Prepare: func(*harness.Target) (Edit, error) { return nil, errors.New("no such thing") }}
+	for name, c := range map[string]Change{"first": broken.then(mark("x"), " "), "second": mark("x").then(broken, " ")} {
+		if _, err := In(harness.OIDC, "", c).Made(target); err == nil || !strings.Contains(err.Error(), "no such thing") {
+			t.Errorf("%s: %v, want why it cannot be made", name, err)
+		}
 	}
 }

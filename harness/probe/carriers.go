@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,30 +13,36 @@ import (
 	"aegis.test/conformance/harness/token"
 )
 
-// Carriage is one way to carry a token; it is given a request without a
-// credential, and the token.
-type Carriage struct {
-	Name   string
-	Recipe token.Recipe
-	Carry  func(t *harness.Target, r *harness.Request, token string)
+// carried is a change that carries a token of a recipe.
+func carried(name string, recipe token.Recipe, carry func(t *harness.Target, r *harness.Request, token string)) Change {
+	return Change{Name: name, Needs: recipe.Needs, Prepare: func(t *harness.Target) (Edit, error) {
+		value, err := recipe.Make(token.From(t))
+		return func(r *harness.Request) {
+			r.Credential = name
+			carry(t, r, value)
+		}, err
+	}}
 }
 
 // Carried presents tokens in other ways than as a bearer.
-func Carried(carriages ...Carriage) Calls {
-	var variants []Variant
-	var names []string
-	for _, c := range carriages {
-		names = append(names, c.Name)
-		variants = append(variants, Variant{Name: c.Name, Mode: harness.OIDC, Needs: c.Recipe.Needs,
-			Prepare: func(t *harness.Target) (Change, error) {
-				value, err := c.Recipe.Make(token.From(t))
-				return func(r *harness.Request) {
-					r.Credential = c.Name
-					c.Carry(t, r, value)
-				}, err
-			}})
+func Carried(changes ...Change) Calls { return In(harness.OIDC, namesOf(changes, "; "), changes...) }
+
+// Authorization presents a valid token in another way than as a bearer.
+func Authorization(forms map[string]func(token string) string) Calls {
+	var changes []Change
+	for _, name := range slices.Sorted(maps.Keys(forms)) {
+		changes = append(changes, valid(name, func(_ *harness.Target, r *harness.Request, token string) { r.Set("Authorization", forms[name](token)) }))
 	}
-	return Call(strings.Join(names, "; "), variants...)
+	return Carried(changes...)
+}
+
+// Schemes presents a valid token under other schemes than Bearer.
+func Schemes(schemes ...string) Calls {
+	forms := map[string]func(string) string{}
+	for _, scheme := range schemes {
+		forms["valid token under the scheme "+scheme] = func(token string) string { return scheme + " " + token }
+	}
+	return Authorization(forms)
 }
 
 // Writing says that some of the calls may be accepted, and write what a
@@ -45,12 +52,12 @@ func (c Calls) Writing() Calls {
 	return c
 }
 
-func valid(name string, carry func(t *harness.Target, r *harness.Request, token string)) Carriage {
-	return Carriage{Name: name, Recipe: token.Sound(), Carry: carry}
+func valid(name string, carry func(t *harness.Target, r *harness.Request, token string)) Change {
+	return carried(name, token.Sound(), carry)
 }
 
-func tampered(name string, carry func(t *harness.Target, r *harness.Request, token string)) Carriage {
-	return Carriage{Name: name, Recipe: token.OtherPayload(), Carry: carry}
+func tampered(name string, carry func(t *harness.Target, r *harness.Request, token string)) Change {
+	return carried(name, token.OtherPayload(), carry)
 }
 
 // inHeader carries a token in a header field, in a form with %s for it.
@@ -61,18 +68,17 @@ func inHeader(name, form string) func(*harness.Target, *harness.Request, string)
 }
 
 // EmptyBearers are the scheme with nothing after it (BRR-004).
-func EmptyBearers() []Carriage {
-	var all []Carriage
+func EmptyBearers() []Change {
+	var all []Change
 	for i, form := range []string{"Bearer", "Bearer ", "Bearer  "} {
-		all = append(all, Carriage{Name: fmt.Sprintf("Bearer with %d spaces and no token", i),
-			Recipe: token.Literal("no token", ""), Carry: inHeader("Authorization", form)})
+		all = append(all, carried(fmt.Sprintf("Bearer with %d spaces and no token", i), token.Literal("no token", ""), inHeader("Authorization", form)))
 	}
 	return all
 }
 
 // Junk are valid tokens with something around them (BRR-005).
-func Junk() []Carriage {
-	return []Carriage{
+func Junk() []Change {
+	return []Change{
 		valid("valid token, a space and more", inHeader("Authorization", "Bearer %s x")),
 		valid("valid token, a comma and more", inHeader("Authorization", "Bearer %s,x")),
 		valid("valid token in quotes", inHeader("Authorization", `Bearer "%s"`)),
@@ -87,7 +93,7 @@ const (
 )
 
 // TwoLines are two lines of Authorization in both orders (BRR-006).
-func TwoLines() []Carriage {
+func TwoLines() []Change {
 	both := func(first, second string) func(*harness.Target, *harness.Request, string) {
 		return func(_ *harness.Target, r *harness.Request, token string) {
 			for _, form := range []string{first, second} {
@@ -95,7 +101,7 @@ func TwoLines() []Carriage {
 			}
 		}
 	}
-	return []Carriage{valid(InvalidFirst, both("conformance", "%s")), valid(ValidFirst, both("%s", "conformance"))}
+	return []Change{valid(InvalidFirst, both("conformance", "%s")), valid(ValidFirst, both("%s", "conformance"))}
 }
 
 // inQuery carries a token in the query.
@@ -104,7 +110,7 @@ func inQuery(_ *harness.Target, r *harness.Request, token string) {
 }
 
 // InQuery is a valid token in the query alone (BRR-007).
-func InQuery() []Carriage { return []Carriage{valid("valid token in the query", inQuery)} }
+func InQuery() []Change { return []Change{valid("valid token in the query", inQuery)} }
 
 // inForm carries a token in a form that is the body.
 func inForm(_ *harness.Target, r *harness.Request, token string) {
@@ -122,8 +128,8 @@ func inJSON(_ *harness.Target, r *harness.Request, token string) {
 }
 
 // InBody is a valid token in the body alone (BRR-008).
-func InBody() []Carriage {
-	return []Carriage{valid("valid token in a form", inForm), valid("valid token in JSON", inJSON)}
+func InBody() []Change {
+	return []Change{valid("valid token in a form", inForm), valid("valid token in JSON", inJSON)}
 }
 
 // Userinfo is the carrier that a server may refuse as such (RFC 9110 section
@@ -131,8 +137,8 @@ func InBody() []Carriage {
 const Userinfo = "valid token in the URI's user information"
 
 // OtherCarriers are valid tokens where RFC 6750 knows of none (BRR-009).
-func OtherCarriers() []Carriage {
-	var all []Carriage
+func OtherCarriers() []Change {
+	var all []Change
 	for _, name := range []string{"access_token", "token", "jwt", "Authorization"} {
 		all = append(all, valid("valid token in the cookie "+name, inHeader("Cookie", name+"=%s")))
 	}
@@ -155,9 +161,9 @@ const (
 )
 
 // TwoMethods are two tokens, one valid and one not, by two methods.
-func TwoMethods() []Carriage {
+func TwoMethods() []Change {
 	good := inHeader("Authorization", "Bearer %s")
-	return []Carriage{
+	return []Change{
 		valid(BesideQuery, func(t *harness.Target, r *harness.Request, token string) {
 			good(t, r, token)
 			inQuery(t, r, "conformance")
@@ -184,7 +190,7 @@ var whitespace = []struct{ name, form string }{
 }
 
 // Whitespace names the ways in which a valid and an invalid token are written.
-func Whitespace() (all []Carriage, accepted, refused []string) {
+func Whitespace() (all []Change, accepted, refused []string) {
 	for _, w := range whitespace {
 		good, bad := "valid token "+w.name, "tampered token "+w.name
 		all = append(all, valid(good, inHeader("Authorization", w.form)), tampered(bad, inHeader("Authorization", w.form)))
@@ -195,8 +201,8 @@ func Whitespace() (all []Carriage, accepted, refused []string) {
 
 // ControlBytes are valid tokens with a byte that no field may hold, or that no
 // token does (BRR-016).
-func ControlBytes() []Carriage {
-	var all []Carriage
+func ControlBytes() []Change {
+	var all []Change
 	for _, b := range []struct{ name, text string }{{"CR", "\r"}, {"LF", "\n"}, {"NUL", "\x00"}, {"0x80", "\x80"}, {"0xFF", "\xff"}} {
 		if b.text != "\n" { // alone it may end the line (RFC 9112 section 2.2): the token would be sound
 			all = append(all, valid("valid token with "+b.name+" behind", inHeader("Authorization", "Bearer %s"+b.text+"x")))
@@ -211,8 +217,8 @@ func ControlBytes() []Carriage {
 }
 
 // Oversize are valid tokens made longer (BRR-017).
-func Oversize() []Carriage {
-	var all []Carriage
+func Oversize() []Change {
+	var all []Change
 	for _, kB := range []int{16, 64} {
 		all = append(all, valid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request, token string) {
 			inHeader("Authorization", "Bearer %s")(t, r, token+strings.Repeat("A", kB<<10))
@@ -224,14 +230,13 @@ func Oversize() []Carriage {
 // Withheld announces a body of a megabyte with Expect: 100-continue, without a
 // credential, and holds it back until it is asked for, or nobody answers (BRR-018).
 func Withheld() Calls {
-	announce := Variant{Name: "no credential, a body of 1 MB announced and held back", Mode: harness.OIDC,
-		Prepare: shaped(func(_ *harness.Target, r *harness.Request) {
-			r.Method, r.HeldBack = "POST", Promptness
-			r.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), 1<<20-len(r.Body))...)
-			r.Set("Content-Type", "application/json")
-			r.Set("Expect", "100-continue")
-		})}
-	return Call("no credential and Expect: 100-continue, the body of 1 MB held back until 100 is answered, or nothing", announce)
+	announce := Alter("no credential, a body of 1 MB announced and held back", func(_ *harness.Target, r *harness.Request) {
+		r.Method, r.HeldBack = "POST", Promptness
+		r.Body = append(slices.Clone(r.Body), bytes.Repeat([]byte(" "), 1<<20-len(r.Body))...)
+		r.Set("Content-Type", "application/json")
+		r.Set("Expect", "100-continue")
+	})
+	return In(harness.OIDC, "no credential and Expect: 100-continue, the body of 1 MB held back until 100 is answered, or nothing", announce)
 }
 
 // OverTLS is the control of Uncovered.
@@ -260,14 +265,14 @@ const (
 // Again asks for one URL with a token, and then without: what was answered to the first
 // must not answer the second (BRR-015).
 func Again() harness.Stimulus {
-	bare := func(name string, change func(r *harness.Request)) Carriage {
-		return Carriage{Name: name, Recipe: token.Literal("no token", ""), Carry: func(_ *harness.Target, r *harness.Request, _ string) { change(r) }}
+	none := func(name string, edit Edit) Change {
+		return carried(name, token.Literal("no token", ""), func(_ *harness.Target, r *harness.Request, _ string) { edit(r) })
 	}
 	calls := Carried(
 		valid(First, inHeader("Authorization", "Bearer %s")),
-		bare(Second, func(*harness.Request) {}),
-		bare(Third, func(r *harness.Request) { r.Set("Accept", "text/html, */*;q=0.1") }),
-		bare(Fourth, func(r *harness.Request) { r.Set("Host", strings.ToUpper(r.Get("Host"))) }),
+		none(Second, func(*harness.Request) {}),
+		none(Third, func(r *harness.Request) { r.Set("Accept", "text/html, */*;q=0.1") }),
+		none(Fourth, func(r *harness.Request) { r.Set("Host", strings.ToUpper(r.Get("Host"))) }),
 	).On("review item")
 	s := calls.Build()
 	s.Words += ", by GET, one after the other"

@@ -5,75 +5,57 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"strings"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/clientcert"
 )
 
+// Certified is a change that presents a certificate of a recipe.
+func Certified(c clientcert.Recipe) Change {
+	return Change{Name: c.Name, Needs: c.Needs, Prepare: func(t *harness.Target) (Edit, error) {
+		certificate, err := c.Make(t)
+		return func(r *harness.Request) { SetCertificate(r, c.Name, certificate) }, err
+	}}
+}
+
 // Presenting calls with client certificates.
 func Presenting(recipes ...clientcert.Recipe) Calls {
-	var variants []Variant
-	var names []string
+	var changes []Change
 	for _, c := range recipes {
-		names = append(names, c.Name)
-		variants = append(variants, Variant{Name: c.Name, Mode: harness.MTLS, Needs: c.Needs,
-			Prepare: func(t *harness.Target) (Change, error) {
-				certificate, err := c.Make(t)
-				return func(r *harness.Request) { SetCertificate(r, c.Name, certificate) }, err
-			}})
+		changes = append(changes, Certified(c))
 	}
-	return Call(strings.Join(names, "; "), variants...)
+	return In(harness.MTLS, namesOf(changes, "; "), changes...)
 }
 
 // EnrolledCertificate calls with the certificate of a control.
 func EnrolledCertificate() Calls { return Presenting(clientcert.Enrolled()).Accepted() }
 
-// Claim is a way to claim an identity by header; the values are the lines sent.
-type Claim struct {
-	Name  string
-	Lines func(t *harness.Target) []string
+// claimed is a change that claims identities by header, one line each.
+func claimed(name string, lines func(t *harness.Target) []string) Change {
+	return Alter(name, func(t *harness.Target, r *harness.Request) {
+		for _, value := range lines(t) {
+			r.Add(t.Profile.Header(), value)
+		}
+	}).needing(harness.GivenClientCerts)
 }
 
 // ClaimEnrolled claims to be the enrolled client.
-func ClaimEnrolled() Claim {
-	return Claim{"identity header of the enrolled client", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN} }}
+func ClaimEnrolled() Change {
+	return claimed("identity header of the enrolled client", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN} })
 }
 
 // ClaimUnenrolled claims to be the client that is not enrolled.
-func ClaimUnenrolled() Claim {
-	return Claim{"identity header of another client", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN} }}
+func ClaimUnenrolled() Change {
+	return claimed("identity header of another client", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN} })
 }
 
 // ClaimTwice are the ways to send two lines (HDR-004).
-func ClaimTwice() []Claim {
-	return []Claim{
-		{"identity header twice, both enrolled", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.EnrolledCN} }},
-		{"identity header twice, enrolled first", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.UnenrolledCN} }},
-		{"identity header twice, enrolled last", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN, t.Certs.EnrolledCN} }},
+func ClaimTwice() []Change {
+	return []Change{
+		claimed("identity header twice, both enrolled", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.EnrolledCN} }),
+		claimed("identity header twice, enrolled first", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.UnenrolledCN} }),
+		claimed("identity header twice, enrolled last", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN, t.Certs.EnrolledCN} }),
 	}
-}
-
-// Claiming adds each claim in turn to every variant.
-func (c Calls) Claiming(claims ...Claim) Calls {
-	var variants []Variant
-	var names []string
-	for _, claim := range claims {
-		names = append(names, claim.Name)
-		for _, v := range c.variants {
-			claiming := v.then(func(t *harness.Target, r *harness.Request) {
-				for _, value := range claim.Lines(t) {
-					r.Add(t.Profile.Header(), value)
-				}
-			})
-			claiming.Name += " with " + claim.Name
-			claiming.Needs = Union(v.Needs, []harness.Capability{harness.GivenClientCerts})
-			variants = append(variants, claiming)
-		}
-	}
-	c.variants = variants
-	c.words += ", with " + strings.Join(names, "; ")
-	return c
 }
 
 // ByIntermediate presents a certificate of an intermediate: the enrolled client's where

@@ -18,21 +18,19 @@ import (
 
 // PastIngress calls the mtls service at its own address, as whoever reaches it
 // there could: each form claims the enrolled identity (HDR-022).
-func PastIngress(forms ...Form) Calls {
-	past := Variant{Name: "past the ingress", Mode: harness.MTLS,
-		Needs: []harness.Capability{harness.BackendPath, harness.GivenClientCerts},
-		Prepare: shaped(func(t *harness.Target, r *harness.Request) {
-			if face, ok := t.Backends[harness.MTLS]; ok {
-				r.To(face)
-			}
-		})}
-	return Call("no certificate, past the ingress at the service's own address", past).Adding(forms...)
+func PastIngress(forms ...Change) Calls {
+	past := Alter("past the ingress", func(t *harness.Target, r *harness.Request) {
+		if face, ok := t.Backends[harness.MTLS]; ok {
+			r.To(face)
+		}
+	}).needing(harness.BackendPath, harness.GivenClientCerts)
+	return In(harness.MTLS, "no certificate, past the ingress at the service's own address", past).Adding(forms...)
 }
 
 // DirectClaims are ways to claim the enrolled identity past the ingress: by the
 // header alone, by it and what an ingress might prove itself with.
-func DirectClaims() []Form {
-	return []Form{
+func DirectClaims() []Change {
+	return []Change{
 		claims("the identity header", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: enrolled}}
 		}),
@@ -49,44 +47,18 @@ func DirectClaims() []Form {
 	}
 }
 
-// Form is one way to add header fields to a request.
-type Form struct {
-	Name   string // in words, for reports
-	Fields func(t *harness.Target) []harness.Field
+// Sends is a change of one field whose value is known beforehand.
+func Sends(name, value string) Change {
+	return Fields(name+": "+value, func(*harness.Target) []harness.Field { return []harness.Field{{Name: name, Value: value}} })
 }
 
-// Adding adds each form in turn to every variant.
-func (c Calls) Adding(forms ...Form) Calls {
-	var variants []Variant
-	var names []string
-	for _, form := range forms {
-		names = append(names, form.Name)
-		for _, v := range c.variants {
-			added := v.then(func(t *harness.Target, r *harness.Request) {
-				r.Fields = append(r.Fields, form.Fields(t)...)
-			})
-			added.Name += " with " + form.Name
-			added.Needs = Union(v.Needs, nil)
-			variants = append(variants, added)
-		}
-	}
-	c.variants = variants
-	c.words += ", with " + strings.Join(names, "; ")
-	return c
-}
-
-// Sends is a form of one field whose value is known beforehand.
-func Sends(name, value string) Form {
-	return Form{name + ": " + value, func(*harness.Target) []harness.Field { return []harness.Field{{Name: name, Value: value}} }}
-}
-
-// claims is a form of fields that name the enrolled client.
-func claims(name string, fields func(header, enrolled string) []harness.Field) Form {
-	return Form{name, func(t *harness.Target) []harness.Field { return fields(t.Profile.Header(), t.Certs.EnrolledCN) }}
+// claims is a change of fields that name the enrolled client.
+func claims(name string, fields func(header, enrolled string) []harness.Field) Change {
+	return Fields(name, func(t *harness.Target) []harness.Field { return fields(t.Profile.Header(), t.Certs.EnrolledCN) })
 }
 
 // spelled claims the enrolled identity under another spelling of the header.
-func spelled(name string, spell func(header string) string) Form {
+func spelled(name string, spell func(header string) string) Change {
 	return claims(name, func(header, enrolled string) []harness.Field {
 		return []harness.Field{{Name: spell(header), Value: enrolled}}
 	})
@@ -94,8 +66,8 @@ func spelled(name string, spell func(header string) string) Form {
 
 // OtherCases claim the enrolled identity under the header's name in other
 // letters (HDR-005).
-func OtherCases() []Form {
-	return []Form{
+func OtherCases() []Change {
+	return []Change{
 		spelled("the header in capitals", strings.ToUpper),
 		spelled("the header in mixed case", clientcert.Mixed),
 		spelled("the header in title case", func(header string) string {
@@ -111,19 +83,17 @@ func OtherCases() []Form {
 // OtherCaseH2 has an unenrolled client claim it so in HTTP/2, where a name in
 // capitals makes a message malformed (RFC 9113 section 8.2.1; HDR-005).
 func OtherCaseH2() Calls {
-	v := Presenting(clientcert.Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
+	claim := Alter("the header in capitals, in HTTP/2", func(t *harness.Target, r *harness.Request) {
 		r.Protocol = wire.H2
 		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
-	})
-	v.Name += " with the header in capitals, in HTTP/2"
-	v.Needs = Union(v.Needs, []harness.Capability{harness.GivenClientCerts})
-	return Call("an unenrolled certificate with the header in capitals, in HTTP/2", v)
+	}).needing(harness.GivenClientCerts)
+	return In(harness.MTLS, "an unenrolled certificate with the header in capitals, in HTTP/2", Certified(clientcert.Unenrolled()).then(claim, " with "))
 }
 
 // Underscores claim it under names that a CGI-like gateway takes for the
 // header's (CVE-2015-0219; HDR-006).
-func Underscores() []Form {
-	return []Form{
+func Underscores() []Change {
+	return []Change{
 		spelled("underscores for hyphens", func(header string) string { return strings.ReplaceAll(header, "-", "_") }),
 		spelled("one underscore", func(header string) string { return strings.Replace(header, "-", "_", 1) }),
 		spelled("underscores in capitals", func(header string) string { return strings.ToUpper(strings.ReplaceAll(header, "-", "_")) }),
@@ -136,8 +106,8 @@ func Underscores() []Form {
 
 // MalformedNames claim it in lines that are none of HTTP (RFC 9112 sections 5.1
 // and 5.2; HDR-007).
-func MalformedNames() []Form {
-	return []Form{
+func MalformedNames() []Change {
+	return []Change{
 		spelled("a space before the colon", func(header string) string { return header + " " }),
 		spelled("a tab before the colon", func(header string) string { return header + "\t" }),
 		spelled("a NUL in the name", func(header string) string { return header + "\x00" }),
@@ -158,16 +128,16 @@ func MalformedNames() []Form {
 	}
 }
 
-// HopByHop is a form that declares the identity header to be of this hop only
+// HopByHop is a change that declares the identity header to be of this hop only
 // (RFC 9110 section 7.6.1; HDR-008).
-func HopByHop() Form {
+func HopByHop() Change {
 	return claims("Connection: the identity header", func(header, _ string) []harness.Field {
 		return []harness.Field{{Name: "Connection", Value: "close, " + header}}
 	})
 }
 
 // HopByHopClaim is the same, beside a claim of the enrolled identity.
-func HopByHopClaim() Form {
+func HopByHopClaim() Change {
 	return claims("a claim, and Connection: the identity header", func(header, enrolled string) []harness.Field {
 		return []harness.Field{{Name: header, Value: enrolled}, {Name: "Connection", Value: "close, " + header}}
 	})
@@ -209,15 +179,15 @@ var siblings = map[string]string{
 
 // Siblings are those headers, all together and each by itself: what names a
 // client may be believed only beside what says that it was verified.
-func Siblings() []Form {
-	all := Form{"every sibling of the identity header", func(t *harness.Target) []harness.Field {
+func Siblings() []Change {
+	all := Fields("every sibling of the identity header", func(t *harness.Target) []harness.Field {
 		var fields []harness.Field
 		for _, name := range slices.Sorted(maps.Keys(siblings)) {
 			fields = append(fields, sibling(t, name))
 		}
 		return fields
-	}}
-	named := Form{"every sibling of the identity header, with the name alone", func(t *harness.Target) []harness.Field {
+	})
+	named := Fields("every sibling of the identity header, with the name alone", func(t *harness.Target) []harness.Field {
 		var fields []harness.Field
 		for _, name := range slices.Sorted(maps.Keys(siblings)) {
 			if strings.Contains(siblings[name], "{cn}") {
@@ -225,12 +195,12 @@ func Siblings() []Form {
 			}
 		}
 		return fields
-	}}
-	forms := []Form{all, named}
+	})
+	changes := []Change{all, named}
 	for _, name := range []string{"X-Forwarded-Client-Cert", "ssl-client-subject-dn", "Client-Cert", "X-Forwarded-User"} {
-		forms = append(forms, Form{name, func(t *harness.Target) []harness.Field { return []harness.Field{sibling(t, name)} }})
+		changes = append(changes, Fields(name, func(t *harness.Target) []harness.Field { return []harness.Field{sibling(t, name)} }))
 	}
-	return forms
+	return changes
 }
 
 // elsewhereNamed are the names under which a service may look for a client beside the
@@ -239,7 +209,7 @@ var elsewhereNamed = []string{"client_cn", "cn", "client", "client_id", "user", 
 
 // ClaimElsewhere has the enrolled identity claimed where a header does not stand: in the
 // query, in cookies, and in the body, as a form and as JSON, each under many names.
-func ClaimElsewhere() []Way {
+func ClaimElsewhere() []Change {
 	names := func(t *harness.Target) []string {
 		header := strings.ToLower(t.Profile.Header())
 		return append(slices.Clone(elsewhereNamed), header, strings.ReplaceAll(header, "-", "_"))
@@ -251,16 +221,16 @@ func ClaimElsewhere() []Way {
 		}
 		return all
 	}
-	return []Way{
-		manner("and the enrolled name in the query", func(t *harness.Target, r *harness.Request) { r.Path += "?" + values(t).Encode() }),
-		manner("and the enrolled name in cookies", func(t *harness.Target, r *harness.Request) {
+	return []Change{
+		Alter("and the enrolled name in the query", func(t *harness.Target, r *harness.Request) { r.Path += "?" + values(t).Encode() }),
+		Alter("and the enrolled name in cookies", func(t *harness.Target, r *harness.Request) {
 			r.Set("Cookie", strings.ReplaceAll(values(t).Encode(), "&", "; "))
 		}),
-		manner("and the enrolled name in a form", func(t *harness.Target, r *harness.Request) {
+		Alter("and the enrolled name in a form", func(t *harness.Target, r *harness.Request) {
 			r.Body = []byte(values(t).Encode())
 			r.Set("Content-Type", "application/x-www-form-urlencoded")
 		}),
-		manner("and the enrolled name in JSON", func(t *harness.Target, r *harness.Request) {
+		Alter("and the enrolled name in JSON", func(t *harness.Target, r *harness.Request) {
 			members := map[string]any{}
 			_ = json.Unmarshal(r.Body, &members) // what is no object is replaced by one
 			for _, name := range names(t) {

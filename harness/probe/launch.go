@@ -83,7 +83,7 @@ const ValidCredential = "valid credential" //nolint:gosec // it holds none
 
 // DirectCredential is what a valid call presents to a service behind the ingress: in mtls
 // mode the identity header, as the ingress would set it.
-func DirectCredential(t *harness.Target, mode harness.Mode) (Change, error) {
+func DirectCredential(t *harness.Target, mode harness.Mode) (Edit, error) {
 	if mode == harness.OIDC {
 		return Credential(t, mode)
 	}
@@ -95,7 +95,7 @@ func DirectCredential(t *harness.Target, mode harness.Mode) (Change, error) {
 
 // Direct are the calls of every endpoint that reach a service behind the ingress:
 // with a valid credential, and with none.
-func Direct(t *harness.Target, mode harness.Mode, face harness.Face, credential Change) []harness.Request {
+func Direct(t *harness.Target, mode harness.Mode, face harness.Face, credential Edit) []harness.Request {
 	var requests []harness.Request
 	for _, endpoint := range t.Endpoints {
 		none, valid := At(t, mode, face, endpoint), At(t, mode, face, endpoint)

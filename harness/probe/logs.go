@@ -19,7 +19,7 @@ const LogBound = 5 * time.Second
 // Refusable are calls to a service behind its ingress that it must refuse, each
 // for a reason of its own.
 func Refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harness.Request, error) {
-	changes := map[string]Change{"no credential": func(*harness.Request) {}}
+	changes := map[string]Edit{"no credential": func(*harness.Request) {}}
 	if mode == harness.OIDC {
 		for _, recipe := range []token.Recipe{
 			token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(), token.Literal("a token of one part", "conformance"),

@@ -20,102 +20,63 @@ const oversize = 1<<20 + 1
 // Mistakes are calls with a valid credential that fail for another reason: no
 // such path, no such method, a body that is no JSON, and one that is too large.
 func Mistakes() Calls {
+	mistakes := []Change{
+		Alter("a path that is none", func(_ *harness.Target, r *harness.Request) { r.Path = "/conformance-" + token.Random(6) }),
+		Alter("a method that is none of its own", func(_ *harness.Target, r *harness.Request) { r.Method = http.MethodDelete }),
+		Alter("a body that is no JSON", func(_ *harness.Target, r *harness.Request) { r.Body = []byte(`{"inputs":`) }),
+		Alter("a body of 1 MiB and a byte", func(_ *harness.Target, r *harness.Request) { r.Body = bytes.Repeat([]byte(" "), oversize) }),
+	}
 	var variants []Variant
+	needs := map[harness.Mode][]harness.Capability{harness.OIDC: token.Sound().Needs, harness.MTLS: clientcert.Enrolled().Needs}
 	for _, mode := range BothModes {
-		for _, m := range []struct {
-			name   string
-			change Change
-		}{
-			{"a path that is none", func(r *harness.Request) { r.Path = "/conformance-" + token.Random(6) }},
-			{"a method that is none of its own", func(r *harness.Request) { r.Method = http.MethodDelete }},
-			{"a body that is no JSON", func(r *harness.Request) { r.Body = []byte(`{"inputs":`) }},
-			{"a body of 1 MiB and a byte", func(r *harness.Request) { r.Body = bytes.Repeat([]byte(" "), oversize) }},
-		} {
-			variants = append(variants, Variant{Name: m.name, Mode: mode, Needs: held(mode),
-				Prepare: func(t *harness.Target) (Change, error) {
-					credential, err := Credential(t, mode)
-					if err != nil {
-						return nil, err
-					}
-					return func(r *harness.Request) { credential(r); m.change(r) }, nil
-				}})
+		sound := Change{Needs: needs[mode], Prepare: func(t *harness.Target) (Edit, error) { return Credential(t, mode) }}
+		for _, m := range mistakes {
+			variants = append(variants, Variant{Change: sound.then(m, ""), Mode: mode})
 		}
 	}
 	return Call("a valid credential and a path that is none, another method, a body that is no JSON, and one of 1 MiB and a byte", variants...).On("inference")
 }
 
-// held is what a valid credential of a mode needs.
-func held(mode harness.Mode) []harness.Capability {
-	if mode == harness.OIDC {
-		return token.Sound().Needs
-	}
-	return clientcert.Enrolled().Needs
+// Twisted calls without a credential, in both modes, with each change in turn.
+func Twisted(words string, changes ...Change) Calls {
+	words = "no credential, " + words
+	both := In(harness.OIDC, words, changes...)
+	both.variants = append(both.variants, In(harness.MTLS, words, changes...).variants...)
+	return both
 }
 
-// Twist is one way to change a call without a credential.
-type Twist struct {
-	Name   string
-	First  bool // sent to the first endpoint only
-	Change func(t *harness.Target, r *harness.Request)
-}
-
-// Twisted calls without a credential, in both modes, with each twist in turn.
-func Twisted(words string, twists ...Twist) Calls {
-	var variants []Variant
-	for _, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
-		for _, twist := range twists {
-			variants = append(variants, Variant{Name: twist.Name, Mode: mode, First: twist.First, Prepare: shaped(twist.Change)})
-		}
-	}
-	return Call("no credential, "+words, variants...)
-}
-
-// Crossed is Twisted, and in mode mtls each twist at the first endpoint by callers whom
+// Crossed is Twisted, and in mode mtls each change at the first endpoint by callers whom
 // TLS lets in and nobody may serve: an ingress that demands certificates, or overwrites
 // the identity header, under some spellings of a path only, passes on what they claim.
-func Crossed(words string, twists ...Twist) Calls {
-	c := Twisted(words, twists...)
-	for _, twist := range twists {
-		for _, caller := range []struct {
-			name       string
-			unenrolled bool
-		}{{"with the enrolled client's identity header", false}, {"by an unenrolled client with the enrolled one's identity header", true}} {
-			c.variants = append(c.variants, Variant{Name: twist.Name + ", " + caller.name, Mode: harness.MTLS, First: true, Where: harness.GivenClientCerts,
-				Prepare: func(t *harness.Target) (Change, error) { return claiming(t, caller.unenrolled, twist) }})
+func Crossed(words string, changes ...Change) Calls {
+	c := Twisted(words, changes...)
+	claim := Alter("", func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) })
+	nobody := Alter("", func(_ *harness.Target, r *harness.Request) { r.Credential = "identity header of the enrolled client" })
+	for _, one := range changes {
+		for _, caller := range []Change{
+			nobody.named("with the enrolled client's identity header"),
+			Certified(clientcert.Unenrolled()).named("by an unenrolled client with the enrolled one's identity header"),
+		} {
+			crossed := caller.then(claim, "").then(one, "").named(one.Name + ", " + caller.Name).once()
+			crossed.Needs = nil // where there is a caller of that kind
+			c.variants = append(c.variants, Variant{Change: crossed, Mode: harness.MTLS, Where: harness.GivenClientCerts})
 		}
 	}
 	c.words += "; in mode mtls at the first endpoint also with the enrolled client's identity header, and by an unenrolled client with it"
 	return c
 }
 
-// claiming is a twist of a call that claims the enrolled identity.
-func claiming(t *harness.Target, unenrolled bool, twist Twist) (Change, error) {
-	by := func(r *harness.Request) { r.Credential = "identity header of the enrolled client" }
-	if unenrolled {
-		certificate, err := clientcert.Unenrolled().Make(t)
-		if err != nil {
-			return nil, err
-		}
-		by = func(r *harness.Request) { SetCertificate(r, clientcert.Unenrolled().Name, certificate) }
-	}
-	return func(r *harness.Request) {
-		by(r)
-		r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
-		twist.Change(t, r)
-	}, nil
-}
-
-// path is a twist of the path.
-func path(name string, form func(string) string) Twist {
-	return Twist{Name: name, Change: func(_ *harness.Target, r *harness.Request) { r.Path = form(r.Path) }}
+// path is a change of the path.
+func path(name string, form func(string) string) Change {
+	return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Path = form(r.Path) })
 }
 
 // elsewhere is a call to a path of its own.
-func elsewhere(method, target string) Twist {
-	return Twist{Name: method + " " + target, First: true, Change: func(_ *harness.Target, r *harness.Request) {
+func elsewhere(method, target string) Change {
+	return Alter(method+" "+target, func(_ *harness.Target, r *harness.Request) {
 		r.Path = target
 		bodied(r, method)
-	}}
+	}).once()
 }
 
 // bodied gives the request a method, and a body where that method has one.
@@ -127,44 +88,44 @@ func bodied(r *harness.Request, method string) {
 	r.Method = method
 }
 
-// field is a twist of one header field.
-func field(name, value string) Twist {
-	return Twist{Name: name + ": " + value, Change: func(_ *harness.Target, r *harness.Request) { r.Set(name, value) }}
+// field is a change of one header field.
+func field(name, value string) Change {
+	return Alter(name+": "+value, func(_ *harness.Target, r *harness.Request) { r.Set(name, value) })
 }
 
 // MethodOverrides ask for another method than the one of the call (EPT-003).
-func MethodOverrides() []Twist {
-	var twists []Twist
+func MethodOverrides() []Change {
+	var changes []Change
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
-		twists = append(twists,
-			Twist{Name: "GET with " + name, Change: func(_ *harness.Target, r *harness.Request) {
+		changes = append(changes,
+			Alter("GET with "+name, func(_ *harness.Target, r *harness.Request) {
 				r.Set(name, r.Method)
 				bodied(r, http.MethodGet)
-			}},
-			Twist{Name: "POST with " + name + ": GET", Change: func(_ *harness.Target, r *harness.Request) {
+			}),
+			Alter("POST with "+name+": GET", func(_ *harness.Target, r *harness.Request) {
 				r.Set(name, http.MethodGet)
 				bodied(r, http.MethodPost)
-			}},
-			Twist{Name: "the endpoint's method with " + name + ": OPTIONS", Change: func(_ *harness.Target, r *harness.Request) {
+			}),
+			Alter("the endpoint's method with "+name+": OPTIONS", func(_ *harness.Target, r *harness.Request) {
 				r.Set(name, http.MethodOptions)
-			}})
+			}))
 	}
-	return append(twists,
-		Twist{Name: "GET with _method in the query", Change: func(_ *harness.Target, r *harness.Request) {
+	return append(changes,
+		Alter("GET with _method in the query", func(_ *harness.Target, r *harness.Request) {
 			r.Path += "?_method=" + r.Method
 			bodied(r, http.MethodGet)
-		}},
-		Twist{Name: "_method in a form", Change: func(_ *harness.Target, r *harness.Request) {
+		}),
+		Alter("_method in a form", func(_ *harness.Target, r *harness.Request) {
 			bodied(r, http.MethodPost)
 			r.Body = []byte("_method=" + r.Endpoint.Method)
 			r.Set("Content-Type", "application/x-www-form-urlencoded")
-		}})
+		}))
 }
 
 // DotSegments are paths that are an endpoint's once they are normalised (RFC
 // 3986 section 6.2.2; EPT-005).
-func DotSegments() []Twist {
-	return []Twist{
+func DotSegments() []Change {
+	return []Change{
 		path("two slashes", func(p string) string { return "/" + p }),
 		path("a dot segment", func(p string) string { return "/." + p }),
 		path("a segment and back", func(p string) string { return "/x/.." + p }),
@@ -177,8 +138,8 @@ func DotSegments() []Twist {
 
 // PercentEncodings are paths that are an endpoint's once they are decoded (RFC
 // 3986 section 6.2.2.2; EPT-006).
-func PercentEncodings() []Twist {
-	return []Twist{
+func PercentEncodings() []Change {
+	return []Change{
 		path("the first letter encoded", func(p string) string { return "/" + escaped(p[1]) + p[2:] }),
 		path("the last letter encoded", func(p string) string { return p[:len(p)-1] + escaped(p[len(p)-1]) }),
 		path("an encoded dot segment", func(p string) string { return "/%2e" + p }),
@@ -195,17 +156,17 @@ func escaped(c byte) string {
 }
 
 // Suffixes are paths with something after an endpoint's (EPT-007).
-func Suffixes() []Twist {
-	var twists []Twist
+func Suffixes() []Change {
+	var changes []Change
 	for _, suffix := range []string{";a=b", ".json", "%20", "%00", "%09", "..;/", ".", "%3b", ";/", "/..;/x", ".css", "~"} {
-		twists = append(twists, path("the path and "+suffix, func(p string) string { return p + suffix }))
+		changes = append(changes, path("the path and "+suffix, func(p string) string { return p + suffix }))
 	}
-	return twists
+	return changes
 }
 
 // LetterCases are paths in other letters (EPT-008).
-func LetterCases() []Twist {
-	return []Twist{
+func LetterCases() []Change {
+	return []Change{
 		path("capitals", strings.ToUpper),
 		path("a capital", func(p string) string { return p[:1] + strings.ToUpper(p[1:2]) + p[2:] }),
 	}
@@ -213,31 +174,31 @@ func LetterCases() []Twist {
 
 // Delimiters are request targets with delimiters of a query or a fragment
 // (RFC 9112 section 3.2, CVE-2023-45539; EPT-009).
-func Delimiters() []Twist {
-	return []Twist{
+func Delimiters() []Change {
+	return []Change{
 		path("an empty query", func(p string) string { return p + "?" }),
 		path("a fragment", func(p string) string { return p + "#x" }),
 		path("a fragment that names a file", func(p string) string { return p + "#.png" }),
 		path("a query that names an open path", func(p string) string { return p + "?/health" }),
 		path("a query that names a probe", func(p string) string { return p + "?/../healthz" }),
 		path("an encoded question mark", func(p string) string { return p + "%3f" }),
-		{Name: "an open path, the endpoint's in the query", Change: func(_ *harness.Target, r *harness.Request) {
+		Alter("an open path, the endpoint's in the query", func(_ *harness.Target, r *harness.Request) {
 			r.Path = "/health?/.." + r.Path
 			bodied(r, http.MethodPost) // nobody's liveness check is a POST
-		}},
+		}),
 	}
 }
 
 // Hosts are ways to name another host (RFC 9112 sections 3.2 and 3.2.2; EPT-010).
-func Hosts() []Twist {
-	host := func(name string, form func(string) string) Twist {
-		return Twist{Name: name, Change: func(_ *harness.Target, r *harness.Request) { r.Set("Host", form(r.Get("Host"))) }}
+func Hosts() []Change {
+	host := func(name string, form func(string) string) Change {
+		return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Set("Host", form(r.Get("Host"))) })
 	}
-	return []Twist{
-		{Name: "absolute form", Change: func(_ *harness.Target, r *harness.Request) { r.Path = "https://" + r.Get("Host") + r.Path }},
-		{Name: "absolute form in the clear", Change: func(_ *harness.Target, r *harness.Request) { r.Path = "http://" + r.Get("Host") + r.Path }},
-		{Name: "absolute form of another host", Change: func(_ *harness.Target, r *harness.Request) { r.Path = "https://localhost" + r.Path }},
-		{Name: "two Host lines", Change: func(_ *harness.Target, r *harness.Request) { r.Add("Host", "localhost") }},
+	return []Change{
+		Alter("absolute form", func(_ *harness.Target, r *harness.Request) { r.Path = "https://" + r.Get("Host") + r.Path }),
+		Alter("absolute form in the clear", func(_ *harness.Target, r *harness.Request) { r.Path = "http://" + r.Get("Host") + r.Path }),
+		Alter("absolute form of another host", func(_ *harness.Target, r *harness.Request) { r.Path = "https://localhost" + r.Path }),
+		Alter("two Host lines", func(_ *harness.Target, r *harness.Request) { r.Add("Host", "localhost") }),
 		host("another host", func(string) string { return "other.example" }),
 		host("this host by name", func(string) string { return "localhost" }),
 		host("another port", func(h string) string { return strings.Split(h, ":")[0] + ":1" }),
@@ -249,26 +210,26 @@ func Hosts() []Twist {
 
 // Aliases are paths at which others serve what an endpoint does (API9:2023;
 // EPT-011).
-func Aliases() []Twist {
-	twists := []Twist{
+func Aliases() []Change {
+	changes := []Change{
 		path("/v1 before", func(p string) string { return "/v1" + p }),
 		path("/api before", func(p string) string { return "/api" + p }),
 		path("/batch below", func(p string) string { return p + "/batch" }),
 		path("/stream below", func(p string) string { return p + "/stream" }),
 	}
 	for _, target := range []string{"/infer", "/enrollment", "/reviews", "/item/1/review", "/revoke", "/peers", "/internal/predict", "/admin"} {
-		twists = append(twists, elsewhere(http.MethodPost, target))
+		changes = append(changes, elsewhere(http.MethodPost, target))
 	}
 	for _, target := range []string{"/pending", "/item/1", "/peers", "/reviews", "/internal/reload"} {
-		twists = append(twists, elsewhere(http.MethodGet, target))
+		changes = append(changes, elsewhere(http.MethodGet, target))
 	}
-	return twists
+	return changes
 }
 
 // Internals are headers and parameters by which a proxy, a framework or a
 // switch for tests says that a call is another one (EPT-020).
-func Internals() []Twist {
-	twists := []Twist{
+func Internals() []Change {
+	changes := []Change{
 		field("X-Middleware-Subrequest", "middleware:middleware:middleware:middleware:middleware"),
 		field("X-PAN-AUTHCHECK", "off"), field("X-Envoy-Internal", "true"), field("X-Auth-Mode", "none"),
 		field("X-Original-URL", "/healthz"), field("X-Rewrite-URL", "/healthz"), field("X-Forwarded-Prefix", "/healthz"),
@@ -278,16 +239,16 @@ func Internals() []Twist {
 		path("?debug=true&auth_mode=none", func(p string) string { return p + "?debug=true&auth_mode=none" }),
 	}
 	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri"} {
-		twists = append(twists, Twist{Name: "another path with " + name, Change: func(_ *harness.Target, r *harness.Request) {
+		changes = append(changes, Alter("another path with "+name, func(_ *harness.Target, r *harness.Request) {
 			r.Set(name, r.Path)
 			r.Path = "/" + token.Random(4)
-		}})
+		}))
 	}
-	return twists
+	return changes
 }
 
 // Protocols are calls that ask the same handler for another protocol (EPT-019).
-func Protocols() []Twist {
+func Protocols() []Change {
 	socket := func(r *harness.Request) {
 		bodied(r, http.MethodGet)
 		r.Set("Connection", "Upgrade")
@@ -295,19 +256,19 @@ func Protocols() []Twist {
 		r.Set("Sec-WebSocket-Version", "13")
 		r.Set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	}
-	return []Twist{
-		{Name: "WebSocket", Change: func(_ *harness.Target, r *harness.Request) { socket(r) }},
-		{Name: "WebSocket at /ws", First: true, Change: func(_ *harness.Target, r *harness.Request) { r.Path = "/ws"; socket(r) }},
-		{Name: "server-sent events", Change: func(_ *harness.Target, r *harness.Request) { r.Set("Accept", "text/event-stream") }},
-		{Name: "gRPC", Change: func(_ *harness.Target, r *harness.Request) { grpc(r, "application/grpc") }},
-		{Name: "gRPC-web", Change: func(_ *harness.Target, r *harness.Request) { grpc(r, "application/grpc-web+proto") }},
-		{Name: "gRPC of a service", First: true, Change: func(_ *harness.Target, r *harness.Request) {
+	return []Change{
+		Alter("WebSocket", func(_ *harness.Target, r *harness.Request) { socket(r) }),
+		Alter("WebSocket at /ws", func(_ *harness.Target, r *harness.Request) { r.Path = "/ws"; socket(r) }).once(),
+		Alter("server-sent events", func(_ *harness.Target, r *harness.Request) { r.Set("Accept", "text/event-stream") }),
+		Alter("gRPC", func(_ *harness.Target, r *harness.Request) { grpc(r, "application/grpc") }),
+		Alter("gRPC-web", func(_ *harness.Target, r *harness.Request) { grpc(r, "application/grpc-web+proto") }),
+		Alter("gRPC of a service", func(_ *harness.Target, r *harness.Request) {
 			r.Path = "/aegis.Inference/Predict"
 			grpc(r, "application/grpc")
-		}},
-		{Name: "GraphQL", First: true, Change: func(_ *harness.Target, r *harness.Request) {
+		}).once(),
+		Alter("GraphQL", func(_ *harness.Target, r *harness.Request) {
 			r.Path, r.Body = "/graphql", []byte(`{"query":"{__typename}"}`)
-		}},
+		}).once(),
 	}
 }
 
@@ -318,22 +279,22 @@ func grpc(r *harness.Request, kind string) {
 }
 
 // Upgrades ask for a tunnel (RFC 9110 section 7.8; HDR-024).
-func Upgrades() []Twist {
-	upgrade := func(to string) Twist {
-		return Twist{Name: "Upgrade: " + to, Change: func(t *harness.Target, r *harness.Request) {
+func Upgrades() []Change {
+	upgrade := func(to string) Change {
+		return Alter("Upgrade: "+to, func(t *harness.Target, r *harness.Request) {
 			bodied(r, http.MethodGet)
 			r.Set("Connection", "Upgrade, HTTP2-Settings")
 			r.Set("Upgrade", to)
 			r.Set("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")
 			r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
-		}}
+		})
 	}
-	return []Twist{upgrade("h2c"), upgrade("websocket"), upgrade("TLS/1.0, HTTP/1.1")}
+	return []Change{upgrade("h2c"), upgrade("websocket"), upgrade("TLS/1.0, HTTP/1.1")}
 }
 
 // Unfit are bodies that a schema refuses, in sound JSON (EPT-014).
-func Unfit() []Twist {
-	return []Twist{
+func Unfit() []Change {
+	return []Change{
 		body("an object of other members", "application/json", `{"unexpected":{"deep":[true]}}`),
 		body("a list", "application/json", `[1,2,3]`),
 		body("null", "application/json", `null`),
@@ -341,16 +302,16 @@ func Unfit() []Twist {
 }
 
 // Broken are bodies that are no JSON (EPT-015).
-func Broken() []Twist {
-	return []Twist{
+func Broken() []Change {
+	return []Change{
 		body("broken JSON", "application/json", `{"inputs":[1,`),
 		body("another content type", "text/plain", `inputs`),
 		body("no body", "application/json", ``),
 	}
 }
 
-func body(name, kind, text string) Twist {
-	return Twist{Name: name, Change: func(_ *harness.Target, r *harness.Request) {
+func body(name, kind, text string) Change {
+	return Alter(name, func(_ *harness.Target, r *harness.Request) {
 		if r.Method == http.MethodGet {
 			return
 		}
@@ -359,37 +320,37 @@ func body(name, kind, text string) Twist {
 		if text == "" {
 			r.Set("Content-Length", "0")
 		}
-	}}
+	})
 }
 
 // Framings are ways to send a body (RFC 9112 section 7; EPT-018).
-func Framings() []Twist {
-	return []Twist{
-		{Name: "chunked", Change: func(_ *harness.Target, r *harness.Request) {
+func Framings() []Change {
+	return []Change{
+		Alter("chunked", func(_ *harness.Target, r *harness.Request) {
 			r.Raw = wire.Message(*r, []harness.Field{{Name: "Transfer-Encoding", Value: "chunked"}, wire.Closing}, wire.Chunked(r.Body))
-		}},
-		{Name: "gzip", Change: func(_ *harness.Target, r *harness.Request) {
+		}),
+		Alter("gzip", func(_ *harness.Target, r *harness.Request) {
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)
 			_, _ = w.Write(r.Body)
 			_ = w.Close()
 			r.Body = b.Bytes()
 			r.Set("Content-Encoding", "gzip")
-		}},
-		{Name: "multipart", Change: func(_ *harness.Target, r *harness.Request) {
+		}),
+		Alter("multipart", func(_ *harness.Target, r *harness.Request) {
 			r.Set("Content-Type", "multipart/form-data; boundary=b")
 			r.Body = []byte("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.json\"\r\n\r\n" + string(r.Body) + "\r\n--b--\r\n")
-		}},
-		{Name: "no length", Change: func(_ *harness.Target, r *harness.Request) { r.Body = nil; r.Set("Content-Length", "0") }},
+		}),
+		Alter("no length", func(_ *harness.Target, r *harness.Request) { r.Body = nil; r.Set("Content-Length", "0") }),
 	}
 }
 
 // Huge is a body of 10 MB.
-func Huge() Twist {
-	return Twist{Name: hugeName, First: true, Change: func(_ *harness.Target, r *harness.Request) {
+func Huge() Change {
+	return Alter(hugeName, func(_ *harness.Target, r *harness.Request) {
 		size := harness.Field{Name: "Content-Length", Value: strconv.Itoa(hugeSize)}
 		r.Raw = wire.Message(*r, []harness.Field{size, wire.Closing}, strings.Repeat(" ", hugeSize))
-	}}
+	}).once()
 }
 
 const (
@@ -399,20 +360,20 @@ const (
 
 // Preflight is a browser's question whether it may call, and the call itself
 // (Fetch standard; EPT-021).
-func Preflight() []Twist {
+func Preflight() []Change {
 	const origin = "https://app.example"
-	return []Twist{
-		{Name: PreflightName, Change: func(_ *harness.Target, r *harness.Request) {
+	return []Change{
+		Alter(PreflightName, func(_ *harness.Target, r *harness.Request) {
 			r.Set("Origin", origin)
 			r.Set("Access-Control-Request-Method", r.Method)
 			r.Set("Access-Control-Request-Headers", "authorization, content-type")
 			bodied(r, http.MethodOptions)
-		}},
-		{Name: CrossOriginName, Change: func(_ *harness.Target, r *harness.Request) { r.Set("Origin", origin) }},
+		}),
+		Alter(CrossOriginName, func(_ *harness.Target, r *harness.Request) { r.Set("Origin", origin) }),
 	}
 }
 
-// Names of the twists of Preflight.
+// Names of the changes of Preflight.
 const (
 	PreflightName   = "a preflight"
 	CrossOriginName = "the call after the preflight"

@@ -33,7 +33,7 @@ func Sound(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint) (har
 }
 
 // With is the sound request with a credential of Credential's.
-func With(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint, credential Change) harness.Request {
+func With(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint, credential Edit) harness.Request {
 	r := Plain(t, mode, endpoint)
 	r.Control = true
 	credential(&r)
@@ -41,7 +41,7 @@ func With(t *harness.Target, mode harness.Mode, endpoint harness.Endpoint, crede
 }
 
 // Credential makes the credential of a control.
-func Credential(t *harness.Target, mode harness.Mode) (Change, error) {
+func Credential(t *harness.Target, mode harness.Mode) (Edit, error) {
 	if mode == harness.OIDC {
 		value, err := token.Sound().Make(token.From(t))
 		if err != nil {
@@ -61,7 +61,7 @@ const unique = "{{unique}}"
 
 // Removal is the sound request that removes what a request created; false where
 // nothing is known to remove it.
-func Removal(t *harness.Target, created harness.Request, credential Change) (harness.Request, bool) {
+func Removal(t *harness.Target, created harness.Request, credential Edit) (harness.Request, bool) {
 	call := created.Endpoint.CleanUp
 	if call.Path == "" || created.Unique == "" {
 		return harness.Request{}, false

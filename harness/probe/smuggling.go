@@ -6,6 +6,7 @@ import (
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/clientcert"
+	"aegis.test/conformance/harness/token"
 	"aegis.test/conformance/harness/wire"
 )
 
@@ -76,20 +77,18 @@ type hiding struct {
 // hidden hides, in each way, a request that claims the enrolled identity: once
 // without a certificate, and once with an unenrolled one.
 func hidden(words, protocol string, forms []hiding) Calls {
-	var variants []Variant
+	var changes []Change
 	for _, form := range forms {
-		for _, c := range []Variant{bare(harness.MTLS), Presenting(clientcert.Unenrolled()).variants[0]} {
-			v := c.then(func(t *harness.Target, r *harness.Request) {
-				inner := *r
-				inner.Fields = append([]harness.Field{{Name: t.Profile.Header(), Value: t.Certs.EnrolledCN}}, r.Fields...)
-				r.Raw, r.Protocol = form.make(*r, string(wire.Encode(inner, true))), protocol
-			})
-			v.Name += ", " + form.name
-			v.Needs = Union(v.Needs, []harness.Capability{harness.GivenClientCerts})
-			variants = append(variants, v)
+		hide := Alter(form.name, func(t *harness.Target, r *harness.Request) {
+			inner := *r
+			inner.Fields = append([]harness.Field{{Name: t.Profile.Header(), Value: t.Certs.EnrolledCN}}, r.Fields...)
+			r.Raw, r.Protocol = form.make(*r, string(wire.Encode(inner, true))), protocol
+		}).needing(harness.GivenClientCerts)
+		for _, by := range []Change{bare(harness.MTLS).Change, Certified(clientcert.Unenrolled())} {
+			changes = append(changes, by.then(hide, ", "))
 		}
 	}
-	return Call(words, variants...)
+	return In(harness.MTLS, words, changes...)
 }
 
 func lengths(length, coding string) []harness.Field {
@@ -99,13 +98,12 @@ func lengths(length, coding string) []harness.Field {
 // InTrailer claims the enrolled identity in the trailer of a chunked message
 // (RFC 9110 section 6.5.1; HDR-025).
 func InTrailer() Calls {
-	v := Presenting(clientcert.Unenrolled()).variants[0].then(func(t *harness.Target, r *harness.Request) {
+	claim := Alter("a claim in the trailer", func(t *harness.Target, r *harness.Request) {
 		header := t.Profile.Header()
 		r.Raw = wire.Message(*r, []harness.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Trailer", Value: header}, wire.Closing},
 			wire.Chunked(r.Body, harness.Field{Name: header, Value: t.Certs.EnrolledCN}))
 	})
-	v.Name += ", a claim in the trailer"
-	return Call("an unenrolled certificate and a claim of the enrolled identity in the trailer", v)
+	return In(harness.MTLS, "an unenrolled certificate and a claim of the enrolled identity in the trailer", Certified(clientcert.Unenrolled()).then(claim, ", "))
 }
 
 // Names of the variants of Odd.
@@ -121,16 +119,15 @@ const (
 // EPT-017).
 func Odd() Calls {
 	c := Twisted("in old and odd HTTP",
-		Twist{Name: NoHost, Change: func(_ *harness.Target, r *harness.Request) {
+		Alter(NoHost, func(_ *harness.Target, r *harness.Request) {
 			r.Remove("Host")
 			r.Raw = bytes.Replace(wire.Encode(*r, true), []byte(" HTTP/1.1\r\n"), []byte(" HTTP/1.0\r\n"), 1)
-		}},
-		Twist{Name: HTTP09, Change: func(_ *harness.Target, r *harness.Request) { r.Raw = []byte("GET " + r.Path + "\r\n") }},
-		Twist{Name: LowerCase, Change: func(_ *harness.Target, r *harness.Request) { r.Method = string(bytes.ToLower([]byte(r.Method))) }},
+		}),
+		Alter(HTTP09, func(_ *harness.Target, r *harness.Request) { r.Raw = []byte("GET " + r.Path + "\r\n") }),
+		Alter(LowerCase, func(_ *harness.Target, r *harness.Request) { r.Method = string(bytes.ToLower([]byte(r.Method))) }),
 	)
-	valid := ValidToken().variants[0]
 	for _, name := range []string{ValidThenNone, NoneThenValid} {
-		v := valid.then(func(_ *harness.Target, r *harness.Request) {
+		both := Alter("", func(_ *harness.Target, r *harness.Request) {
 			none := *r
 			none.Fields = append([]harness.Field(nil), r.Fields...)
 			none.Remove("Authorization")
@@ -140,8 +137,8 @@ func Odd() Calls {
 				r.Raw = append(wire.Encode(none, false), wire.Encode(*r, true)...)
 			}
 		})
-		v.Name = name
-		c.variants = append(c.variants, v)
+		valid := bearers([]token.Recipe{token.Sound()})[0].then(both, "").named(name)
+		c.variants = append(c.variants, Variant{Change: valid, Mode: harness.OIDC})
 	}
 	c.words += "; two calls in one write, one of them with a valid token"
 	return c

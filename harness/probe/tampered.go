@@ -96,7 +96,7 @@ func Interleaved(pairs int) Calls {
 		recipes = append(recipes, token.Subject(), token.OtherPayload())
 	}
 	words := fmt.Sprintf("%d pairs of tokens at once: %s; %s", pairs, token.Subject().Name, token.OtherPayload().Name)
-	calls := Call(words, bearers(recipes)...)
+	calls := In(harness.OIDC, words, bearers(recipes)...)
 	calls.atOnce = true
 	return calls
 }

@@ -19,56 +19,27 @@ import (
 	"aegis.test/conformance/harness/wire"
 )
 
-// Way is a way to send a request, whatever it presents.
-type Way struct {
-	Name   string
-	Needs  []harness.Capability
-	Change func(t *harness.Target, r *harness.Request)
-}
-
-// Each repeats every variant in each of some ways.
-func (c Calls) Each(ways ...Way) Calls {
-	var all []Variant
-	var names []string
-	for _, way := range ways {
-		names = append(names, way.Name)
-		for _, v := range c.variants {
-			changed := v.then(way.Change)
-			changed.Name += " " + way.Name
-			changed.Needs = Union(v.Needs, way.Needs)
-			all = append(all, changed)
-		}
-	}
-	c.variants = all
-	c.words += ", " + strings.Join(names, ", ")
-	return c
-}
-
-func manner(name string, change func(*harness.Target, *harness.Request)) Way {
-	return Way{Name: name, Change: change}
-}
-
 // Versions are the versions of HTTP that can be spoken from here.
-func Versions() []Way {
-	return []Way{
-		manner("by HTTP/1.1", func(*harness.Target, *harness.Request) {}),
-		manner("by HTTP/2", func(_ *harness.Target, r *harness.Request) { r.Protocol = wire.H2 }),
+func Versions() []Change {
+	return []Change{
+		Alter("by HTTP/1.1", func(*harness.Target, *harness.Request) {}),
+		Alter("by HTTP/2", func(_ *harness.Target, r *harness.Request) { r.Protocol = wire.H2 }),
 	}
 }
 
 // Pieces are the ways to cut a ClientHello.
-func Pieces() []Way {
-	return []Way{
-		manner("in segments", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitSegments }),
-		manner("in records", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitRecords }),
+func Pieces() []Change {
+	return []Change{
+		Alter("in segments", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitSegments }),
+		Alter("in records", func(_ *harness.Target, r *harness.Request) { r.Split = harness.SplitRecords }),
 	}
 }
 
 // LegacyTLS are the versions that RFC 8996 ends.
-func LegacyTLS() []Way {
-	var ways []Way
+func LegacyTLS() []Change {
+	var ways []Change
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		ways = append(ways, manner("over "+tls.VersionName(version), func(_ *harness.Target, r *harness.Request) {
+		ways = append(ways, Alter("over "+tls.VersionName(version), func(_ *harness.Target, r *harness.Request) {
 			r.MinTLS, r.MaxTLS = version, version
 		}))
 	}
@@ -77,7 +48,7 @@ func LegacyTLS() []Way {
 
 // Names are odd ways to name the server in SNI. crypto/tls takes a dot from the
 // end of a name, and then sends an address as it is.
-func Names() []Way {
+func Names() []Change {
 	host := func(r *harness.Request) string {
 		name, _, err := net.SplitHostPort(r.Get("Host"))
 		if err != nil {
@@ -85,24 +56,23 @@ func Names() []Way {
 		}
 		return name
 	}
-	return []Way{
-		manner("without SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = harness.NoSNI }),
-		manner("with SNI in upper case", func(_ *harness.Target, r *harness.Request) { r.SNI = strings.ToUpper(host(r)) }),
-		manner("with an address for SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = "127.0.0.1." }),
-		manner("with SNI of nobody", func(_ *harness.Target, r *harness.Request) { r.SNI = "nobody-" + token.Random(4) + ".test" }),
+	return []Change{
+		Alter("without SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = harness.NoSNI }),
+		Alter("with SNI in upper case", func(_ *harness.Target, r *harness.Request) { r.SNI = strings.ToUpper(host(r)) }),
+		Alter("with an address for SNI", func(_ *harness.Target, r *harness.Request) { r.SNI = "127.0.0.1." }),
+		Alter("with SNI of nobody", func(_ *harness.Target, r *harness.Request) { r.SNI = "nobody-" + token.Random(4) + ".test" }),
 	}
 }
 
 // OpenName names the virtual host that asks for no certificate in SNI, and the
 // protected one in Host.
-func OpenName() Way {
-	return Way{Name: "with SNI of the open host", Needs: []harness.Capability{harness.SecondHost},
-		Change: func(t *harness.Target, r *harness.Request) { r.SNI = t.Open.Host }}
+func OpenName() Change {
+	return Alter("with SNI of the open host", func(t *harness.Target, r *harness.Request) { r.SNI = t.Open.Host }).needing(harness.SecondHost)
 }
 
 // Cleartext sends plain HTTP to the port of TLS.
-func Cleartext() Way {
-	return manner("in the clear", func(t *harness.Target, r *harness.Request) {
+func Cleartext() Change {
+	return Alter("in the clear", func(t *harness.Target, r *harness.Request) {
 		face := t.Faces[r.Mode]
 		face.URL = strings.Replace(face.URL, "https://", "http://", 1)
 		r.Face = &face
@@ -111,12 +81,12 @@ func Cleartext() Way {
 
 // Prefaces are headers of the PROXY protocol, of both versions; the second
 // claims to have verified the enrolled client's certificate.
-func Prefaces() []Way {
-	return []Way{
-		manner("after a PROXY header of version 1", func(_ *harness.Target, r *harness.Request) {
+func Prefaces() []Change {
+	return []Change{
+		Alter("after a PROXY header of version 1", func(_ *harness.Target, r *harness.Request) {
 			r.Preface = []byte("PROXY TCP4 127.0.0.1 127.0.0.1 40000 443\r\n")
 		}),
-		manner("after a PROXY header of version 2 with the enrolled CN", func(t *harness.Target, r *harness.Request) {
+		Alter("after a PROXY header of version 2 with the enrolled CN", func(t *harness.Target, r *harness.Request) {
 			r.Preface = proxyHeader(t.Certs.EnrolledCN)
 		}),
 	}
@@ -139,7 +109,7 @@ func proxyHeader(cn string) []byte {
 
 // ClaimCertificate claims to hold the enrolled certificate, which is public, in
 // the header fields in which ingresses forward one.
-func ClaimCertificate() []Way {
+func ClaimCertificate() []Change {
 	enrolled := func(t *harness.Target) []byte {
 		block, _ := pem.Decode(t.Certs.Enrolled.Chain)
 		return block.Bytes
@@ -147,44 +117,45 @@ func ClaimCertificate() []Way {
 	text := func(t *harness.Target) string {
 		return url.QueryEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: enrolled(t)})))
 	}
-	return []Way{
-		manner("with the enrolled certificate in ssl-client-cert", func(t *harness.Target, r *harness.Request) {
+	return []Change{
+		Alter("with the enrolled certificate in ssl-client-cert", func(t *harness.Target, r *harness.Request) {
 			r.Set("ssl-client-cert", text(t))
 			r.Set("ssl-client-verify", "SUCCESS")
 		}),
-		manner("with the enrolled certificate in Client-Cert", func(t *harness.Target, r *harness.Request) {
+		Alter("with the enrolled certificate in Client-Cert", func(t *harness.Target, r *harness.Request) {
 			r.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(enrolled(t))+":") // RFC 9440 section 2.1
 		}),
 	}
 }
 
 // BearerToo adds a valid token.
-func BearerToo() Way {
-	return Way{Name: "with a valid token", Needs: token.Sound().Needs, Change: func(t *harness.Target, r *harness.Request) {
+func BearerToo() Change {
+	return Alter("with a valid token", func(t *harness.Target, r *harness.Request) {
 		if value, err := token.Sound().Make(token.From(t)); err == nil {
 			SetToken(r, r.Credential+" and a valid token", value)
 		}
-	}}
+	}).needing(token.Sound().Needs...)
 }
 
 // OIDCWith calls in oidc mode without a token, with what mtls mode asks for; a target
 // that shows no such mode is given a certificate and a name of ours.
 func OIDCWith() Calls {
 	name := func(t *harness.Target) string { return cmp.Or(t.Certs.EnrolledCN, "aegis-client") }
-	claim := func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) }
-	certificate := Variant{Name: "enrolled certificate, no token", Mode: harness.OIDC, Needs: clientcert.Enrolled().Needs, Anyhow: true,
-		Prepare: func(t *harness.Target) (Change, error) {
-			shown := clientcert.Enrolled()
-			if !t.Grants(harness.GivenClientCerts) {
-				shown = clientcert.Foreign("certificate of ours", clientcert.Stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
-			}
-			pair, err := shown.Make(t)
-			return func(r *harness.Request) { SetCertificate(r, shown.Name+", no token", pair) }, err
-		}}
-	header := Variant{Name: "identity header, no token", Mode: harness.OIDC, Needs: clientcert.Enrolled().Needs, Anyhow: true, Prepare: shaped(claim)}
-	both := certificate.then(claim)
-	both.Name = "enrolled certificate and identity header, no token"
-	return Call("an enrolled certificate, an identity header, or both, and no token", certificate, header, both)
+	claim := Alter("identity header, no token", func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) })
+	certificate := Change{Name: "enrolled certificate, no token", Prepare: func(t *harness.Target) (Edit, error) {
+		shown := clientcert.Enrolled()
+		if !t.Grants(harness.GivenClientCerts) {
+			shown = clientcert.Foreign("certificate of ours", clientcert.Stranger, func(t *harness.Target, l *certs.Leaf) { l.CommonName = name(t) })
+		}
+		pair, err := shown.Make(t)
+		return func(r *harness.Request) { SetCertificate(r, shown.Name+", no token", pair) }, err
+	}}
+	both := certificate.then(claim, "").named("enrolled certificate and identity header, no token")
+	var variants []Variant
+	for _, c := range []Change{certificate, claim, both} {
+		variants = append(variants, Variant{Change: c.needing(clientcert.Enrolled().Needs...), Mode: harness.OIDC, Anyhow: true})
+	}
+	return Call("an enrolled certificate, an identity header, or both, and no token", variants...)
 }
 
 // BehindName is the name of a variant behind the ingress.

@@ -149,11 +149,11 @@ type wallet struct {
 }
 
 type credential struct {
-	change probe.Change
+	change probe.Edit
 	at     time.Time
 }
 
-func (w *wallet) of(t *harness.Target, mode harness.Mode) (probe.Change, error) {
+func (w *wallet) of(t *harness.Target, mode harness.Mode) (probe.Edit, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c, ok := w.made[mode]; ok && time.Since(c.at) < time.Minute {

@@ -15,26 +15,26 @@ var Headers = []Expectation{
 		ID: "HDR-001", Title: "Header alone", Clauses: []string{"3.5"},
 		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("A call without a certificate that claims the enrolled identity by header is refused as if it had not."),
-		Stimulus: probe.NoCredential(MTLS).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.NoCredential(MTLS).Adding(probe.ClaimEnrolled()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "HDR-002", Title: "Header over an unenrolled certificate", Clauses: []string{"3.4", "3.5"},
 		Source: "RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who claims the enrolled identity by header is answered 403."),
-		Stimulus: probe.Presenting(clientcert.Unenrolled()).Claiming(probe.ClaimEnrolled()), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Adding(probe.ClaimEnrolled()), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "HDR-003", Title: "Header over an enrolled certificate", Clauses: []string{"3.4", "8.3"},
 		Source: "RFC 9440 section 2.4; ASVS 4.1.3", Level: MUST,
 		Rule:     Says("An enrolled client who claims another identity by header is served as the one of his certificate."),
-		Stimulus: probe.Presenting(clientcert.Enrolled()).Claiming(probe.ClaimUnenrolled()).Needing(Logs),
+		Stimulus: probe.Presenting(clientcert.Enrolled()).Adding(probe.ClaimUnenrolled()).Needing(Logs),
 		Outcome:  outcome.Accepted().AsCertified(),
 	},
 	{
 		ID: "HDR-004", Title: "Header twice", Clauses: []string{"3.4"},
 		Source: "RFC 9110 section 5.3; RFC 9440 section 2.4", Level: MUST, Tier: Core,
 		Rule:     Says("An unenrolled client who sends the identity header twice, in any order, is answered 403."),
-		Stimulus: probe.Presenting(clientcert.Unenrolled()).Claiming(probe.ClaimTwice()...), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).Adding(probe.ClaimTwice()...), Outcome: outcome.Forbidden(),
 	},
 }
 

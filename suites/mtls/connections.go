@@ -10,7 +10,7 @@ import (
 
 // each joins the names of variants and of ways, as probe.Calls.Each does, and
 // wants the same of each variant in every way.
-func each(ways []probe.Way, wanted map[string]Outcome) outcome.PerVariant {
+func each(ways []probe.Change, wanted map[string]Outcome) outcome.PerVariant {
 	all := outcome.PerVariant{}
 	for _, way := range ways {
 		for variant, want := range wanted {
@@ -28,7 +28,7 @@ const (
 // bare are calls without a certificate, one of which claims the enrolled
 // identity: where an ingress checks nothing, that one would be served.
 func bare() probe.Calls {
-	return probe.NoCredential(MTLS).And(probe.NoCredential(MTLS).Claiming(probe.ClaimEnrolled()))
+	return probe.NoCredential(MTLS).And(probe.NoCredential(MTLS).Adding(probe.ClaimEnrolled()))
 }
 
 // Connections are the expectations on how a connection is made, kept and

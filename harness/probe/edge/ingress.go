@@ -18,60 +18,59 @@ import (
 	"aegis.test/conformance/harness/wire"
 )
 
-// place is where a call goes: an address, and the names it is asked for by.
-type place struct {
-	name string
-	face harness.Face
-	host string // Host; "" means the mode's own
-	sni  string // as in harness.Request
+// place is a change of where a call goes: an address, and the names it is asked for by.
+// Host is the mode's own where it is ""; sni is as in harness.Request.
+func place(name string, face harness.Face, host, sni string) probe.Change {
+	return probe.Alter(name, func(_ *harness.Target, r *harness.Request) {
+		r.Face, r.SNI = &face, sni
+		if host != "" {
+			r.Set("Host", host)
+		}
+	})
 }
 
-// way is how a place is called.
-type way struct {
-	name  string
+// itself is the face of the mode.
+func itself(name string) probe.Change {
+	return probe.Alter(name, func(*harness.Target, *harness.Request) {})
+}
+
+// caller is what a call presents, in the modes where it is something.
+type caller struct {
+	probe.Change
 	modes []harness.Mode
-	needs []harness.Capability
-	make  func(t *harness.Target, mode harness.Mode) (probe.Change, error)
 }
 
-// nothing is a call without a credential.
-var nothing = way{name: "no credential", modes: probe.BothModes,
-	make: func(*harness.Target, harness.Mode) (probe.Change, error) { return func(*harness.Request) {}, nil }}
-
-// claimed is a call that claims the enrolled identity, and to be the ingress.
-var claimed = way{name: "identity header of the enrolled client", modes: probe.MTLSOnly,
-	needs: []harness.Capability{harness.GivenClientCerts},
-	make: func(t *harness.Target, _ harness.Mode) (probe.Change, error) {
-		return func(r *harness.Request) {
+var (
+	nothing = caller{itself("no credential"), probe.BothModes}
+	// claimed claims the enrolled identity, and to be the ingress.
+	claimed = caller{func() probe.Change {
+		c := probe.Alter("identity header of the enrolled client", func(t *harness.Target, r *harness.Request) {
 			r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
 			r.Set(harness.ProxyHeader, token.Random(16))
 			r.Set("X-Forwarded-Proto", "https")
 			r.Set("X-Ssl-Client-Verify", "SUCCESS")
-		}, nil
-	}}
-
-// untrusted is a call with a certificate that does not verify.
-var untrusted = way{name: clientcert.Untrusted().Name, modes: probe.MTLSOnly, needs: clientcert.Untrusted().Needs,
-	make: func(t *harness.Target, _ harness.Mode) (probe.Change, error) {
-		pair, err := clientcert.Untrusted().Make(t)
-		return func(r *harness.Request) { probe.SetCertificate(r, clientcert.Untrusted().Name, pair) }, err
-	}}
-
-// holding is a call with a token that is valid.
-var holding = way{name: token.Sound().Name, modes: probe.OIDCOnly, needs: token.Sound().Needs,
-	make: func(t *harness.Target, mode harness.Mode) (probe.Change, error) { return probe.Credential(t, mode) }}
+		})
+		c.Needs = []harness.Capability{harness.GivenClientCerts}
+		return c
+	}(), probe.MTLSOnly}
+	// untrusted has a certificate that does not verify.
+	untrusted = caller{probe.Certified(clientcert.Untrusted()), probe.MTLSOnly}
+	// holding has a token that is valid.
+	holding = caller{probe.Change{Name: token.Sound().Name, Needs: token.Sound().Needs,
+		Prepare: func(t *harness.Target) (probe.Edit, error) { return probe.Credential(t, harness.OIDC) }}, probe.OIDCOnly}
+)
 
 // places gives where the calls of a mode go.
-type places func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]place, error)
+type places func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error)
 
-// around calls the critical endpoints at other places than a mode's face: each place in
-// each of some ways. Calls without a credential to the face itself go with them, and
+// around calls the critical endpoints at other places than a mode's face: each place as
+// each of some callers. Calls without a credential to the face itself go with them, and
 // accepted ones around them all.
-func around(words string, needs []harness.Capability, modes []harness.Mode, at places, ways ...way) harness.Stimulus {
+func around(words string, needs []harness.Capability, modes []harness.Mode, at places, callers ...caller) harness.Stimulus {
 	var names []string
-	for _, w := range ways {
-		names = append(names, w.name)
-		needs = probe.Union(needs, w.needs)
+	for _, c := range callers {
+		names = append(names, c.Name)
+		needs = probe.Union(needs, c.Needs)
 	}
 	return harness.Stimulus{
 		Words: fmt.Sprintf("call every critical endpoint at %s, with %s", words, strings.Join(names, "; ")),
@@ -82,7 +81,7 @@ func around(words string, needs []harness.Capability, modes []harness.Mode, at p
 				if !hands.Target().Shows(mode) {
 					continue
 				}
-				more, err := aroundOf(ctx, hands.Target(), mode, at, ways)
+				more, err := aroundOf(ctx, hands.Target(), mode, at, callers)
 				if err != nil {
 					return harness.Trace{}, err
 				}
@@ -94,49 +93,24 @@ func around(words string, needs []harness.Capability, modes []harness.Mode, at p
 }
 
 // aroundOf are the calls of one mode.
-func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at places, ways []way) ([]harness.Request, error) {
+func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at places, callers []caller) ([]harness.Request, error) {
 	there, err := at(ctx, t, mode)
 	if err != nil {
 		return nil, err
 	}
 	var requests []harness.Request
-	for _, w := range ways {
-		if !slices.Contains(w.modes, mode) {
+	for _, c := range callers {
+		if !slices.Contains(c.modes, mode) {
 			continue
 		}
-		more, err := w.requests(t, mode, there)
+		more, err := probe.In(mode, "", c.Change).At(there...).Made(t)
 		if err != nil {
-			return nil, fmt.Errorf("preparing %q: %w", w.name, err)
+			return nil, err
 		}
 		requests = append(requests, more...)
 	}
-	for _, endpoint := range t.Endpoints {
-		r := probe.Plain(t, mode, endpoint)
-		r.Variant = nothing.name + " at the face itself"
-		requests = append(requests, r)
-	}
-	return requests, nil
-}
-
-func (w way) requests(t *harness.Target, mode harness.Mode, places []place) ([]harness.Request, error) {
-	change, err := w.make(t, mode)
-	if err != nil {
-		return nil, err
-	}
-	var requests []harness.Request
-	for _, p := range places {
-		for _, endpoint := range t.Endpoints {
-			r := probe.Plain(t, mode, endpoint)
-			r.Variant = w.name + " at " + p.name
-			r.Face, r.SNI = &p.face, p.sni
-			if p.host != "" {
-				r.Set("Host", p.host)
-			}
-			change(&r)
-			requests = append(requests, r)
-		}
-	}
-	return requests, nil
+	more, err := probe.In(mode, "", nothing.Change).At(itself("the face itself")).Made(t)
+	return append(requests, more...), err
 }
 
 // Around calls the services at their own addresses (ING-001).
@@ -151,18 +125,18 @@ func AsPeer() harness.Stimulus {
 		[]harness.Capability{harness.BackendPath}, probe.MTLSOnly, backends, nothing, claimed)
 }
 
-func backends(_ context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
+func backends(_ context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error) {
 	face, ok := t.Backends[mode]
 	if !ok {
 		return nil, nil
 	}
-	return []place{{name: "the backend", face: face, host: face.Authority()}}, nil
+	return []probe.Change{place("the backend", face, face.Authority(), "")}, nil
 }
 
 // InPlainHTTP calls the plain-HTTP port (ING-003).
 func InPlainHTTP() harness.Stimulus {
-	port := func(_ context.Context, t *harness.Target, _ harness.Mode) ([]place, error) {
-		return []place{{name: "plain HTTP", face: harness.Face{URL: t.Plain}}}, nil
+	port := func(_ context.Context, t *harness.Target, _ harness.Mode) ([]probe.Change, error) {
+		return []probe.Change{place("plain HTTP", harness.Face{URL: t.Plain}, "", "")}, nil
 	}
 	return around("the port of plain HTTP", []harness.Capability{harness.PlainPort}, probe.BothModes, port, nothing, claimed, holding)
 }
@@ -173,7 +147,7 @@ func EveryAddress() harness.Stimulus {
 	return around("every address of the face", nil, probe.BothModes, addresses, nothing, claimed, untrusted)
 }
 
-func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
+func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error) {
 	face := t.Faces[mode]
 	u, err := url.Parse(face.URL)
 	if err != nil {
@@ -191,13 +165,13 @@ func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]pla
 	for _, host := range hosts {
 		all = probe.Union(all, []string{net.JoinHostPort(host, port)})
 	}
-	var places []place
+	var places []probe.Change
 	for _, address := range probe.Union(all, t.Addresses[mode]) {
 		at := face
 		at.URL, at.Host, at.Connect = u.Scheme+"://"+address, face.ServerName(), ""
 		places = append(places,
-			place{name: address + ", by the face's name", face: at},
-			place{name: address + ", by the address alone", face: at, host: address, sni: harness.NoSNI})
+			place(address+", by the face's name", at, "", ""),
+			place(address+", by the address alone", at, address, harness.NoSNI))
 	}
 	return places, nil
 }
@@ -207,7 +181,7 @@ func OtherHosts() harness.Stimulus {
 	return around("the face's address by the names of other virtual hosts, by names of none and by its address", nil, probe.BothModes, otherHosts, nothing, claimed)
 }
 
-func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]place, error) {
+func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error) {
 	face := t.Faces[mode]
 	u, err := url.Parse(face.URL)
 	if err != nil {
@@ -216,18 +190,18 @@ func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]plac
 	own := face.ServerName()
 	stranger := "x" + token.Random(6)
 	sibling := stranger + own[max(0, strings.Index(own, ".")):]
-	places := []place{
-		{name: "an unknown name", face: face, host: stranger + ".invalid", sni: stranger + ".invalid"},
-		{name: "a sibling of its name", face: face, host: sibling, sni: sibling},
-		{name: "an unknown name in Host only", face: face, host: stranger + ".invalid", sni: own},
-		{name: "its address, without SNI", face: face, host: u.Host, sni: harness.NoSNI},
-		{name: "localhost", face: face, host: "localhost", sni: "localhost"},
+	places := []probe.Change{
+		place("an unknown name", face, stranger+".invalid", stranger+".invalid"),
+		place("a sibling of its name", face, sibling, sibling),
+		place("an unknown name in Host only", face, stranger+".invalid", own),
+		place("its address, without SNI", face, u.Host, harness.NoSNI),
+		place("localhost", face, "localhost", "localhost"),
 	}
 	for name, other := range map[string]*harness.Face{"the open virtual host": t.Open, "the foreign virtual host": t.Foreign} {
 		if other != nil && mode == harness.MTLS {
 			places = append(places,
-				place{name: name, face: *other, host: other.Authority()},
-				place{name: name + " in SNI only", face: *other, host: face.Authority(), sni: other.Host})
+				place(name, *other, other.Authority(), ""),
+				place(name+" in SNI only", *other, face.Authority(), other.Host))
 		}
 	}
 	return places, nil
@@ -330,12 +304,9 @@ func reloading(ctx context.Context, hands harness.Hands, times int) (harness.Tra
 	t := hands.Target()
 	var trace harness.Trace
 	round := func() error {
-		requests, err := claimed.requests(t, harness.MTLS, []place{{name: "the face", face: t.Faces[harness.MTLS]}})
+		requests, err := probe.In(harness.MTLS, "", claimed.Change).At(itself("the face")).Made(t)
 		if err != nil {
 			return err
-		}
-		for i := range requests {
-			requests[i].Face = nil
 		}
 		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
 		return nil

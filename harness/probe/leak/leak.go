@@ -286,7 +286,7 @@ func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harne
 	if err != nil {
 		return nil, err
 	}
-	changes := map[string]probe.Change{
+	changes := map[string]probe.Edit{
 		"the text in a path, no credential": func(r *harness.Request) { r.Path = "/" + inPath },
 		"the text in a path":                func(r *harness.Request) { sound(r); r.Path += "/" + inPath },
 		"the text in the header":            func(r *harness.Request) { sound(r); r.Set("User-Agent", text) },

@@ -309,7 +309,7 @@ type visitor struct {
 	Start
 	hands      harness.Hands
 	replica    harness.Replica
-	credential probe.Change
+	credential probe.Edit
 	over       func() bool // the bound of a start has passed
 }
 

@@ -149,7 +149,7 @@ func smokeCalls(t *harness.Target, mode harness.Mode, variants []smokeVariant, t
 // smokeVariant is a smoke variant whose credential is made.
 type smokeVariant struct {
 	name   string
-	change probe.Change
+	change probe.Edit
 }
 
 func smokeVariants(t *harness.Target, mode harness.Mode, names []string) ([]smokeVariant, error) {
@@ -164,7 +164,7 @@ func smokeVariants(t *harness.Target, mode harness.Mode, names []string) ([]smok
 	return made, nil
 }
 
-func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.Change, error) {
+func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.Edit, error) {
 	claim := func(r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) }
 	switch name {
 	case SmokeValid:

@@ -102,7 +102,7 @@ func (t *traffic) shortLived(end time.Time) error {
 		if err != nil {
 			return err
 		}
-		same := func() (probe.Change, error) {
+		same := func() (probe.Edit, error) {
 			return func(r *harness.Request) { probe.SetCertificate(r, "short-lived certificate", certificate) }, nil
 		}
 		t.begin(harness.MTLS, ClassShort, same)
@@ -116,7 +116,7 @@ func (t *traffic) shortLived(end time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.begin(harness.OIDC, ClassShortToken, func() (probe.Change, error) {
+		t.begin(harness.OIDC, ClassShortToken, func() (probe.Edit, error) {
 			return func(r *harness.Request) { probe.SetToken(r, "short-lived token", value) }, nil
 		})
 		t.mix(harness.OIDC)
@@ -194,7 +194,7 @@ func (t *traffic) tend(ctx context.Context, lease harness.Secret) (left func() t
 // past is a call at a replica itself, as the ingress would hand it on for a
 // client; nobody has no name.
 func (t *traffic) past(face harness.Face, name string) credential {
-	return func() (probe.Change, error) {
+	return func() (probe.Edit, error) {
 		return func(r *harness.Request) {
 			r.To(face)
 			r.Credential = "identity header of a client"

@@ -100,7 +100,7 @@ func (t *traffic) resume(ctx context.Context, class string, version uint16) erro
 	if o := t.hands.Send(ctx, r).Observation; !t.target.Profile.Accepts(o.Status) {
 		return fmt.Errorf("taking a session ticket: %w: the answer was %d %s", harness.ErrUnseen, o.Status, o.Transport)
 	}
-	t.begin(harness.MTLS, class, func() (probe.Change, error) {
+	t.begin(harness.MTLS, class, func() (probe.Edit, error) {
 		return func(r *harness.Request) { dress(r, tickets.Frozen()) }, nil
 	})
 	return nil

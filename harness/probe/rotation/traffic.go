@@ -117,11 +117,11 @@ func (t *traffic) within(bound time.Duration) {
 }
 
 // credential makes a class's credential.
-type credential func() (probe.Change, error)
+type credential func() (probe.Edit, error)
 
 // by is the credential of a recipe for tokens.
 func (t *traffic) by(recipe token.Recipe) credential {
-	return func() (probe.Change, error) {
+	return func() (probe.Edit, error) {
 		value, err := recipe.Make(token.From(t.target))
 		return func(r *harness.Request) { probe.SetToken(r, recipe.Name, value) }, err
 	}
@@ -129,7 +129,7 @@ func (t *traffic) by(recipe token.Recipe) credential {
 
 // with is the credential of a recipe for certificates.
 func (t *traffic) with(recipe clientcert.Recipe) credential {
-	return func() (probe.Change, error) {
+	return func() (probe.Edit, error) {
 		certificate, err := recipe.Make(t.target)
 		return func(r *harness.Request) { probe.SetCertificate(r, recipe.Name, certificate) }, err
 	}
@@ -144,7 +144,7 @@ func (t *traffic) mix(mode harness.Mode) {
 	}
 	t.begin(mode, ClassExpired, t.with(clientcert.Expired()))
 	t.begin(mode, ClassUnenrolled, t.with(clientcert.Unenrolled()))
-	t.begin(mode, ClassNobody, func() (probe.Change, error) {
+	t.begin(mode, ClassNobody, func() (probe.Edit, error) {
 		return func(r *harness.Request) { r.Set(t.target.Profile.Header(), t.target.Certs.EnrolledCN) }, nil
 	})
 }
@@ -176,7 +176,7 @@ func (t *traffic) beginBy(mode harness.Mode, class string, make credential, send
 	t.calling.Go(func() {
 		defer close(c.gone)
 		defer c.stop()
-		var change probe.Change
+		var change probe.Edit
 		var made time.Time
 		for n := 0; c.end.Err() == nil; n++ {
 			if change == nil || time.Since(made) > renewal || t.lent() {

@@ -16,7 +16,7 @@ import (
 )
 
 // nobody is a credential that is none.
-func nobody() (probe.Change, error) { return func(*harness.Request) {}, nil }
+func nobody() (probe.Edit, error) { return func(*harness.Request) {}, nil }
 
 // TestTrafficGoesOnThroughAChange wants calls before, during and after a change,
 // the change undone when they have ended, and marks in their time.
@@ -68,7 +68,7 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 // TestTrafficOfNoCredential ends with the reason.
 func TestTrafficOfNoCredential(t *testing.T) {
 	_, err := underTraffic("it", nil, func(ctx context.Context, tr *traffic) error {
-		tr.begin(harness.OIDC, "caller", func() (probe.Change, error) { return nil, errors.New("no such key") })
+		tr.begin(harness.OIDC, "caller", func() (probe.Edit, error) { return nil, errors.New("no such key") })
 		return tr.rounds(ctx)
 	})(t.Context(), probetest.On(wiretest.Target("https://127.0.0.1:1", nil)))
 	if err == nil || !strings.Contains(err.Error(), `"caller": no such key`) {
