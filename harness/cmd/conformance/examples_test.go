@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/report"
@@ -101,6 +102,57 @@ func TestActionRuns(t *testing.T) {
 		return
 	}
 	t.Errorf("%s has no step %q", action, "run")
+}
+
+// TestActionTakesWhatRunTakes: each flag of run is an input of the action, or is no matter of
+// a job's; and the step passes each input on.
+func TestActionTakesWhatRunTakes(t *testing.T) {
+	data, err := os.ReadFile(action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a struct {
+		Inputs map[string]any
+	}
+	if err := yaml.Unmarshal(data, &a); err != nil {
+		t.Fatal(err)
+	}
+	ofTheTerminal := []string{"ha", "shard", "done", "dry-run", "verbose", "concurrency", "output", "help"}
+	runCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if slices.Contains(ofTheTerminal, f.Name) {
+			return
+		}
+		if _, ok := a.Inputs[f.Name]; !ok {
+			t.Errorf("run takes --%s, the action does not", f.Name)
+		}
+		if !strings.Contains(string(data), "--"+f.Name+" ") {
+			t.Errorf("the action does not pass --%s on", f.Name)
+		}
+	})
+}
+
+// TestOnlyTheStackNeedsAnEngine: of GitLab's jobs, that which starts containers is privileged.
+func TestOnlyTheStackNeedsAnEngine(t *testing.T) {
+	data, err := os.ReadFile(top + "/suites/examples/gitlab-ci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs map[string]any
+	if err := yaml.Unmarshal(data, &jobs); err != nil {
+		t.Fatal(err)
+	}
+	for name, job := range jobs {
+		text, err := yaml.Marshal(job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if engine := strings.Contains(string(text), "dind"); engine != (name == "aegis-image") {
+			t.Errorf("%s has an engine: %v", name, engine)
+		}
+	}
+	if !strings.Contains(string(data), "sha256sum -c") {
+		t.Error("what is downloaded is not compared with its digest")
+	}
 }
 
 // TestActionsAreNamedByTheirCommit: a tag can be moved to other code; and no checkout

@@ -190,3 +190,63 @@ func TestMisspeltFieldIsRefused(t *testing.T) {
 		t.Errorf("got %v, want an error that names the field", err)
 	}
 }
+
+// TestManifestsGiveWhatTheConfigurationTakes: each Pod that runs the harness against the target
+// has the token that ../kubernetes.yaml logs in to Vault with, and none of the API's.
+func TestManifestsGiveWhatTheConfigurationTakes(t *testing.T) {
+	data, err := os.ReadFile("../kubernetes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var configuration struct {
+		Grants struct {
+			Vault struct {
+				Login struct {
+					Kubernetes struct {
+						Token string `json:"token"`
+					} `json:"kubernetes"`
+				} `json:"login"`
+			} `json:"vault"`
+		} `json:"grants"`
+	}
+	if err := yaml.Unmarshal(data, &configuration); err != nil {
+		t.Fatal(err)
+	}
+	taken, ok := strings.CutPrefix(configuration.Grants.Vault.Login.Kubernetes.Token, "file:")
+	if !ok {
+		t.Fatalf("it logs in with %q, want a file", configuration.Grants.Vault.Login.Kubernetes.Token)
+	}
+	var sonobuoy plugin
+	if err := yaml.UnmarshalStrict(read(t, "sonobuoy-plugin.yaml")[0], &sonobuoy); err != nil {
+		t.Fatal(err)
+	}
+	job, shards := jobs(t, "job.yaml")[0].Spec.Template.Spec, jobs(t, "indexed-job.yaml")[0].Spec.Template.Spec
+	for name, pod := range map[string]struct {
+		spec      corev1.PodSpec
+		container corev1.Container
+	}{"job.yaml": {job, job.Containers[0]}, "indexed-job.yaml": {shards, shards.Containers[0]}, "sonobuoy-plugin.yaml": {sonobuoy.PodSpec, sonobuoy.Spec}} {
+		if given := tokens(pod.spec, pod.container); !slices.Equal(given, []string{taken}) {
+			t.Errorf("%s gives %v, the configuration takes %s", name, given, taken)
+		}
+		if auto := pod.spec.AutomountServiceAccountToken; auto == nil || *auto {
+			t.Errorf("%s mounts the token of the API too", name)
+		}
+	}
+}
+
+// tokens are the paths at which a container finds tokens of its service account.
+func tokens(spec corev1.PodSpec, container corev1.Container) (paths []string) {
+	for _, mount := range container.VolumeMounts {
+		for _, volume := range spec.Volumes {
+			if volume.Name != mount.Name || volume.Projected == nil {
+				continue
+			}
+			for _, source := range volume.Projected.Sources {
+				if source.ServiceAccountToken != nil {
+					paths = append(paths, mount.MountPath+"/"+source.ServiceAccountToken.Path)
+				}
+			}
+		}
+	}
+	return paths
+}
