@@ -149,8 +149,8 @@ func (e Expectation) Chapter() string {
 	return parts[1]
 }
 
-// Hands is what a Stimulus acts with.
-type Hands interface {
+// Client is what a Stimulus acts with.
+type Client interface {
 	// Target is the system under test.
 	Target() *Target
 	// Send sends one request, paced, and reports what was seen.
@@ -162,7 +162,7 @@ type Hands interface {
 	// SendTogether sends requests one after the other on one connection.
 	SendTogether(ctx context.Context, requests []Request) []Exchange
 	// Hold is a connection for requests like one, which stays open between them.
-	Hold(like Request) Held
+	Hold(like Request) Conn
 	// Patience begins to wait for something that may take as long as a bound, and gives
 	// what reports that the wait is over: where the harness itself was late, it is longer.
 	Patience(bound time.Duration) (over func() bool)
@@ -170,10 +170,10 @@ type Hands interface {
 	Scrape(ctx context.Context, url string) (map[string]Family, error)
 }
 
-// Held is a connection that is kept open: to the face, with the certificate and
+// Conn is a connection that is kept open: to the face, with the certificate and
 // by the protocol of the request it was made for. The first request opens it. One
 // that is sent after its end was not sent.
-type Held interface {
+type Conn interface {
 	// Send sends one request over it, paced, and reports what was seen.
 	Send(ctx context.Context, request Request) Exchange
 	Close()

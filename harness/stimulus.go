@@ -39,7 +39,7 @@ type Stimulus struct {
 	Tells []Key
 	// Act does it. An error means that the harness could not act; what the target
 	// answered, or failed to answer, is in the Trace.
-	Act func(context.Context, Hands) (Trace, error)
+	Act func(context.Context, Client) (Trace, error)
 }
 
 // Build is the stimulus as it is.

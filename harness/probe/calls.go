@@ -24,7 +24,7 @@ import (
 func Absent(words string, lacks harness.Capability) harness.Stimulus {
 	return harness.Stimulus{
 		Words: words, Needs: []harness.Capability{harness.VaultWrite, lacks}, Effect: harness.Disruptive, Modes: BothModes,
-		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			return harness.Trace{}, fmt.Errorf("%s: %w: nobody here can do that", words, harness.ErrUnseen)
 		},
 	}
@@ -323,33 +323,33 @@ func (c Calls) ended(ctx context.Context, t *harness.Target) error {
 }
 
 // act sends the calls.
-func (c Calls) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	trace := harness.Trace{Moot: c.moot(hands.Target())}
-	if err := c.ended(ctx, hands.Target()); err != nil {
+func (c Calls) act(ctx context.Context, client harness.Client) (harness.Trace, error) {
+	trace := harness.Trace{Moot: c.moot(client.Target())}
+	if err := c.ended(ctx, client.Target()); err != nil {
 		return trace, err
 	}
 	if c.together {
-		for _, endpoint := range c.pick(hands.Target()) {
-			requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
+		for _, endpoint := range c.pick(client.Target()) {
+			requests, unfit, err := c.requests(client.Target(), []harness.Endpoint{endpoint})
 			if err != nil {
 				return trace, err
 			}
 			trace.Notes = Union(trace.Notes, unfit)
-			trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
+			trace.Exchanges = append(trace.Exchanges, client.SendTogether(ctx, requests)...)
 		}
 		return trace, nil
 	}
-	requests, unfit, err := c.requests(hands.Target(), c.pick(hands.Target()))
+	requests, unfit, err := c.requests(client.Target(), c.pick(client.Target()))
 	if err != nil {
 		return trace, err
 	}
-	send := hands.SendAll
+	send := client.SendAll
 	if c.atOnce {
-		send = hands.SendAtOnce
+		send = client.SendAtOnce
 	}
 	trace.Notes, trace.Exchanges = unfit, send(ctx, requests)
 	if c.follow {
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, followUps(trace.Exchanges))...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, followUps(trace.Exchanges))...)
 	}
 	return trace, nil
 }
@@ -583,11 +583,11 @@ func InTurn(recipes ...token.Recipe) Calls {
 
 // SendLots sends some lots at once, each on a connection of its own; exchanges come
 // in order.
-func SendLots(ctx context.Context, hands harness.Hands, lots [][]harness.Request) []harness.Exchange {
+func SendLots(ctx context.Context, client harness.Client, lots [][]harness.Request) []harness.Exchange {
 	answers := make([][]harness.Exchange, len(lots))
 	var wait sync.WaitGroup
 	for i, lot := range lots {
-		wait.Go(func() { answers[i] = hands.SendTogether(ctx, lot) })
+		wait.Go(func() { answers[i] = client.SendTogether(ctx, lot) })
 	}
 	wait.Wait()
 	return slices.Concat(answers...)

@@ -283,21 +283,21 @@ func Again() harness.Stimulus {
 
 // inTurn makes the calls by GET one after the other, with an identifier of their own in
 // the query.
-func (c Calls) inTurn(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func (c Calls) inTurn(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	for _, endpoint := range c.pick(hands.Target()) {
+	for _, endpoint := range c.pick(client.Target()) {
 		if endpoint.Method != "GET" {
 			continue
 		}
 		endpoint.Path += "?conformance=" + token.Random(8)
-		requests, unfit, err := c.requests(hands.Target(), []harness.Endpoint{endpoint})
+		requests, unfit, err := c.requests(client.Target(), []harness.Endpoint{endpoint})
 		if err != nil {
 			return trace, err
 		}
 		trace.Notes = Union(trace.Notes, unfit)
 		for _, r := range requests {
 			r.Endpoint.Path, _, _ = strings.Cut(endpoint.Path, "?") // whose control it stands beside
-			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
+			trace.Exchanges = append(trace.Exchanges, client.Send(ctx, r))
 		}
 	}
 	return trace, nil

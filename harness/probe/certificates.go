@@ -97,10 +97,10 @@ func Lifetimes() harness.Stimulus {
 	}
 }
 
-func lifetimes(_ context.Context, hands harness.Hands) (harness.Trace, error) {
+func lifetimes(_ context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
 	for _, c := range []clientcert.Recipe{clientcert.Enrolled(), clientcert.Unenrolled()} {
-		certificate, err := c.Make(hands.Target())
+		certificate, err := c.Make(client.Target())
 		if err != nil {
 			return trace, fmt.Errorf("taking the %s: %w", c.Name, err)
 		}

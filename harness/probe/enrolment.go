@@ -54,9 +54,9 @@ func enrolment(words string, list lists) harness.Stimulus {
 	}
 }
 
-func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func (l lists) act(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	list, clients, err := l(t)
 	if err != nil {
 		return trace, err
@@ -66,7 +66,7 @@ func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		return trace, err
 	}
 	witness := func() (harness.Exchange, error) {
-		x, err := CallAs(ctx, hands, clients[:1], certificates[:1], t.Endpoints[:1])
+		x, err := CallAs(ctx, client, clients[:1], certificates[:1], t.Endpoints[:1])
 		if err != nil {
 			return harness.Exchange{}, err
 		}
@@ -74,7 +74,7 @@ func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	}
 	// Every endpoint is called once before the change, so that its control
 	// stands before it too.
-	earlier, err := CallAs(ctx, hands, clients[:1], certificates[:1], t.Endpoints)
+	earlier, err := CallAs(ctx, client, clients[:1], certificates[:1], t.Endpoints)
 	if err != nil {
 		return trace, err
 	}
@@ -84,15 +84,15 @@ func (l lists) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 		return trace, err
 	}
 	limit := Bound(t.Profile.Propagation, harness.DefaultPropagation)
-	Until(ctx, hands, limit, func() bool {
+	Until(ctx, client, limit, func() bool {
 		x, err := witness()
 		return err == nil && x.Observation.Status != before.Observation.Status
 	})
-	trace.Exchanges, err = CallAs(ctx, hands, clients, certificates, t.Endpoints)
+	trace.Exchanges, err = CallAs(ctx, client, clients, certificates, t.Endpoints)
 	if restoreErr := restore(); restoreErr != nil {
 		return trace, restoreErr
 	}
-	Until(ctx, hands, limit, func() bool {
+	Until(ctx, client, limit, func() bool {
 		x, err := witness()
 		return err == nil && x.Observation.Status == before.Observation.Status
 	})
@@ -113,17 +113,17 @@ func Issue(t *harness.Target, clients []Client) ([]tls.Certificate, error) {
 }
 
 // CallAs calls endpoints as some clients, each by his certificate.
-func CallAs(ctx context.Context, hands harness.Hands, clients []Client, certificates []tls.Certificate, endpoints []harness.Endpoint) ([]harness.Exchange, error) {
+func CallAs(ctx context.Context, client harness.Client, clients []Client, certificates []tls.Certificate, endpoints []harness.Endpoint) ([]harness.Exchange, error) {
 	var requests []harness.Request
 	for i, c := range clients {
 		for _, endpoint := range endpoints {
-			r := Plain(hands.Target(), harness.MTLS, endpoint)
+			r := Plain(client.Target(), harness.MTLS, endpoint)
 			r.Variant = c.Name
 			SetCertificate(&r, c.Name, certificates[i])
 			requests = append(requests, r)
 		}
 	}
-	return hands.SendAll(ctx, requests), nil
+	return client.SendAll(ctx, requests), nil
 }
 
 // Names that the clients of a changed list carry.
@@ -201,9 +201,9 @@ func SelfEnrolment() harness.Stimulus {
 	}
 }
 
-func selfEnrolment(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func selfEnrolment(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	name := marker()
 	certificates, err := Issue(t, []Client{{Outsider, name}})
 	if err != nil {
@@ -217,11 +217,11 @@ func selfEnrolment(ctx context.Context, hands harness.Hands) (harness.Trace, err
 			r := Plain(t, harness.MTLS, endpoint)
 			r.Variant, r.Body = Outsider, fmt.Appendf(nil, text, name)
 			SetCertificate(&r, Outsider, certificates[0])
-			trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
+			trace.Exchanges = append(trace.Exchanges, client.Send(ctx, r))
 		}
 	}
 	for range 2 {
-		calls, err := CallAs(ctx, hands, []Client{{Outsider, name}}, certificates, t.Endpoints)
+		calls, err := CallAs(ctx, client, []Client{{Outsider, name}}, certificates, t.Endpoints)
 		if err != nil {
 			return trace, err
 		}
@@ -244,9 +244,9 @@ func DeniedMarkers() harness.Stimulus {
 		Needs: []harness.Capability{harness.VaultRead, harness.Logs}, Endpoints: []string{"enrollment"},
 		Modes: BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.MarkerFound},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			t := hands.Target()
+			t := client.Target()
 			name := marker()
 			var requests []harness.Request
 			for _, mode := range ModesOf(t) {
@@ -259,7 +259,7 @@ func DeniedMarkers() harness.Stimulus {
 					requests = append(requests, r)
 				}
 			}
-			trace.Exchanges = hands.SendAll(ctx, requests)
+			trace.Exchanges = client.SendAll(ctx, requests)
 			fields, err := t.Control.Secrets.Read(ctx)
 			if err != nil {
 				return trace, fmt.Errorf("reading the list: %w", err)

@@ -22,8 +22,8 @@ func (EndedError) Unwrap() error { return harness.ErrUnseen }
 // Launch starts a replica and waits until it answers; what is held of its Vault is let
 // go at once. The error of one that does not answer is ErrUnseen: one that ended first
 // is told by an endedError.
-func Launch(ctx context.Context, hands harness.Hands, launch harness.Launch) (harness.Replica, error) {
-	t := hands.Target()
+func Launch(ctx context.Context, client harness.Client, launch harness.Launch) (harness.Replica, error) {
+	t := client.Target()
 	limited, cancel := context.WithTimeout(ctx, Bound(t.Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
 	replica, err := t.Control.Launcher.Launch(limited, launch)
@@ -33,7 +33,7 @@ func Launch(ctx context.Context, hands harness.Hands, launch harness.Launch) (ha
 	if launch.HoldVault {
 		replica.Release()
 	}
-	if err := answers(limited, hands, launch.Mode, replica); err != nil {
+	if err := answers(limited, client, launch.Mode, replica); err != nil {
 		_ = replica.Stop(context.WithoutCancel(ctx))
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func Launch(ctx context.Context, hands harness.Hands, launch harness.Launch) (ha
 }
 
 // answers waits until a replica answers, ends, or has had its time.
-func answers(ctx context.Context, hands harness.Hands, mode harness.Mode, replica harness.Replica) error {
+func answers(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica) error {
 	ended := make(chan int, 1)
 	go func() {
 		if code, err := replica.Wait(ctx); err == nil {
@@ -49,9 +49,9 @@ func answers(ctx context.Context, hands harness.Hands, mode harness.Mode, replic
 		}
 	}()
 	for {
-		r := At(hands.Target(), mode, replica.URL(), hands.Target().Endpoints[0])
+		r := At(client.Target(), mode, replica.URL(), client.Target().Endpoints[0])
 		r.Variant = "whether the replica answers"
-		if hands.Send(ctx, r).Observation.Transport == harness.Answered {
+		if client.Send(ctx, r).Observation.Transport == harness.Answered {
 			return nil
 		}
 		select {
@@ -67,11 +67,11 @@ func answers(ctx context.Context, hands harness.Hands, mode harness.Mode, replic
 
 // ScrapeReplica reads a replica's metrics page: its own, or where it names none the
 // one beside what it serves, which nobody has granted.
-func ScrapeReplica(ctx context.Context, hands harness.Hands, r harness.Replica) (map[string]harness.Family, error) {
+func ScrapeReplica(ctx context.Context, client harness.Client, r harness.Replica) (map[string]harness.Family, error) {
 	if own, ok := r.(harness.Metered); ok && own.Metrics() != "" {
-		return hands.Scrape(ctx, own.Metrics())
+		return client.Scrape(ctx, own.Metrics())
 	}
-	page, err := hands.Scrape(ctx, strings.TrimSuffix(r.URL().URL, "/")+"/metrics")
+	page, err := client.Scrape(ctx, strings.TrimSuffix(r.URL().URL, "/")+"/metrics")
 	if errors.Is(err, harness.ErrMissing) {
 		err = fmt.Errorf("%w: %s: name the replica's page in hooks.replica.metrics", harness.ErrUnseen, err)
 	}

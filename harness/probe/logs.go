@@ -47,8 +47,8 @@ func Refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 
 // Logged reads a log until it holds every call's probe ID, or for as long as
 // logBound.
-func Logged(ctx context.Context, hands harness.Hands, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
-	Until(ctx, hands, LogBound, func() bool {
+func Logged(ctx context.Context, client harness.Client, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
+	Until(ctx, client, LogBound, func() bool {
 		now, err := read(ctx)
 		if err != nil {
 			return false

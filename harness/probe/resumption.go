@@ -22,9 +22,9 @@ func Steady() harness.Stimulus {
 	}
 }
 
-func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func steady(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	certificate, err := clientcert.Unenrolled().Make(t)
 	if err != nil {
 		return trace, err
@@ -43,12 +43,12 @@ func steady(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 				calls = append(calls, r)
 			}
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, calls)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendTogether(ctx, calls)...)
 	}
 	again := Plain(t, harness.MTLS, t.Endpoints[0])
 	SetCertificate(&again, clientcert.Unenrolled().Name, certificate)
 	again.Variant, again.Renegotiate = "a second handshake", true
-	trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, again))
+	trace.Exchanges = append(trace.Exchanges, client.Send(ctx, again))
 	return trace, nil
 }
 
@@ -58,7 +58,7 @@ func ZeroRTT() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "resume the enrolled client's session and send a call as early data",
 		Needs: []harness.Capability{harness.EarlyData}, Effect: harness.AuthFailures, Modes: MTLSOnly,
-		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			return harness.Trace{}, errors.New("sending early data: crypto/tls sends none over TCP")
 		},
 	}
@@ -100,16 +100,16 @@ func (h otherHost) resumed(granted harness.Capability) harness.Stimulus {
 }
 
 // act takes a ticket of each TLS version, and offers it.
-func (h otherHost) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func (h otherHost) act(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	certificate, err := h.holds(t)
 	if err != nil {
 		return trace, fmt.Errorf("taking the certificate of %s: %w", h.name, err)
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		tickets := &wire.Tickets{}
-		first := hands.Send(ctx, h.visit(t, certificate, version, tickets))
+		first := client.Send(ctx, h.visit(t, certificate, version, tickets))
 		if o := first.Observation; o.Status != 200 {
 			return trace, fmt.Errorf("taking a ticket from %s: %w: its answer was %d %s", h.name, harness.ErrUnseen, o.Status, o.Transport)
 		}
@@ -119,7 +119,7 @@ func (h otherHost) act(ctx context.Context, hands harness.Hands) (harness.Trace,
 				calls = append(calls, resumed(t, endpoint, certificate, version, tickets, claims))
 			}
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, calls)...)
 	}
 	return trace, nil
 }
@@ -153,19 +153,19 @@ func Interleaving(each int) harness.Stimulus {
 		Needs: []harness.Capability{harness.GivenClientCerts}, Modes: MTLSOnly,
 		Effect: harness.AuthFailures, // the enrolled client's calls are of the kind that writes nothing
 		Alone:  true,                 // others' calls would stand between these
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
 			var lots [][]harness.Request
 			for _, protocol := range []string{"", wire.H2} {
 				for _, who := range []clientcert.Recipe{clientcert.Enrolled(), clientcert.Unenrolled()} {
-					certificate, err := who.Make(hands.Target())
+					certificate, err := who.Make(client.Target())
 					if err != nil {
 						return trace, err
 					}
-					lots = append(lots, lot(hands.Target(), each, who.Name, certificate, protocol))
+					lots = append(lots, lot(client.Target(), each, who.Name, certificate, protocol))
 				}
 			}
-			trace.Exchanges = SendLots(ctx, hands, lots)
+			trace.Exchanges = SendLots(ctx, client, lots)
 			return trace, nil
 		},
 	}

@@ -75,12 +75,12 @@ func Rewrite(ctx context.Context, t *harness.Target, change Rewriting) (restore 
 
 // Settle waits until the services that run have taken the secret back: each
 // accepts its control again.
-func Settle(ctx context.Context, hands harness.Hands) {
-	t := hands.Target()
+func Settle(ctx context.Context, client harness.Client) {
+	t := client.Target()
 	for mode := range t.Faces {
-		Until(ctx, hands, Bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+		Until(ctx, client, Bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
 			request, err := Sound(t, mode, t.Endpoints[0])
-			return err != nil || t.Profile.Accepts(hands.Send(ctx, request).Observation.Status)
+			return err != nil || t.Profile.Accepts(client.Send(ctx, request).Observation.Status)
 		})
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"aegis.test/conformance/harness/clientcert"
 )
 
-// Get is a call without a credential to a path, in the lane of the first
+// Get is a call without a credential to a path, as a call of the first
 // endpoint.
 func Get(t *harness.Target, mode harness.Mode, path string) harness.Request {
 	r := Plain(t, mode, t.Endpoints[0])
@@ -41,9 +41,9 @@ const maxOperations = 200
 func SchemaSweep() harness.Stimulus {
 	return harness.Stimulus{Words: "ask for an OpenAPI schema, and call every operation it names without a credential",
 		Modes: BothModes, Effect: harness.AuthFailures,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			t := hands.Target()
+			t := client.Target()
 			for _, mode := range ModesOf(t) {
 				var asked []harness.Request
 				for _, path := range schemas {
@@ -51,7 +51,7 @@ func SchemaSweep() harness.Stimulus {
 					r.Variant = SchemaVariant
 					asked = append(asked, r)
 				}
-				published := hands.SendAll(ctx, asked)
+				published := client.SendAll(ctx, asked)
 				trace.Exchanges = append(trace.Exchanges, published...)
 				var calls []harness.Request
 				for _, x := range published {
@@ -59,7 +59,7 @@ func SchemaSweep() harness.Stimulus {
 						calls = append(calls, operations(t, mode, x.Observation.Body)...)
 					}
 				}
-				trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls[:min(len(calls), maxOperations)])...)
+				trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, calls[:min(len(calls), maxOperations)])...)
 			}
 			return trace, nil
 		}}
@@ -112,16 +112,16 @@ func Diagnostics() harness.Stimulus {
 	return harness.Stimulus{Words: "ask for pages of diagnostics without a credential, and look for what they must not tell",
 		Modes: BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.PageTells},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			t := hands.Target()
+			t := client.Target()
 			var requests []harness.Request
 			for _, mode := range ModesOf(t) {
 				for _, path := range DiagnosticPages {
 					requests = append(requests, Get(t, mode, path))
 				}
 			}
-			trace.Exchanges = hands.SendAll(ctx, requests)
+			trace.Exchanges = client.SendAll(ctx, requests)
 			known := secretsOf(ctx, t)
 			for _, x := range trace.Exchanges {
 				if told := toldIn(x.Observation, known); len(told) > 0 {
@@ -171,9 +171,9 @@ func DeniedWork() harness.Stimulus {
 		Act: deniedWork}
 }
 
-func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func deniedWork(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	handled := t.Profile.HandledMetric
 	for _, mode := range ModesOf(t) {
 		if t.Metrics[mode] == "" {
@@ -183,21 +183,21 @@ func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error)
 		if err != nil {
 			return trace, err
 		}
-		idle, err := hands.Scrape(ctx, t.Metrics[mode])
+		idle, err := client.Scrape(ctx, t.Metrics[mode])
 		if err != nil {
 			return trace, err
 		}
-		control := hands.Send(ctx, sound)
-		before, err := hands.Scrape(ctx, t.Metrics[mode])
+		control := client.Send(ctx, sound)
+		before, err := client.Scrape(ctx, t.Metrics[mode])
 		if err != nil {
 			return trace, err
 		}
 		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: handled, Fresh: true, Before: idle[handled], After: before[handled], Calls: 1})
-		denied, err := unauthorised(ctx, hands, mode)
+		denied, err := unauthorised(ctx, client, mode)
 		if err != nil {
 			return trace, err
 		}
-		after, err := hands.Scrape(ctx, t.Metrics[mode])
+		after, err := client.Scrape(ctx, t.Metrics[mode])
 		if err != nil {
 			return trace, err
 		}
@@ -215,8 +215,8 @@ func deniedWork(ctx context.Context, hands harness.Hands) (harness.Trace, error)
 
 // unauthorised are the denied calls of DeniedWork, a few connections at once:
 // in mtls mode of a client who is not enrolled, so that they reach the service.
-func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) ([]harness.Exchange, error) {
-	t := hands.Target()
+func unauthorised(ctx context.Context, client harness.Client, mode harness.Mode) ([]harness.Exchange, error) {
+	t := client.Target()
 	change := func(*harness.Request) {}
 	if mode == harness.MTLS && t.Grants(harness.GivenClientCerts) {
 		pair, err := clientcert.Unenrolled().Make(t)
@@ -235,7 +235,7 @@ func unauthorised(ctx context.Context, hands harness.Hands, mode harness.Mode) (
 		}
 	}
 	const together = 10
-	return SendLots(ctx, hands, slices.Collect(slices.Chunk(requests, together))), nil
+	return SendLots(ctx, client, slices.Collect(slices.Chunk(requests, together))), nil
 }
 
 // FreshConnections is how many connections are opened for EveryReplica: of three replicas
@@ -247,8 +247,8 @@ const FreshConnections = 40
 func EveryReplica() harness.Stimulus {
 	return harness.Stimulus{Words: fmt.Sprintf("call without a credential on %d new connections in each mode", FreshConnections),
 		Modes: BothModes, Effect: harness.AuthFailures,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			t := client.Target()
 			var requests []harness.Request
 			for _, mode := range ModesOf(t) {
 				for i := range FreshConnections {
@@ -257,6 +257,6 @@ func EveryReplica() harness.Stimulus {
 					requests = append(requests, r)
 				}
 			}
-			return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
+			return harness.Trace{Exchanges: client.SendAll(ctx, requests)}, nil
 		}}
 }

@@ -36,20 +36,20 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 		}
 		return all, true
 	}
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		var trace harness.Trace
-		for _, endpoint := range calls.pick(hands.Target()) {
-			requests, unfit, err := pairs(hands.Target(), endpoint, recipes)
+		for _, endpoint := range calls.pick(client.Target()) {
+			requests, unfit, err := pairs(client.Target(), endpoint, recipes)
 			if err != nil {
 				return trace, err
 			}
 			trace.Notes = Union(trace.Notes, unfit)
 			if calls.together {
-				trace.Exchanges = append(trace.Exchanges, hands.SendTogether(ctx, requests)...)
+				trace.Exchanges = append(trace.Exchanges, client.SendTogether(ctx, requests)...)
 				continue
 			}
 			for _, r := range requests {
-				trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, r))
+				trace.Exchanges = append(trace.Exchanges, client.Send(ctx, r))
 			}
 		}
 		return trace, nil

@@ -176,19 +176,19 @@ func (c Calls) AlsoBehind() harness.Stimulus {
 		}
 		return requests, ok
 	}
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		trace, err := c.act(ctx, hands)
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		trace, err := c.act(ctx, client)
 		if err != nil {
 			return trace, err
 		}
-		t := hands.Target()
+		t := client.Target()
 		var direct []harness.Request
 		for _, x := range trace.Exchanges {
 			if face, ok := t.Backends[x.Request.Mode]; ok {
 				direct = append(direct, behind(t, x.Request, face))
 			}
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, direct)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, direct)...)
 		return trace, nil
 	}
 	return s

@@ -8,8 +8,8 @@ import (
 )
 
 // Until asks often whether something has come true, for as long as limit.
-func Until(ctx context.Context, hands harness.Hands, limit time.Duration, came func() bool) {
-	over := hands.Patience(limit)
+func Until(ctx context.Context, client harness.Client, limit time.Duration, came func() bool) {
+	over := client.Patience(limit)
 	for !came() && !over() && Pause(ctx, 20*time.Millisecond) {
 	}
 }

@@ -16,14 +16,14 @@ import (
 
 // Conduct tells what a run met on its way.
 func (e *Engine) Conduct() harness.Conduct {
-	e.rails.mu.Lock()
-	defer e.rails.mu.Unlock()
-	return harness.Conduct{Asked: e.rails.asked, Waited: e.rails.waited, Most: e.rails.total, Again: e.rails.again}
+	e.breaker.mu.Lock()
+	defer e.breaker.mu.Unlock()
+	return harness.Conduct{Asked: e.breaker.asked, Waited: e.breaker.waited, Most: e.breaker.total, Again: e.breaker.again}
 }
 
 // again decides whether requests that were sent together are sent again, and says what
 // for; "" is not. A target that is asked too much (429) has not looked at them: they
-// wait, as told, for as long as the rails allow. A connection that ended before any
+// wait, as told, for as long as is allowed. A connection that ended before any
 // byte of HTTP, and a call that had no answer in time, may be the network's or a
 // moment's: they are sent once more, on a new connection, as RFC 9112 section 9.3.1
 // lets any client do with what is idempotent; what comes then is judged, a second close
@@ -33,7 +33,7 @@ func (e *Engine) again(requests []harness.Request, seen []harness.Observation, b
 	case len(seen) == 0:
 		return ""
 	case slices.ContainsFunc(seen, limited):
-		if e.rails.patient() && len(earlier) < attempts {
+		if e.breaker.patient() && len(earlier) < attempts {
 			return tooMany
 		}
 		return ""
@@ -123,8 +123,8 @@ const (
 	enough  = 25
 )
 
-// gait is how fast a run goes.
-type gait struct {
+// pacer is how fast a run goes.
+type pacer struct {
 	pace   *rate.Limiter
 	burst  atomic.Int64 // requests that may come at once
 	mu     sync.Mutex
@@ -133,8 +133,8 @@ type gait struct {
 	smooth int        // requests since the pace was changed
 }
 
-func newGait(most rate.Limit, burst int) *gait {
-	g := &gait{pace: rate.NewLimiter(most, burst), most: most}
+func newPacer(most rate.Limit, burst int) *pacer {
+	g := &pacer{pace: rate.NewLimiter(most, burst), most: most}
 	g.burst.Store(int64(burst))
 	return g
 }
@@ -142,7 +142,7 @@ func newGait(most rate.Limit, burst int) *gait {
 // slow slows the run down, for a request that was sent at a time and is too much; what
 // had its turn until the target is asked again had it at the pace before. Requests go one
 // by one from then on: a burst is what a limit counts.
-func (g *gait) slow(sent, asked time.Time) {
+func (g *pacer) slow(sent, asked time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if sent.Before(g.deaf) {
@@ -155,7 +155,7 @@ func (g *gait) slow(sent, asked time.Time) {
 }
 
 // ease makes a run that was slowed faster again.
-func (g *gait) ease(requests int) {
+func (g *pacer) ease(requests int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.smooth += requests; g.smooth >= enough && g.pace.Limit() < g.most {

@@ -122,7 +122,7 @@ func TestALimitedService(t *testing.T) {
 	if refused.Load() == 0 || kept.Asked == 0 || kept.Again == 0 || kept.Waited <= 0 || kept.Most != 10*time.Minute {
 		t.Errorf("429 to %d, kept %+v", refused.Load(), kept)
 	}
-	if pace := e.gait.pace; pace.Limit() > 16 || pace.Burst() != 1 {
+	if pace := e.pacer.pace; pace.Limit() > 16 || pace.Burst() != 1 {
 		t.Errorf("the pace is %v a second, %d at once", pace.Limit(), pace.Burst())
 	}
 }
@@ -130,7 +130,7 @@ func TestALimitedService(t *testing.T) {
 // TestGait: too much slows a run down once for all that had their turn at the pace before,
 // and what goes smoothly makes it faster again, up to what was configured.
 func TestGait(t *testing.T) {
-	g, now := newGait(10, 5), time.Now()
+	g, now := newPacer(10, 5), time.Now()
 	g.slow(now, now.Add(time.Second))
 	g.slow(now.Add(1500*time.Millisecond), now.Add(3*time.Second)) // it had its turn before
 	if got := g.pace.Limit(); got != 7 || g.pace.Burst() != 1 || g.burst.Load() != 1 {

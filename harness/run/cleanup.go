@@ -13,10 +13,10 @@ import (
 	"aegis.test/conformance/harness/probe"
 )
 
-// estate is what a run may have created, and has not removed: whatever was noted before
+// created is what a run may have created, and has not removed: whatever was noted before
 // it was sent. What became of it is no evidence: an answer may be of another request
 // than the one that created, and a refusal may come after the deed.
-type estate struct {
+type created struct {
 	mu      sync.Mutex
 	created []*thing
 	known   map[string]*thing // by endpoint and identifier
@@ -38,7 +38,7 @@ func creates(r harness.Request) bool {
 }
 
 // keep keeps what a request may create, before it is sent.
-func (s *estate) keep(r harness.Request) {
+func (s *created) keep(r harness.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil {
@@ -52,7 +52,7 @@ func (s *estate) keep(r harness.Request) {
 }
 
 // answered tells what a request got.
-func (s *estate) answered(p harness.Profile, r harness.Request, seen harness.Observation) {
+func (s *created) answered(p harness.Profile, r harness.Request, seen harness.Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.known[key(r)]
@@ -66,8 +66,8 @@ func (s *estate) answered(p harness.Profile, r harness.Request, seen harness.Obs
 	}
 }
 
-// take takes all that was created away from the estate: what was refused last.
-func (s *estate) take() []thing {
+// take takes all that was created away: what was refused last.
+func (s *created) take() []thing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var perhaps, refused []thing
@@ -85,11 +85,11 @@ func (s *estate) take() []thing {
 // CleanUpBound is how long CleanUp may take now: a minute, and the pace of the run for
 // whatever it may have created.
 func (e *Engine) CleanUpBound() time.Duration {
-	e.estate.mu.Lock()
-	things := len(e.estate.created)
-	e.estate.mu.Unlock()
+	e.created.mu.Lock()
+	things := len(e.created.created)
+	e.created.mu.Unlock()
 	bound := time.Minute + time.Duration(things)*200*time.Millisecond
-	if pace := float64(e.gait.pace.Limit()); pace < 1e6 {
+	if pace := float64(e.pacer.pace.Limit()); pace < 1e6 {
 		bound += time.Duration(float64(things) / pace * float64(time.Second))
 	}
 	return bound
@@ -98,7 +98,7 @@ func (e *Engine) CleanUpBound() time.Duration {
 // CleanUp removes what the run created. It gives how much it removed, and why
 // what is left is left.
 func (e *Engine) CleanUp(ctx context.Context) (removed int, left []string) {
-	return e.remove(ctx, e.estate.take())
+	return e.remove(ctx, e.created.take())
 }
 
 // Remove removes what requests may have created, of an earlier run.

@@ -16,8 +16,8 @@ import (
 //
 const fresh = 5 * time.Second
 
-// lane is what a control speaks for: a mode and an endpoint.
-type lane struct {
+// route is what a control speaks for: a mode and an endpoint.
+type route struct {
 	mode           harness.Mode
 	endpoint, path string
 }
@@ -41,33 +41,33 @@ func (c control) denied() bool {
 	}
 }
 
-// ledger keeps the controls of a run, so that those of many findings are the
+// controlCache keeps the controls of a run, so that those of many findings are the
 // same: a control that stands after one stimulus stands before the next.
-type ledger struct {
-	send  func(lane) harness.Exchange
+type controlCache struct {
+	send  func(route) harness.Exchange
 	ended func(harness.Exchange) string // that the credential of one had; "" where not
 
-	mu    sync.Mutex
-	lanes map[lane]*line
+	mu     sync.Mutex
+	routes map[route]*routeControls
 }
 
-// line is the controls of one lane: the last, the one under way, and the next,
+// routeControls is the controls of one endpoint in a mode: the last, the one under way, and the next,
 // which has not been sent yet and may be waited for by many.
-type line struct {
+type routeControls struct {
 	last    control
 	running chan struct{} // closed when the one under way has ended; nil when none is
-	next    *flight
+	next    *attempt
 }
 
-type flight struct {
+type attempt struct {
 	done   chan struct{}
 	result control
 }
 
 // before is a control that ended just now, or a new one.
-func (l *ledger) before(ctx context.Context, p harness.Profile, at lane) control {
+func (l *controlCache) before(ctx context.Context, p harness.Profile, at route) control {
 	l.mu.Lock()
-	last := l.line(at).last
+	last := l.of(at).last
 	l.mu.Unlock()
 	if last.refusal == "" && time.Since(last.ended) < fresh {
 		return last
@@ -76,17 +76,17 @@ func (l *ledger) before(ctx context.Context, p harness.Profile, at lane) control
 }
 
 // after is a control that is sent after the call.
-func (l *ledger) after(ctx context.Context, p harness.Profile, at lane) control {
+func (l *controlCache) after(ctx context.Context, p harness.Profile, at route) control {
 	if ctx.Err() != nil {
 		return control{refusal: interrupted}
 	}
 	l.mu.Lock()
-	here := l.line(at)
+	here := l.of(at)
 	f := here.next
 	if f == nil {
-		f = &flight{done: make(chan struct{})}
+		f = &attempt{done: make(chan struct{})}
 		here.next = f
-		go l.fly(p, at, here, f, here.running)
+		go l.run(p, at, here, f, here.running)
 	}
 	l.mu.Unlock()
 	select {
@@ -97,19 +97,19 @@ func (l *ledger) after(ctx context.Context, p harness.Profile, at lane) control 
 	}
 }
 
-func (l *ledger) line(at lane) *line {
-	if l.lanes == nil {
-		l.lanes = map[lane]*line{}
+func (l *controlCache) of(at route) *routeControls {
+	if l.routes == nil {
+		l.routes = map[route]*routeControls{}
 	}
-	if l.lanes[at] == nil {
-		l.lanes[at] = &line{}
+	if l.routes[at] == nil {
+		l.routes[at] = &routeControls{}
 	}
-	return l.lanes[at]
+	return l.routes[at]
 }
 
-// fly sends a control once the one under way has ended: whoever asks from then
+// run sends a control once the one under way has ended: whoever asks from then
 // on waits for the one after it.
-func (l *ledger) fly(p harness.Profile, at lane, here *line, f *flight, running chan struct{}) {
+func (l *controlCache) run(p harness.Profile, at route, here *routeControls, f *attempt, running chan struct{}) {
 	if running != nil {
 		<-running
 	}
@@ -142,8 +142,8 @@ func refused(p harness.Profile, x harness.Exchange) string {
 	return shown(words, x.Request)
 }
 
-// wallet keeps the credentials of controls: one serves many, for a minute.
-type wallet struct {
+// credentialCache keeps the credentials of controls: one serves many, for a minute.
+type credentialCache struct {
 	mu   sync.Mutex
 	made map[harness.Mode]credential
 }
@@ -153,7 +153,7 @@ type credential struct {
 	at     time.Time
 }
 
-func (w *wallet) of(t *harness.Target, mode harness.Mode) (probe.Edit, error) {
+func (w *credentialCache) of(t *harness.Target, mode harness.Mode) (probe.Edit, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c, ok := w.made[mode]; ok && time.Since(c.at) < time.Minute {
@@ -170,19 +170,19 @@ func (w *wallet) of(t *harness.Target, mode harness.Mode) (probe.Edit, error) {
 	return change, nil
 }
 
-// ring is the controls around one stimulus.
-type ring struct {
+// controls is the controls around one stimulus.
+type controls struct {
 	mu     sync.Mutex
-	before map[lane]control
-	after  map[lane]control
+	before map[route]control
+	after  map[route]control
 }
 
 // exchanges are the controls' own.
-func (r *ring) exchanges() []harness.Exchange {
+func (r *controls) exchanges() []harness.Exchange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []harness.Exchange
-	for _, side := range []map[lane]control{r.before, r.after} {
+	for _, side := range []map[route]control{r.before, r.after} {
 		for _, c := range side {
 			all = append(all, c.exchange)
 		}
@@ -190,9 +190,9 @@ func (r *ring) exchanges() []harness.Exchange {
 	return all
 }
 
-// openRing puts a control before a stimulus that changes the target, at every
+// openControls puts a control before a stimulus that changes the target, at every
 // endpoint: once it has acted it is too late for one.
-func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
+func (h *client) openControls(ctx context.Context, s harness.Stimulus) {
 	if !h.controlled || s.Effect != harness.Disruptive {
 		return
 	}
@@ -200,7 +200,7 @@ func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
 	for _, mode := range s.Modes {
 		for _, endpoint := range h.target.Endpoints {
 			if h.target.Shows(mode) {
-				wait.Go(func() { h.stand(ctx, lane{mode, endpoint.Name, endpoint.Path}) })
+				wait.Go(func() { h.stand(ctx, route{mode, endpoint.Name, endpoint.Path}) })
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func (h *hands) openRing(ctx context.Context, s harness.Stimulus) {
 // answered and not accepted hides nothing: the requests are sent all the same, for what
 // is served that must not be is a hole whatever the control; a refusal shows nothing
 // then. Where nobody answered, an error says so, and nothing is sent.
-func (h *hands) before(ctx context.Context, requests []harness.Request) error {
+func (h *client) before(ctx context.Context, requests []harness.Request) error {
 	if !h.controlled {
 		return nil
 	}
@@ -219,54 +219,54 @@ func (h *hands) before(ctx context.Context, requests []harness.Request) error {
 		if r.Face != nil {
 			continue
 		}
-		if c := h.stand(ctx, lane{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" && !c.denied() {
+		if c := h.stand(ctx, route{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" && !c.denied() {
 			return fmt.Errorf("control before: %s", c.refusal)
 		}
 	}
 	return nil
 }
 
-// stand is the control before the stimulus on a lane: one, however often it is
+// stand is the control before the stimulus on a route: one, however often it is
 // asked for.
-func (h *hands) stand(ctx context.Context, at lane) control {
-	h.ring.mu.Lock()
-	c, ok := h.ring.before[at]
-	h.ring.mu.Unlock()
+func (h *client) stand(ctx context.Context, at route) control {
+	h.controls.mu.Lock()
+	c, ok := h.controls.before[at]
+	h.controls.mu.Unlock()
 	if ok {
 		return c
 	}
-	c = h.controls.before(ctx, h.target.Profile, at)
-	h.ring.mu.Lock()
-	defer h.ring.mu.Unlock()
-	if h.ring.before == nil {
-		h.ring.before = map[lane]control{}
+	c = h.controlCache.before(ctx, h.target.Profile, at)
+	h.controls.mu.Lock()
+	defer h.controls.mu.Unlock()
+	if h.controls.before == nil {
+		h.controls.before = map[route]control{}
 	}
-	h.ring.before[at] = c
+	h.controls.before[at] = c
 	return c
 }
 
-// closeRing sends the controls after the stimulus. What that changed is put back by
+// closeControls sends the controls after the stimulus. What that changed is put back by
 // then, and a hook may return before it serves: the controls are sent again until they
 // are accepted, for as long as a change may take to bite.
-func (h *hands) closeRing(ctx context.Context, s harness.Stimulus) {
+func (h *client) closeControls(ctx context.Context, s harness.Stimulus) {
 	var patience time.Duration
 	if s.Effect == harness.Disruptive {
 		patience = cmp.Or(h.target.Profile.Propagation, harness.DefaultPropagation)
 	}
 	deadline := time.Now().Add(patience)
 	var wait sync.WaitGroup
-	for at, before := range h.ring.before {
+	for at, before := range h.controls.before {
 		wait.Go(func() {
-			c := h.controls.after(ctx, h.target.Profile, at)
+			c := h.controlCache.after(ctx, h.target.Profile, at)
 			for before.refusal == "" && c.refusal != "" && time.Now().Before(deadline) && pause(ctx, patience/100) {
-				c = h.controls.after(ctx, h.target.Profile, at)
+				c = h.controlCache.after(ctx, h.target.Profile, at)
 			}
-			h.ring.mu.Lock()
-			defer h.ring.mu.Unlock()
-			if h.ring.after == nil {
-				h.ring.after = map[lane]control{}
+			h.controls.mu.Lock()
+			defer h.controls.mu.Unlock()
+			if h.controls.after == nil {
+				h.controls.after = map[route]control{}
 			}
-			h.ring.after[at] = c
+			h.controls.after[at] = c
 		})
 	}
 	wait.Wait()
@@ -283,10 +283,10 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // broken says which control was not accepted, or "".
-func (r *ring) broken() string {
+func (r *controls) broken() string {
 	for _, side := range []struct {
 		name string
-		at   map[lane]control
+		at   map[route]control
 	}{{"before", r.before}, {"after", r.after}} {
 		for _, c := range side.at {
 			if c.refusal != "" {

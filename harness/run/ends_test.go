@@ -105,7 +105,7 @@ func TestATokenOfVaultThatEnded(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, -time.Minute} {
 		s := serve(t, nil)
 		s.Lives = []harness.Life{{What: "the token of Vault", Ends: time.Now().Add(left)}}
-		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			return harness.Trace{}, errors.New("reading aegis/runtime: permission denied")
 		}}}
 		f := judge(t, s.Target, Options{}, x)
@@ -118,7 +118,7 @@ func TestATokenOfVaultThatEnded(t *testing.T) {
 
 // TestAControlShowsTheSourcesToken, and none that it gave a while ago.
 func TestAControlShowsTheSourcesToken(t *testing.T) {
-	var w wallet
+	var w credentialCache
 	target := &harness.Target{Control: &harness.Control{Bearer: lender{}}}
 	if _, err := w.of(target, harness.OIDC); err != nil || len(w.made) != 0 {
 		t.Errorf("%d kept, %v: the source keeps its own", len(w.made), err)

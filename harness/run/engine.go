@@ -44,19 +44,19 @@ type Options struct {
 
 // Engine judges expectations on one target.
 type Engine struct {
-	target      *harness.Target
-	options     Options
-	places      chan struct{} // of requests under way
-	doors       chan struct{} // of connections that are being opened
-	gait        *gait
-	controls    ledger
-	credentials wallet
-	sent        atomic.Int64
-	rails       rails
-	heart       heartbeat
-	estate      estate
-	client      *http.Client // for oracles and metrics pages
-	end         func()       // ends the controls under way
+	target       *harness.Target
+	options      Options
+	underWay     chan struct{} // of requests under way
+	connecting   chan struct{} // of connections that are being opened
+	pacer        *pacer
+	controlCache controlCache
+	credentials  credentialCache
+	sent         atomic.Int64
+	breaker      breaker
+	heart        heartbeat
+	created      created
+	http         *http.Client // for oracles and metrics pages
+	end          func()       // ends the controls under way
 }
 
 // maxPage bounds what an oracle or a metrics page answers, bytes; whoever reads one
@@ -83,15 +83,15 @@ func New(t *harness.Target, o Options) *Engine {
 	}
 	e := &Engine{
 		target: t, options: o,
-		places: make(chan struct{}, o.Concurrency),
-		doors:  make(chan struct{}, o.Concurrency),
-		gait:   newGait(limit, o.Burst),
-		rails:  rails{stopAfter: o.StopAfter, most: o.RetryAfter, total: o.RetryTotal},
-		client: outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}.By(t.Signed)),
+		underWay:   make(chan struct{}, o.Concurrency),
+		connecting: make(chan struct{}, o.Concurrency),
+		pacer:      newPacer(limit, o.Burst),
+		breaker:    breaker{stopAfter: o.StopAfter, most: o.RetryAfter, total: o.RetryTotal},
+		http:       outbound.Client(outbound.Options{TimeOut: o.TimeOut, Most: maxPage, Idle: o.Concurrency}.By(t.Signed)),
 	}
 	life, end := context.WithCancel(context.Background()) // a control outlives whoever asked for it first
-	e.controls.send = func(l lane) harness.Exchange { return e.control(life, l) }
-	e.controls.ended = func(x harness.Exchange) string { return ended(t, x) }
+	e.controlCache.send = func(l route) harness.Exchange { return e.control(life, l) }
+	e.controlCache.ended = func(x harness.Exchange) string { return ended(t, x) }
 	e.end = end
 	e.heart.start(life)
 	return e
@@ -103,7 +103,7 @@ func (e *Engine) Sent() int { return int(e.sent.Load()) }
 // Close ends the controls under way and frees what the engine holds.
 func (e *Engine) Close() {
 	e.end()
-	e.client.CloseIdleConnections()
+	e.http.CloseIdleConnections()
 }
 
 // All judges expectations and gives their findings in the same order. What may
@@ -202,14 +202,14 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, by sendin
 		earlier = append(earlier, why)
 	}
 	for i, x := range exchanges {
-		e.rails.watch(requests[i], x.Observation)
+		e.breaker.watch(requests[i], x.Observation)
 	}
 	return exchanges
 }
 
 // once sends requests one time, in their turn; the first time they are noted.
 func (e *Engine) once(ctx context.Context, requests []harness.Request, by sending, first bool) ([]harness.Observation, error) {
-	turns := min(len(requests), int(e.gait.burst.Load()))
+	turns := min(len(requests), int(e.pacer.burst.Load()))
 	for range turns {
 		if err := e.turn(ctx); err != nil {
 			return nil, err
@@ -227,18 +227,18 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 	}
 	smooth := true
 	for i := range seen {
-		until, more := e.rails.wait(requests[i], seen[i])
+		until, more := e.breaker.wait(requests[i], seen[i])
 		if limited(seen[i]) {
 			smooth = false
 			if more {
-				e.gait.slow(seen[i].At, until)
+				e.pacer.slow(seen[i].At, until)
 			}
 		}
 		seen[i].Reached, seen[i].Unread = e.reached(ctx, requests[i], seen[i])
-		e.estate.answered(e.target.Profile, requests[i], seen[i])
+		e.created.answered(e.target.Profile, requests[i], seen[i])
 	}
 	if smooth {
-		e.gait.ease(len(seen))
+		e.pacer.ease(len(seen))
 	}
 	return seen, nil
 }
@@ -246,19 +246,19 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 // together sends on one connection that is the requests' own. It is opened while
 // others have their place: a request that is next costs one round trip then.
 func (e *Engine) together(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
-	if err := enter(ctx, e.doors); err != nil {
+	if err := enter(ctx, e.connecting); err != nil {
 		return nil, err
 	}
 	conn, left := e.connect(ctx, requests[0])
-	<-e.doors
+	<-e.connecting
 	defer conn.Close()
 	opened := time.Now()
-	if err := enter(ctx, e.places); err != nil {
+	if err := enter(ctx, e.underWay); err != nil {
 		return nil, err
 	}
-	defer func() { <-e.places }()
+	defer func() { <-e.underWay }()
 	conn.Waited(time.Since(opened))
-	if burst := int(e.gait.burst.Load()); len(requests) > burst { // the others wait for their turn on the connection
+	if burst := int(e.pacer.burst.Load()); len(requests) > burst { // the others wait for their turn on the connection
 		conn.Paced(func(i int) error { return e.turnOf(ctx, i, burst) }, e.options.TimeOut)
 		return conn.Send(ctx, requests), nil
 	}
@@ -300,10 +300,10 @@ func enter(ctx context.Context, places chan struct{}) error {
 
 // turn waits until one more request may be sent.
 func (e *Engine) turn(ctx context.Context) error {
-	if err := e.rails.heed(ctx); err != nil {
+	if err := e.breaker.heed(ctx); err != nil {
 		return err
 	}
-	if err := e.gait.pace.Wait(ctx); err != nil {
+	if err := e.pacer.pace.Wait(ctx); err != nil {
 		return err
 	}
 	if why := e.Stopped(); why != "" {
@@ -335,7 +335,7 @@ func (e *Engine) note(requests []harness.Request) error {
 				return fmt.Errorf("noting what it creates: %w", err)
 			}
 		}
-		e.estate.keep(r)
+		e.created.keep(r)
 	}
 	return nil
 }
@@ -373,7 +373,7 @@ func (e *Engine) reached(ctx context.Context, r harness.Request, seen harness.Ob
 	if err != nil {
 		return nil, err.Error()
 	}
-	response, err := e.client.Do(request)
+	response, err := e.http.Do(request)
 	if err != nil {
 		return nil, err.Error()
 	}
@@ -388,7 +388,7 @@ func (e *Engine) reached(ctx context.Context, r harness.Request, seen harness.Ob
 }
 
 // control sends the request a target must accept.
-func (e *Engine) control(ctx context.Context, l lane) harness.Exchange {
+func (e *Engine) control(ctx context.Context, l route) harness.Exchange {
 	for _, endpoint := range slices.Concat(e.target.Endpoints, e.target.Others) {
 		if endpoint.Name != l.endpoint || endpoint.Path != l.path {
 			continue
@@ -402,32 +402,32 @@ func (e *Engine) control(ctx context.Context, l lane) harness.Exchange {
 	return unsent([]harness.Exchange{{}}, fmt.Errorf("no endpoint %q", l.endpoint))[0]
 }
 
-// hands are what one judgement acts with: they keep its controls.
-type hands struct {
+// client are what one judgement acts with: they keep its controls.
+type client struct {
 	*Engine
 	controlled bool
-	ring       ring
+	controls   controls
 	sent       atomic.Int64
 
 	overdueMu sync.Mutex
 	overdue   []harness.Overdue // what was waited for in vain
 }
 
-func (h *hands) Target() *harness.Target { return h.target }
+func (h *client) Target() *harness.Target { return h.target }
 
-func (h *hands) Scrape(ctx context.Context, url string) (map[string]harness.Family, error) {
-	return wire.Scrape(ctx, h.client, url)
+func (h *client) Scrape(ctx context.Context, url string) (map[string]harness.Family, error) {
+	return wire.Scrape(ctx, h.http, url)
 }
 
-func (h *hands) Send(ctx context.Context, r harness.Request) harness.Exchange {
+func (h *client) Send(ctx context.Context, r harness.Request) harness.Exchange {
 	return h.SendTogether(ctx, []harness.Request{r})[0]
 }
 
-func (h *hands) SendTogether(ctx context.Context, requests []harness.Request) []harness.Exchange {
+func (h *client) SendTogether(ctx context.Context, requests []harness.Request) []harness.Exchange {
 	return h.sendBy(ctx, requests, h.anew())
 }
 
-func (h *hands) sendBy(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
+func (h *client) sendBy(ctx context.Context, requests []harness.Request, by sending) []harness.Exchange {
 	if err := h.before(ctx, requests); err != nil {
 		exchanges := make([]harness.Exchange, len(requests))
 		for i, r := range requests {
@@ -439,36 +439,36 @@ func (h *hands) sendBy(ctx context.Context, requests []harness.Request, by sendi
 	return h.send(ctx, requests, by)
 }
 
-func (h *hands) Hold(like harness.Request) harness.Held { return held{h, wire.Hold(h.target, like)} }
+func (h *client) Hold(like harness.Request) harness.Conn { return kept{h, wire.Hold(h.target, like)} }
 
-// held sends on a connection that is kept open.
-type held struct {
-	hands *hands
+// kept sends on a connection that is kept open.
+type kept struct {
+	client *client
 	*wire.Conn
 }
 
-func (c held) Send(ctx context.Context, r harness.Request) harness.Exchange {
+func (c kept) Send(ctx context.Context, r harness.Request) harness.Exchange {
 	put := func(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
-		if err := enter(ctx, c.hands.places); err != nil {
+		if err := enter(ctx, c.client.underWay); err != nil {
 			return nil, err
 		}
-		defer func() { <-c.hands.places }()
-		limited, cancel := context.WithTimeout(ctx, c.hands.options.TimeOut)
+		defer func() { <-c.client.underWay }()
+		limited, cancel := context.WithTimeout(ctx, c.client.options.TimeOut)
 		defer cancel()
 		return []harness.Observation{c.Conn.Send(limited, requests[0])}, nil
 	}
-	return c.hands.sendBy(ctx, []harness.Request{r}, sending{put, false})[0]
+	return c.client.sendBy(ctx, []harness.Request{r}, sending{put, false})[0]
 }
 
-func (h *hands) SendAll(ctx context.Context, requests []harness.Request) []harness.Exchange {
+func (h *client) SendAll(ctx context.Context, requests []harness.Request) []harness.Exchange {
 	return h.sendAll(ctx, requests, 2*h.options.Concurrency, h.anew()) // those with a place, and the next
 }
 
-func (h *hands) SendAtOnce(ctx context.Context, requests []harness.Request) []harness.Exchange {
+func (h *client) SendAtOnce(ctx context.Context, requests []harness.Request) []harness.Exchange {
 	return h.sendAll(ctx, requests, len(requests), sending{h.atOnce, true})
 }
 
-func (h *hands) sendAll(ctx context.Context, requests []harness.Request, limit int, by sending) []harness.Exchange {
+func (h *client) sendAll(ctx context.Context, requests []harness.Request, limit int, by sending) []harness.Exchange {
 	exchanges := make([]harness.Exchange, len(requests))
 	var group errgroup.Group
 	group.SetLimit(max(1, limit))

@@ -22,8 +22,8 @@ const (
 )
 
 // evidence is the exchanges worth keeping: those with a problem, or a sample of
-// those without, each lane's controls after them.
-func evidence(trace harness.Trace, problems []harness.Problem, r *ring) []harness.Evidence {
+// those without, each route's controls after them.
+func evidence(trace harness.Trace, problems []harness.Problem, r *controls) []harness.Evidence {
 	var kept []harness.Evidence
 	var at []int
 	for _, p := range problems {
@@ -40,7 +40,7 @@ func evidence(trace harness.Trace, problems []harness.Problem, r *ring) []harnes
 		kept = append(kept, exhibit(trace.Exchanges[i]))
 	}
 	kept = append(kept, startups(trace)...)
-	for _, side := range []map[lane]control{r.before, r.after} {
+	for _, side := range []map[route]control{r.before, r.after} {
 		if c, ok := first(side); ok {
 			kept = append(kept, exhibit(c.exchange))
 		}
@@ -49,8 +49,8 @@ func evidence(trace harness.Trace, problems []harness.Problem, r *ring) []harnes
 }
 
 // first is the control to show of one side: one that was refused, if any.
-func first(side map[lane]control) (control, bool) {
-	lanes := slices.SortedFunc(maps.Keys(side), func(a, b lane) int {
+func first(side map[route]control) (control, bool) {
+	lanes := slices.SortedFunc(maps.Keys(side), func(a, b route) int {
 		return strings.Compare(string(a.mode)+a.path, string(b.mode)+b.path)
 	})
 	for _, at := range lanes {
@@ -296,11 +296,11 @@ func orNone(names []string) string {
 }
 
 // words says what surrounded the stimulus.
-func (r *ring) words() string {
+func (r *controls) words() string {
 	if len(r.before) == 0 {
 		return ""
 	}
-	count := func(side map[lane]control) (accepted int) {
+	count := func(side map[route]control) (accepted int) {
 		for _, c := range side {
 			if c.refusal == "" {
 				accepted++

@@ -98,7 +98,7 @@ func TestEvidenceHoldsNoCredential(t *testing.T) {
 
 // presenting sends one request with a token somewhere.
 func presenting(o harness.Outcome, token string, put func(*harness.Request, string)) harness.Expectation {
-	return harness.Expectation{ID: "X-1", Outcome: o, Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+	return harness.Expectation{ID: "X-1", Outcome: o, Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
 		r := requestTo(h.Target(), "none")
 		put(&r, token)
 		return harness.Trace{Exchanges: []harness.Exchange{h.Send(ctx, r)}}, nil
@@ -147,7 +147,7 @@ func texts(v reflect.Value) []string {
 func TestReplicasLogHoldsNoCredential(t *testing.T) {
 	token := secretToken()
 	s := serve(t, nil)
-	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Act: func(_ context.Context, h harness.Hands) (harness.Trace, error) {
+	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Act: func(_ context.Context, h harness.Client) (harness.Trace, error) {
 		sent := harness.Exchange{Request: requestTo(h.Target(), "Bearer "+token)}
 		return harness.Trace{Startups: []harness.Startup{
 			{Log: "DEBUG authorization=" + token, After: []harness.Exchange{sent}}, {Log: token[50:90], Before: []harness.Exchange{sent}},
@@ -183,7 +183,7 @@ func TestEvidenceIsSmall(t *testing.T) {
 			_, _ = w.Write(make([]byte, 100<<10))
 		}
 	})
-	x := harness.Expectation{ID: "X-1", Outcome: outcome.Unauthenticated(), Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+	x := harness.Expectation{ID: "X-1", Outcome: outcome.Unauthenticated(), Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
 		var all []harness.Request
 		for range 30 {
 			all = append(all, requestTo(h.Target(), "Bearer bad"))
@@ -243,7 +243,7 @@ func TestEvidenceBeginsWithWhatGotTells(t *testing.T) {
 	}}
 	f := judge(t, target, Options{}, harness.Expectation{ID: "X-1",
 		Outcome:  fixed{{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: 0, Got: "404", Want: "401"}, {Verdict: harness.Fail, Bucket: harness.Security, Exchange: 1, Got: "200", Want: "401"}},
-		Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Hands) (harness.Trace, error) { return trace, nil }}})
+		Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) { return trace, nil }}})
 	if len(f.Evidence) < 2 || !strings.Contains(f.Got, "/second") || !strings.Contains(f.Evidence[0].Request, "/second") || !strings.Contains(f.Evidence[1].Request, "/first") {
 		t.Errorf("got %q, evidence %+v", f.Got, f.Evidence)
 	}

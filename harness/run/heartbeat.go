@@ -101,7 +101,7 @@ func extension(bound, late time.Duration) time.Duration {
 
 // Patience waits for as long as a bound, and for what the harness was late; a wait that
 // is over is kept.
-func (h *hands) Patience(bound time.Duration) func() bool {
+func (h *client) Patience(bound time.Duration) func() bool {
 	since, told := time.Now(), false
 	return func() bool {
 		now := time.Now()

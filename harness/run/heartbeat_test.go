@@ -93,7 +93,7 @@ func TestAKeyThatComesLate(t *testing.T) {
 		e := New(s.Target, Options{})
 		t.Cleanup(e.Close)
 		e.heart.stop() // it beats as is told here only
-		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
 			over := h.Patience(50 * time.Millisecond)
 			if now := time.Now(); late {
 				e.heart.beat(now, now.Add(10*time.Second))

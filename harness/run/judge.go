@@ -39,20 +39,20 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 		return f
 	}
 	stimulus := x.Stimulus.Build()
-	h := &hands{Engine: e, controlled: !stimulus.OwnControl && !bare}
-	h.openRing(ctx, stimulus)
-	if refusal := h.ring.broken(); refusal != "" {
+	h := &client{Engine: e, controlled: !stimulus.OwnControl && !bare}
+	h.openControls(ctx, stimulus)
+	if refusal := h.controls.broken(); refusal != "" {
 		f.Verdict, f.Reason = harness.Inconclusive, refusal
-		f.Evidence, f.Echo = evidence(harness.Trace{}, nil, &h.ring), echo(h.ring.exchanges())
+		f.Evidence, f.Echo = evidence(harness.Trace{}, nil, &h.controls), echo(h.controls.exchanges())
 		return f
 	}
 	trace, err := stimulus.Act(ctx, h)
 	trace.Late, trace.Overdue = e.heart.since(began), h.overdue
-	h.closeRing(ctx, stimulus)
+	h.closeControls(ctx, stimulus)
 	f.Requests = int(h.sent.Load())
-	f.Control = h.ring.words()
+	f.Control = h.controls.words()
 	conclude(ctx, &f, x, e.target, h, trace, err)
-	seen := slices.Concat(trace.Exchanges, h.ring.exchanges())
+	seen := slices.Concat(trace.Exchanges, h.controls.exchanges())
 	veil(&f, seen)
 	if f.Echo = echo(seen); f.Echo != "" {
 		f.Notes = append(f.Notes, "an answer shows the credential that was sent, "+f.Echo+": what holds it is not kept")
@@ -103,7 +103,7 @@ const interrupted = "the run was interrupted"
 
 // conclude weighs what was seen. A request that was served although it must
 // not be stands whatever became of the controls.
-func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t *harness.Target, h *hands, trace harness.Trace,
+func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t *harness.Target, h *client, trace harness.Trace,
 	err error) {
 	if ctx.Err() != nil {
 		f.Verdict, f.Reason = harness.NotExercised, interrupted
@@ -136,23 +136,23 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 	f.Notes, f.Timeline = slices.Concat(judgement.Notes, trace.Notes), judgement.Timeline
 	f.Notes = append(f.Notes, sentAgain(trace.Exchanges)...)
 	f.Exchange = len(trace.Exchanges)
-	broken := h.ring.broken()
+	broken := h.controls.broken()
 	worst := worst(judgement.Problems)
 	switch {
 	case worst != nil && worst.Bucket == harness.Security:
 	case broken != "":
 		f.Verdict, f.Reason = harness.Inconclusive, broken
-		f.Evidence = evidence(trace, nil, &h.ring)
+		f.Evidence = evidence(trace, nil, &h.controls)
 		return
 	case worst == nil:
 		f.Verdict = harness.Pass
-		f.Evidence = evidence(trace, nil, &h.ring)
+		f.Evidence = evidence(trace, nil, &h.controls)
 		return
 	}
 	f.Verdict, f.Bucket = worst.Verdict, worst.Bucket
 	f.Got, f.Want = got(trace, judgement.Problems, worst), worst.Want
 	f.Reason = "got " + f.Got + ", want " + worst.Want
-	f.Evidence = evidence(trace, append([]harness.Problem{*worst}, judgement.Problems...), &h.ring) // what got tells comes first
+	f.Evidence = evidence(trace, append([]harness.Problem{*worst}, judgement.Problems...), &h.controls) // what got tells comes first
 	f.FailedIn = failedIn(trace, judgement.Problems)
 }
 

@@ -131,7 +131,7 @@ func TestHookThatReturnsEarly(t *testing.T) {
 				}
 			})
 			s.Profile.Propagation = 2 * time.Second
-			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{Modes: []harness.Mode{harness.OIDC}, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{Modes: []harness.Mode{harness.OIDC}, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 				back.Store(time.Now().Add(row.takes).UnixNano())
 				return harness.Trace{}, nil
 			}}})
@@ -245,10 +245,10 @@ func TestStaleControlIsRenewed(t *testing.T) {
 		refusal  string
 		controls int
 	}{{"none", time.Hour, "", 2}, {"fresh", fresh / 2, "", 1}, {"stale", fresh, "", 2}, {"refused", 0, "it was", 2}} {
-		e.controls.mu.Lock()
-		line := e.controls.line(lane{harness.OIDC, "predict", "/predict"})
+		e.controlCache.mu.Lock()
+		line := e.controlCache.of(route{harness.OIDC, "predict", "/predict"})
 		line.last.ended, line.last.refusal = time.Now().Add(-row.age), row.refusal
-		e.controls.mu.Unlock()
+		e.controlCache.mu.Unlock()
 		_, before := s.seen()
 		if f := e.Judge(t.Context(), x); f.Verdict != harness.Pass {
 			t.Errorf("%s: %s (%s)", row.what, f.Verdict, f.Reason)
@@ -328,7 +328,7 @@ func TestAlone(t *testing.T) {
 	s := serve(t, nil)
 	var now atomic.Int64
 	watch := func(alone bool, x harness.Stimulus) harness.Expectation {
-		x.Act = func(context.Context, harness.Hands) (harness.Trace, error) {
+		x.Act = func(context.Context, harness.Client) (harness.Trace, error) {
 			defer now.Add(-1)
 			if n := now.Add(1); alone && n != 1 {
 				t.Errorf("%d act at once with one that must be alone", n)
@@ -377,7 +377,7 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 	t.Cleanup(e.Close)
 	var apart, ended atomic.Int32
 	beside := make(chan struct{})
-	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 		if apart.Add(1) > 1 {
 			t.Error("two of them at once")
 		}
@@ -386,11 +386,11 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 		ended.Add(1)
 		return harness.Trace{}, nil
 	}}
-	share := harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+	share := harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 		close(beside)
 		return harness.Trace{}, nil
 	}}
-	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 		if ended.Load() != 2 {
 			t.Error("what must be alone began before the others ended")
 		}
@@ -414,7 +414,7 @@ func TestInterrupted(t *testing.T) {
 		t.Cleanup(e.Close)
 		ctx, interrupt := context.WithCancel(t.Context())
 		interrupt()
-		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			t.Error("a run that was interrupted still acts")
 			return harness.Trace{}, nil
 		}}}
@@ -474,7 +474,7 @@ func TestConclusions(t *testing.T) {
 		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", harness.ErrMissing), harness.Fail, harness.Contract},
 	} {
 		f := judge(t, serve(t, nil).Target, Options{}, harness.Expectation{ID: "X-1", Outcome: row.problems,
-			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Hands) (harness.Trace, error) { return harness.Trace{}, row.err }}})
+			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) { return harness.Trace{}, row.err }}})
 		if f.Verdict != row.want || f.Bucket != row.bucket || (f.Reason == "") != (row.want == harness.Pass) {
 			t.Errorf("%s: %s %q (%s), want %s %q", name, f.Verdict, f.Bucket, f.Reason, row.want, row.bucket)
 		}
@@ -493,7 +493,7 @@ func TestToldWithoutDeclaring(t *testing.T) {
 	}{
 		"declared": {[]harness.Key{harness.CallsOutOfBand}, harness.Pass}, "undeclared": {nil, harness.Error}, "another": {[]harness.Key{harness.KeySetFetches}, harness.Error},
 	} {
-		x := harness.Stimulus{OwnControl: true, Tells: row.tells, Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		x := harness.Stimulus{OwnControl: true, Tells: row.tells, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			return harness.Trace{Facts: []harness.Fact{harness.CallsOutOfBand.Was(0)}}, nil
 		}}
 		f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: outcome.Count{Of: harness.CallsOutOfBand}, Stimulus: x})
@@ -505,7 +505,7 @@ func TestToldWithoutDeclaring(t *testing.T) {
 
 func TestNotActed(t *testing.T) {
 	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
-		Act: func(context.Context, harness.Hands) (harness.Trace, error) {
+		Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			t.Error("acted")
 			return harness.Trace{}, nil
 		}}}
@@ -582,7 +582,7 @@ func TestOracleOfATimeOut(t *testing.T) {
 	}
 }
 
-// TestTogetherOnOneConnection: hands keep the order and the connection.
+// TestTogetherOnOneConnection: a client keeps the order and the connection.
 func TestTogetherOnOneConnection(t *testing.T) {
 	var mu sync.Mutex
 	peers := map[string]bool{}
@@ -679,7 +679,7 @@ func TestAtOnceIsAtOnce(t *testing.T) {
 	})
 	e := New(s.Target, Options{Concurrency: 2})
 	t.Cleanup(e.Close)
-	h := &hands{Engine: e}
+	h := &client{Engine: e}
 	requests := make([]harness.Request, crowd)
 	for i := range requests {
 		requests[i] = harness.Request{Mode: harness.OIDC, Method: "POST", Path: "/predict", Endpoint: s.Endpoints[0], Fields: []harness.Field{{Name: "Host", Value: "x"}}}

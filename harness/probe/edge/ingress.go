@@ -75,19 +75,19 @@ func around(words string, needs []harness.Capability, modes []harness.Mode, at p
 	return harness.Stimulus{
 		Words: fmt.Sprintf("call every critical endpoint at %s, with %s", words, strings.Join(names, "; ")),
 		Needs: needs, Effect: harness.AuthFailures, Modes: modes,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var requests []harness.Request
 			for _, mode := range modes {
-				if !hands.Target().Shows(mode) {
+				if !client.Target().Shows(mode) {
 					continue
 				}
-				more, err := aroundOf(ctx, hands.Target(), mode, at, callers)
+				more, err := aroundOf(ctx, client.Target(), mode, at, callers)
 				if err != nil {
 					return harness.Trace{}, err
 				}
 				requests = append(requests, more...)
 			}
-			return harness.Trace{Exchanges: hands.SendAll(ctx, requests)}, nil
+			return harness.Trace{Exchanges: client.SendAll(ctx, requests)}, nil
 		},
 	}
 }
@@ -222,8 +222,8 @@ func Beside() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "look at every further address of the ingress, and call the critical endpoints and a proxy's administration where somebody listens",
 		Needs: []harness.Capability{harness.IngressAddresses}, Effect: harness.ReadOnly, Modes: probe.BothModes,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			t := client.Target()
 			var looks []harness.Request
 			for _, address := range t.Siblings {
 				for _, scheme := range []string{"http://", "https://"} {
@@ -231,7 +231,7 @@ func Beside() harness.Stimulus {
 				}
 			}
 			var calls []harness.Request
-			for _, seen := range hands.SendAll(ctx, looks) {
+			for _, seen := range client.SendAll(ctx, looks) {
 				if probe.Answered(seen.Observation) {
 					calls = append(calls, siblingCalls(t, *seen.Request.Face)...)
 				}
@@ -239,7 +239,7 @@ func Beside() harness.Stimulus {
 			for _, mode := range probe.ModesOf(t) {
 				calls = append(calls, probe.Plain(t, mode, t.Endpoints[0]))
 			}
-			return harness.Trace{Exchanges: hands.SendAll(ctx, calls)}, nil
+			return harness.Trace{Exchanges: client.SendAll(ctx, calls)}, nil
 		},
 	}
 }
@@ -293,22 +293,22 @@ func WhileReloading(times int) harness.Stimulus {
 	return harness.Stimulus{
 		Words: fmt.Sprintf("call every critical endpoint without a certificate and with the enrolled client's identity header, over and over, while the ingress is reloaded %d times", times),
 		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			return reloading(ctx, hands, times)
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			return reloading(ctx, client, times)
 		},
 	}
 }
 
 // reloading reloads, calling all the while, and once more when each reload has ended.
-func reloading(ctx context.Context, hands harness.Hands, times int) (harness.Trace, error) {
-	t := hands.Target()
+func reloading(ctx context.Context, client harness.Client, times int) (harness.Trace, error) {
+	t := client.Target()
 	var trace harness.Trace
 	round := func() error {
 		requests, err := probe.In(harness.MTLS, "", claimed.Change).At(itself("the face")).Made(t)
 		if err != nil {
 			return err
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, requests)...)
 		return nil
 	}
 	for range times {
@@ -349,28 +349,28 @@ func WithoutAuthorizer() harness.Stimulus {
 	s.Effect = harness.Disruptive
 	s.OwnControl = true // once the authorizer is back
 	s.Requests = nil
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		return withoutAuthorizer(ctx, hands, calls.Build())
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		return withoutAuthorizer(ctx, client, calls.Build())
 	}
 	return s
 }
 
 // withoutAuthorizer takes the authorizer away, calls, brings it back, and calls once more.
-func withoutAuthorizer(ctx context.Context, hands harness.Hands, calls harness.Stimulus) (trace harness.Trace, err error) {
-	authorizer := hands.Target().Control.Authorizer
+func withoutAuthorizer(ctx context.Context, client harness.Client, calls harness.Stimulus) (trace harness.Trace, err error) {
+	authorizer := client.Target().Control.Authorizer
 	if err := authorizer.Stop(ctx); err != nil {
 		return trace, fmt.Errorf("stopping the authorizer: %w", err)
 	}
-	trace, err = calls.Act(ctx, hands)
+	trace, err = calls.Act(ctx, client)
 	if back := authorizer.Start(context.WithoutCancel(ctx)); back != nil {
 		return trace, fmt.Errorf("starting the authorizer: %w", back)
 	}
 	if err != nil {
 		return trace, err
 	}
-	after, err := calls.Act(ctx, hands)
+	after, err := calls.Act(ctx, client)
 	for _, x := range after.Exchanges {
-		if !hands.Target().Profile.Accepts(x.Observation.Status) {
+		if !client.Target().Profile.Accepts(x.Observation.Status) {
 			return trace, fmt.Errorf("calling once the authorizer is back: %w: an enrolled client was not accepted", harness.ErrUnseen)
 		}
 	}

@@ -24,8 +24,8 @@ func WithoutAuthority() harness.Stimulus {
 }
 
 // withoutAuthority takes, calls and puts back.
-func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-	ingress := hands.Target().Control.Ingress
+func withoutAuthority(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+	ingress := client.Target().Control.Ingress
 	defer func() {
 		if restoreErr := ingress.Restore(context.WithoutCancel(ctx)); restoreErr != nil && err == nil {
 			err = fmt.Errorf("putting the ingress's configuration back: %w", restoreErr)
@@ -41,17 +41,17 @@ func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.T
 		}
 		taken, answer := false, "refused"
 		if refusal == nil {
-			if taken, err = bites(ctx, hands); err != nil {
+			if taken, err = bites(ctx, client); err != nil {
 				return trace, err
 			}
 			answer = map[bool]string{true: "taken", false: "passed over: what was trusted before still is"}[taken]
 		}
 		trace.Facts = append(trace.Facts, harness.AuthoritiesTaken.Was(answer).Of(bundle.name))
-		calls, err := strangers(hands.Target(), bundle.name, taken)
+		calls, err := strangers(client.Target(), bundle.name, taken)
 		if err != nil {
 			return trace, err
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, calls)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, calls)...)
 	}
 	return trace, nil
 }
@@ -59,8 +59,8 @@ func withoutAuthority(ctx context.Context, hands harness.Hands) (trace harness.T
 // bites waits until the ingress, which was told so, believes nobody: the enrolled client
 // is refused, or a stranger served. A hook may return before the ingress has read its
 // configuration, and without a word where that refuses it: then nothing comes of it.
-func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
-	t := hands.Target()
+func bites(ctx context.Context, client harness.Client) (taken bool, err error) {
+	t := client.Target()
 	var calls []harness.Request
 	for _, recipe := range []clientcert.Recipe{clientcert.Enrolled(), clientcert.Untrusted()} {
 		certificate, err := recipe.Make(t)
@@ -72,8 +72,8 @@ func bites(ctx context.Context, hands harness.Hands) (taken bool, err error) {
 		probe.SetCertificate(&r, recipe.Name, certificate)
 		calls = append(calls, r)
 	}
-	probe.Until(ctx, hands, probe.Propagation(t.Profile), func() bool {
-		seen := hands.SendAll(ctx, calls)
+	probe.Until(ctx, client, probe.Propagation(t.Profile), func() bool {
+		seen := client.SendAll(ctx, calls)
 		served := func(x harness.Exchange) bool { return t.Profile.Accepts(x.Observation.Status) }
 		taken = !served(seen[0]) || served(seen[1])
 		return taken

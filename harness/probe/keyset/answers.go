@@ -180,7 +180,7 @@ func (s *Set) promptly(ctx context.Context) ([]harness.Exchange, error) {
 	if err := s.fetchedAgain(ctx); err != nil {
 		return nil, err
 	}
-	for over := s.hands.Patience(5 * probe.Promptness); err == nil && stalls < 2 && !over() && probe.Pause(ctx, probe.Promptness/10); {
+	for over := s.client.Patience(5 * probe.Promptness); err == nil && stalls < 2 && !over() && probe.Pause(ctx, probe.Promptness/10); {
 		if calls, err = s.atOnce(ctx); slices.ContainsFunc(calls, late) {
 			stalls++
 		}
@@ -215,7 +215,7 @@ const fetchTimeOut = 30 * time.Second
 // fetchedAgain waits until the key set is asked for once more.
 func (s *Set) fetchedAgain(ctx context.Context) error {
 	before, err := s.jwks.Fetches(ctx)
-	over := s.hands.Patience(fetchTimeOut + s.patience())
+	over := s.client.Patience(fetchTimeOut + s.patience())
 	for err == nil && !over() && probe.Pause(ctx, 5*time.Millisecond) {
 		var now int
 		if now, err = s.jwks.Fetches(ctx); err == nil && now > before {

@@ -14,7 +14,7 @@ import (
 // replica starts a replica in oidc mode, waits until it answers, and does
 // something with it. One that ends first leaves a fact.
 func (s *Set) replica(ctx context.Context, env map[string]string, do func(face harness.Face) error) error {
-	replica, err := probe.Launch(ctx, s.hands, harness.Launch{Mode: harness.OIDC, Env: env})
+	replica, err := probe.Launch(ctx, s.client, harness.Launch{Mode: harness.OIDC, Env: env})
 	var ended probe.EndedError
 	if errors.As(err, &ended) {
 		s.fact(harness.ReplicaEnded.Was(fmt.Sprintf("status %d", ended.Code)))
@@ -40,7 +40,7 @@ func (s *Set) callAt(ctx context.Context, face harness.Face, variant string, rec
 		probe.SetToken(&r, recipe.Name, value)
 		requests = append(requests, r)
 	}
-	return s.hands.SendAll(ctx, requests), nil
+	return s.client.SendAll(ctx, requests), nil
 }
 
 func (s *Set) noteAt(ctx context.Context, face harness.Face, situation string, recipe token.Recipe) error {
@@ -52,7 +52,7 @@ func (s *Set) noteAt(ctx context.Context, face harness.Face, situation string, r
 // untilAt presents a token to a replica until every endpoint accepts it, or a
 // new key's bound has passed, and keeps the last answers.
 func (s *Set) untilAt(ctx context.Context, face harness.Face, situation string, recipe token.Recipe) (accepted bool, err error) {
-	over := s.hands.Patience(s.newKey())
+	over := s.client.Patience(s.newKey())
 	for {
 		calls, err := s.callAt(ctx, face, recipe.Name+", "+situation, recipe)
 		accepted = s.all(calls, s.accepted)
@@ -180,8 +180,8 @@ func Named() harness.Stimulus {
 		Needs: keyNeeds(harness.RestartService, harness.VaultWrite, harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		OwnControl: true, // each replica's token of the key set that it must take
 		Tells:      []harness.Key{harness.ReplicaEnded},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			s := Of(hands)
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			s := Of(client)
 			err := s.named(ctx)
 			return s.trace, errors.Join(err, s.Restore(ctx))
 		},

@@ -22,8 +22,8 @@ func PointingTo(member string) harness.Stimulus {
 		Needs: []harness.Capability{harness.OutOfBand, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // only this process knows the listener
 		Tells: []harness.Key{harness.CallsOutOfBand},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			s := Of(hands)
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			s := Of(client)
 			err := s.point(ctx, member)
 			return s.trace, err
 		},
@@ -102,15 +102,15 @@ func Flood(kids int) harness.Stimulus {
 		Needs: []harness.Capability{harness.ControlJWKS, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // others' fetches would be counted too
 		Tells: []harness.Key{harness.KeySetFetches, harness.FloodLasted},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			return flooding(ctx, hands, kids)
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			return flooding(ctx, client, kids)
 		},
 	}
 }
 
 // flooding sends them, and counts.
-func flooding(ctx context.Context, hands harness.Hands, kids int) (harness.Trace, error) {
-	s := Of(hands)
+func flooding(ctx context.Context, client harness.Client, kids int) (harness.Trace, error) {
+	s := Of(client)
 	if err := s.warm(ctx); err != nil { // also the controls: their fetches are none of the flood's
 		return s.trace, err
 	}
@@ -123,7 +123,7 @@ func flooding(ctx context.Context, hands harness.Hands, kids int) (harness.Trace
 	if err != nil {
 		return s.trace, err
 	}
-	s.trace.Exchanges = probe.SendLots(ctx, hands, slices.Collect(slices.Chunk(requests, (len(requests)+floodLanes-1)/floodLanes)))
+	s.trace.Exchanges = probe.SendLots(ctx, client, slices.Collect(slices.Chunk(requests, (len(requests)+floodLanes-1)/floodLanes)))
 	after, err := s.jwks.Fetches(ctx)
 	s.fact(harness.KeySetFetches.Was(after - before))
 	s.fact(harness.FloodLasted.Was(time.Since(began)))

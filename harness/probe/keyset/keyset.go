@@ -22,9 +22,9 @@ func keyNeeds(more ...harness.Capability) []harness.Capability {
 
 // onKeySet does something to the key set that the target trusts, with calls that tell
 // what comes of it, and puts the sound one back at the end.
-func onKeySet(play func(context.Context, *Set) error) func(context.Context, harness.Hands) (harness.Trace, error) {
-	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		s := Of(hands)
+func onKeySet(play func(context.Context, *Set) error) func(context.Context, harness.Client) (harness.Trace, error) {
+	return func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		s := Of(client)
 		if err := s.warm(ctx); err != nil {
 			return s.trace, err
 		}
@@ -34,17 +34,17 @@ func onKeySet(play func(context.Context, *Set) error) func(context.Context, harn
 }
 
 // Of is the key set of the target that is acted on.
-func Of(hands harness.Hands) *Set {
-	return &Set{hands: hands, t: hands.Target(), jwks: hands.Target().Control.JWKS}
+func Of(client harness.Client) *Set {
+	return &Set{client: client, t: client.Target(), jwks: client.Target().Control.JWKS}
 }
 
 // Set is a key set at work: what is done to it, and what is seen meanwhile.
 type Set struct {
-	hands harness.Hands
-	t     *harness.Target
-	jwks  harness.JWKSControl
-	base  int // fetches of the key set when it was last changed
-	trace harness.Trace
+	client harness.Client
+	t      *harness.Target
+	jwks   harness.JWKSControl
+	base   int // fetches of the key set when it was last changed
+	trace  harness.Trace
 }
 
 // warm sends every endpoint its control: what stands before the stimulus must
@@ -176,7 +176,7 @@ func (s *Set) Publish(ctx context.Context, last harness.SigningKey, more ...toke
 
 // call presents tokens to every critical endpoint.
 func (s *Set) call(ctx context.Context, recipes ...token.Recipe) ([]harness.Exchange, error) {
-	trace, err := probe.Bearer(recipes...).Build().Act(ctx, s.hands)
+	trace, err := probe.Bearer(recipes...).Build().Act(ctx, s.client)
 	return trace.Exchanges, err
 }
 
@@ -199,7 +199,7 @@ func (s *Set) keep(situation string, calls []harness.Exchange) {
 // until presents one token to every endpoint until each answers as wanted, or
 // the limit has passed; it gives the last answers, and how long it took.
 func (s *Set) until(ctx context.Context, limit time.Duration, wanted func(harness.Exchange) bool, recipe token.Recipe) ([]harness.Exchange, time.Duration, error) {
-	began, over := time.Now(), s.hands.Patience(limit)
+	began, over := time.Now(), s.client.Patience(limit)
 	for {
 		calls, err := s.call(ctx, recipe)
 		took := time.Since(began)

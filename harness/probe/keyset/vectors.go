@@ -36,7 +36,7 @@ func (s *Set) replay(ctx context.Context, recipes []token.Recipe) error {
 	var wait sync.WaitGroup
 	for i, chunk := range chunks {
 		wait.Go(func() {
-			traces[i], failed[i] = probe.Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().Build().Act(ctx, s.hands)
+			traces[i], failed[i] = probe.Bearer(chunk...).On(s.t.Endpoints[0].Name).Together().Build().Act(ctx, s.client)
 		})
 	}
 	wait.Wait()

@@ -33,18 +33,18 @@ func InLogs() harness.Stimulus {
 	}
 }
 
-func credentialsInLogs(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-	t := hands.Target()
+func credentialsInLogs(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+	t := client.Target()
 	var s search
 	if s.sought, err = confidential(ctx, t); err != nil {
 		return trace, err
 	}
-	lacking, stop, err := replica.In(probe.ModesOf(t)[0]).Without("model_signing_pubkey").Once(ctx, hands)
+	lacking, stop, err := replica.In(probe.ModesOf(t)[0]).Without("model_signing_pubkey").Once(ctx, client)
 	defer stop()
 	if err != nil {
 		return trace, err
 	}
-	probe.Settle(ctx, hands)
+	probe.Settle(ctx, client)
 	for _, name := range lacking.Leaks {
 		if _, secret := s.sought[name]; secret {
 			s.found("the log of a replica without its secret", []string{name})
@@ -57,22 +57,22 @@ func credentialsInLogs(ctx context.Context, hands harness.Hands) (trace harness.
 		}
 	}()
 	for _, mode := range probe.ModesOf(t) {
-		if replicas[mode], err = probe.Launch(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}, Crashes: true}); err != nil {
+		if replicas[mode], err = probe.Launch(ctx, client, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}, Crashes: true}); err != nil {
 			delete(replicas, mode)
 			return trace, err
 		}
 	}
-	restore, err := s.rotate(ctx, hands, replicas[harness.MTLS])
+	restore, err := s.rotate(ctx, client, replicas[harness.MTLS])
 	if err != nil {
 		return trace, err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	for _, mode := range probe.ModesOf(t) {
-		if err := s.credentials(ctx, hands, mode, replicas[mode], &trace); err != nil {
+		if err := s.credentials(ctx, client, mode, replicas[mode], &trace); err != nil {
 			return trace, err
 		}
 	}
-	if err := s.searchLogs(ctx, hands, &trace); err != nil {
+	if err := s.searchLogs(ctx, client, &trace); err != nil {
 		return trace, err
 	}
 	for _, mode := range probe.ModesOf(t) {
@@ -87,13 +87,13 @@ func credentialsInLogs(ctx context.Context, hands harness.Hands) (trace harness.
 // rotate writes a new canary and a new client into aegis/runtime, and waits until
 // the replica serves that client. Without a replica that knows clients it waits as
 // long as a change may take.
-func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harness.Replica) (restore func() error, err error) {
-	t := hands.Target()
-	client, canary := "client-"+token.Random(4), token.Random(16)
+func (s *search) rotate(ctx context.Context, client harness.Client, witness harness.Replica) (restore func() error, err error) {
+	t := client.Target()
+	added, canary := "client-"+token.Random(4), token.Random(16)
 	s.sought["the canary of aegis/runtime after its rotation"] = harness.Secret(canary)
 	restore, err = probe.Rewrite(ctx, t, func(fields map[string]string) map[string]string {
 		fields["canary"] = canary
-		return probe.Enrolling(t.Certs.EnrolledCN, client)(fields)
+		return probe.Enrolling(t.Certs.EnrolledCN, added)(fields)
 	})
 	if err != nil {
 		return restore, err
@@ -104,18 +104,18 @@ func (s *search) rotate(ctx context.Context, hands harness.Hands, witness harnes
 		return restore, nil
 	}
 	face := witness.URL()
-	probe.Until(ctx, hands, limit, func() bool {
+	probe.Until(ctx, client, limit, func() bool {
 		r := probe.At(t, harness.MTLS, face, t.Endpoints[0])
-		probe.Forward(t, &r, client)
-		return t.Profile.Accepts(hands.Send(ctx, r).Observation.Status)
+		probe.Forward(t, &r, added)
+		return t.Profile.Accepts(client.Send(ctx, r).Observation.Status)
 	})
 	return restore, nil
 }
 
 // credentials calls a mode's face and its replica with good and bad credentials,
 // and searches the replica's log.
-func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harness.Mode, replica harness.Replica, trace *harness.Trace) error {
-	t := hands.Target()
+func (s *search) credentials(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica, trace *harness.Trace) error {
+	t := client.Target()
 	face := replica.URL()
 	refused, err := probe.Refusable(t, mode, face)
 	if err != nil {
@@ -138,10 +138,10 @@ func (s *search) credentials(ctx context.Context, hands harness.Hands, mode harn
 	for _, r := range slices.Concat(others, refused) {
 		s.carry(r)
 	}
-	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, others)...)
-	last := hands.SendAll(ctx, refused) // of these, every log must tell
+	trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, others)...)
+	last := client.SendAll(ctx, refused) // of these, every log must tell
 	trace.Exchanges = append(trace.Exchanges, last...)
-	text := probe.Logged(ctx, hands, last, func(context.Context) (string, error) { return replica.Log(), nil })
+	text := probe.Logged(ctx, client, last, func(context.Context) (string, error) { return replica.Log(), nil })
 	place := "the log of a replica in mode " + string(mode) + " at level debug"
 	if !strings.Contains(text, last[len(last)-1].Request.Get(harness.ProbeHeader)) {
 		trace.Facts = append(trace.Facts, harness.Unheard.At(place))
@@ -177,8 +177,8 @@ func InURLs() harness.Stimulus {
 		Modes:  []harness.Mode{harness.OIDC}, // which the tokens are of
 		Effect: harness.AuthFailures,
 		Tells:  []harness.Key{harness.Searched, harness.Leaked, harness.Unheard},
-		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+			t := client.Target()
 			s := search{sought: harness.Sought{}, urls: true}
 			var requests []harness.Request
 			for _, mode := range probe.ModesOf(t) {
@@ -203,8 +203,8 @@ func InURLs() harness.Stimulus {
 					}
 				}
 			}
-			trace.Exchanges = hands.SendAll(ctx, requests)
-			err = s.searchLogs(ctx, hands, &trace)
+			trace.Exchanges = client.SendAll(ctx, requests)
+			err = s.searchLogs(ctx, client, &trace)
 			trace.Facts = append(trace.Facts, s.facts...)
 			return trace, err
 		},
@@ -219,9 +219,9 @@ func InAnswers(calls probe.Calls) harness.Stimulus {
 	s.OwnControl = true // what is answered is searched, whatever it is
 	s.Requests = nil
 	s.Tells = []harness.Key{harness.Searched, harness.Leaked}
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		t := hands.Target()
-		trace, err := calls.Build().Act(ctx, hands)
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		t := client.Target()
+		trace, err := calls.Build().Act(ctx, client)
 		if err != nil {
 			return trace, err
 		}
@@ -231,7 +231,7 @@ func InAnswers(calls probe.Calls) harness.Stimulus {
 				pages = append(pages, probe.Get(t, mode, path))
 			}
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, pages)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, pages)...)
 		var s search
 		if s.sought, err = heldBy(ctx, t); err != nil {
 			return trace, err
@@ -328,8 +328,8 @@ func InMetrics(several int) harness.Stimulus {
 		Needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.Searched, harness.Leaked},
-		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+			t := client.Target()
 			s := search{sought: harness.Sought{}}
 			for _, mode := range probe.ModesOf(t) {
 				if t.Metrics[mode] == "" {
@@ -344,9 +344,9 @@ func InMetrics(several int) harness.Stimulus {
 						if err != nil {
 							return trace, err
 						}
-						trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+						trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, requests)...)
 					}
-					if pages[i], err = hands.Scrape(ctx, t.Metrics[mode]); err != nil {
+					if pages[i], err = client.Scrape(ctx, t.Metrics[mode]); err != nil {
 						return trace, err
 					}
 				}
@@ -398,15 +398,15 @@ func Injections() harness.Stimulus {
 		Needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.Searched, harness.Leaked, harness.Unheard},
-		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+			t := client.Target()
 			forged := "forged-" + token.Random(8)
 			for _, mode := range probe.ModesOf(t) {
 				first, err := refusedCall(t, mode, "the first call, which is refused")
 				if err != nil {
 					return trace, err
 				}
-				trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, first))
+				trace.Exchanges = append(trace.Exchanges, client.Send(ctx, first))
 				requests, err := callers(t, mode, "x\r\n"+forged+escapes+forged, "x%0d%0a"+forged+"%1b%5b31m"+forged)
 				if err != nil {
 					return trace, err
@@ -418,9 +418,9 @@ func Injections() harness.Stimulus {
 					probe.SetToken(&r, r.Variant, "x"+escapes+forged)
 					requests = append(requests, r)
 				}
-				trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+				trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, requests)...)
 			}
-			texts, err := overheard(ctx, hands, &trace)
+			texts, err := overheard(ctx, client, &trace)
 			for _, name := range slices.Sorted(maps.Keys(texts)) {
 				place := "the log of " + name
 				trace.Facts = append(trace.Facts, harness.Searched.At(place))

@@ -127,19 +127,19 @@ var heard = map[string]time.Duration{"ingress": time.Second}
 // the logs of services and ingress once they tell of it: nothing that was written
 // of earlier ones is on its way any more. Unheard are the services whose logs do
 // not tell; of calls that are accepted they need not (MET-015).
-func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (texts map[string]string, err error) {
-	t := hands.Target()
+func overheard(ctx context.Context, client harness.Client, trace *harness.Trace) (texts map[string]string, err error) {
+	t := client.Target()
 	texts = map[string]string{}
 	for _, mode := range probe.ModesOf(t) {
 		last, err := refusedCall(t, mode, "the last call, which is refused")
 		if err != nil {
 			return nil, err
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.Send(ctx, last))
+		trace.Exchanges = append(trace.Exchanges, client.Send(ctx, last))
 		for _, name := range components(mode) {
 			var readErr error
 			told := false
-			probe.Until(ctx, hands, probe.Bound(heard[name], probe.LogBound), func() bool {
+			probe.Until(ctx, client, probe.Bound(heard[name], probe.LogBound), func() bool {
 				texts[name], readErr = t.Control.Logs.Read(ctx, name)
 				told = strings.Contains(texts[name], last.Get(harness.ProbeHeader))
 				return readErr != nil || told
@@ -156,8 +156,8 @@ func overheard(ctx context.Context, hands harness.Hands, trace *harness.Trace) (
 }
 
 // searchLogs searches what services and ingress have written.
-func (s *search) searchLogs(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-	texts, err := overheard(ctx, hands, trace)
+func (s *search) searchLogs(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+	texts, err := overheard(ctx, client, trace)
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		s.in("the log of "+name, texts[name])
 	}

@@ -38,8 +38,8 @@ func InRenderedFiles() harness.Stimulus {
 }
 
 // rendered starts, calls, rotates and looks.
-func rendered(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-	t := hands.Target()
+func rendered(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+	t := client.Target()
 	limited, cancel := context.WithTimeout(ctx, probe.Bound(t.Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
 	replica, err := t.Control.Agent.Launch(limited, harness.Launch{Mode: harness.MTLS})
@@ -60,26 +60,26 @@ func rendered(ctx context.Context, hands harness.Hands) (trace harness.Trace, er
 	}
 	requests := probe.Direct(t, harness.MTLS, face, credential)
 	var calls []harness.Exchange
-	probe.Until(limited, hands, probe.Bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
-		calls = hands.SendAll(limited, requests)
+	probe.Until(limited, client, probe.Bound(t.Profile.StartBound, harness.DefaultStartBound), func() bool {
+		calls = client.SendAll(limited, requests)
 		return !slices.ContainsFunc(calls, func(x harness.Exchange) bool { return x.Observation.Transport != harness.Answered })
 	})
 	trace.Exchanges = calls
 	if err := look(WhileRendered); err != nil {
 		return trace, err
 	}
-	client := "client-" + token.Random(4)
-	restore, err := probe.Rewrite(ctx, t, probe.Enrolling(t.Certs.EnrolledCN, client))
+	added := "client-" + token.Random(4)
+	restore, err := probe.Rewrite(ctx, t, probe.Enrolling(t.Certs.EnrolledCN, added))
 	if err != nil {
 		return trace, err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	var last harness.Exchange
-	probe.Until(ctx, hands, rotationBound, func() bool {
+	probe.Until(ctx, client, rotationBound, func() bool {
 		r := probe.At(t, harness.MTLS, face, t.Endpoints[0])
 		r.Variant, r.Credential = Newcomer, "identity header of a client who was added"
-		probe.Forward(t, &r, client)
-		last = hands.Send(ctx, r)
+		probe.Forward(t, &r, added)
+		last = client.Send(ctx, r)
 		return t.Profile.Accepts(last.Observation.Status)
 	})
 	trace.Exchanges = append(trace.Exchanges, last)
@@ -94,8 +94,8 @@ func InDeployment() harness.Stimulus {
 		Words: "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their token of Vault and the ingress's secret",
 		Needs: []harness.Capability{harness.DeploymentRead, harness.VaultRead}, Effect: harness.ReadOnly, OwnControl: true,
 		Tells: []harness.Key{harness.Searched, harness.Leaked},
-		Act: func(ctx context.Context, hands harness.Hands) (trace harness.Trace, err error) {
-			t := hands.Target()
+		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {
+			t := client.Target()
 			var s search
 			if s.sought, err = confidential(ctx, t); err != nil {
 				return trace, err

@@ -22,13 +22,13 @@ func Wiring() harness.Stimulus {
 		Needs: []harness.Capability{harness.AlertsAPI},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.AuthFailures,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			alerts := hands.Target().Control.Alerts
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			alerts := client.Target().Control.Alerts
 			seen, err := wiring(ctx, alerts)
 			if err == nil && seen.Series == 0 { // it may come with the first refusal
-				err = refuseEach(ctx, hands)
+				err = refuseEach(ctx, client)
 			}
-			probe.Until(ctx, hands, firstScrapes, func() bool {
+			probe.Until(ctx, client, firstScrapes, func() bool {
 				if err == nil {
 					seen, err = wiring(ctx, alerts)
 				}
@@ -40,9 +40,9 @@ func Wiring() harness.Stimulus {
 }
 
 // refuseEach has a call refused in each mode.
-func refuseEach(ctx context.Context, hands harness.Hands) error {
-	for _, mode := range probe.ModesOf(hands.Target()) {
-		if _, err := refuse(ctx, hands, mode, nil); err != nil {
+func refuseEach(ctx context.Context, client harness.Client) error {
+	for _, mode := range probe.ModesOf(client.Target()) {
+		if _, err := refuse(ctx, client, mode, nil); err != nil {
 			return err
 		}
 	}
@@ -112,12 +112,12 @@ const (
 
 // alarm waits until one of the rules fires, or none does, for as long as the
 // profile's bound; do, if any, goes on meanwhile.
-func alarm(ctx context.Context, hands harness.Hands, when string, rules []string, fires bool, do func() error) (harness.Alarm, error) {
+func alarm(ctx context.Context, client harness.Client, when string, rules []string, fires bool, do func() error) (harness.Alarm, error) {
 	seen := harness.Alarm{When: when, Rules: rules}
-	alerts, began := hands.Target().Control.Alerts, time.Now()
-	limit := probe.Bound(hands.Target().Profile.AlertBound, harness.DefaultAlertBound)
+	alerts, began := client.Target().Control.Alerts, time.Now()
+	limit := probe.Bound(client.Target().Profile.AlertBound, harness.DefaultAlertBound)
 	var err error
-	probe.Until(ctx, hands, limit, func() bool {
+	probe.Until(ctx, client, limit, func() bool {
 		if do != nil {
 			if err = do(); err != nil {
 				return true
@@ -153,25 +153,25 @@ func Spike() harness.Stimulus {
 		Needs: []harness.Capability{harness.AlertsAPI},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.Disruptive,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			alerts := hands.Target().Control.Alerts
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			alerts := client.Target().Control.Alerts
 			var trace harness.Trace
 			rules, err := spikeRules(ctx, alerts)
 			if err != nil {
 				return trace, unseenIf(err)
 			}
 			names := ruleNames(rules)
-			quiet, err := alarm(ctx, hands, WhileQuiet, names, false, nil)
+			quiet, err := alarm(ctx, client, WhileQuiet, names, false, nil)
 			trace.Alarms = append(trace.Alarms, quiet)
 			if err != nil || len(quiet.Fired) > 0 {
 				return trace, err
 			}
-			spike, err := alarm(ctx, hands, DuringSpike, names, true, func() error { return refuseSome(ctx, hands) })
+			spike, err := alarm(ctx, client, DuringSpike, names, true, func() error { return refuseSome(ctx, client) })
 			trace.Alarms = append(trace.Alarms, spike)
 			if err != nil {
 				return trace, err
 			}
-			after, err := alarm(ctx, hands, AfterSpike, names, false, nil)
+			after, err := alarm(ctx, client, AfterSpike, names, false, nil)
 			trace.Alarms = append(trace.Alarms, after)
 			return trace, err
 		},
@@ -179,8 +179,8 @@ func Spike() harness.Stimulus {
 }
 
 // refuseSome has some calls refused by the service itself (rulings A-27).
-func refuseSome(ctx context.Context, hands harness.Hands) error {
-	t := hands.Target()
+func refuseSome(ctx context.Context, client harness.Client) error {
+	t := client.Target()
 	mode := probe.ModesOf(t)[0]
 	var requests []harness.Request
 	for range 10 {
@@ -194,7 +194,7 @@ func refuseSome(ctx context.Context, hands harness.Hands) error {
 		}
 		requests = append(requests, r)
 	}
-	for _, x := range hands.SendAll(ctx, requests) {
+	for _, x := range client.SendAll(ctx, requests) {
 		if x.Observation.Status != 401 && x.Observation.Status != 403 {
 			return fmt.Errorf("having calls refused: %w: one was answered otherwise", harness.ErrUnseen)
 		}
@@ -210,8 +210,8 @@ func Burst() harness.Stimulus {
 		Needs: []harness.Capability{harness.AlertsAPI, harness.RulesTested},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.ReadOnly,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			alerts := hands.Target().Control.Alerts
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			alerts := client.Target().Control.Alerts
 			var trace harness.Trace
 			rules, err := spikeRules(ctx, alerts)
 			if err != nil {
@@ -223,7 +223,7 @@ func Burst() harness.Stimulus {
 			} {
 				seen := harness.Alarm{When: c.when, Rules: ruleNames(rules)}
 				for _, name := range seen.Rules {
-					pass, said, err := hands.Target().Control.RuleTests.Rehearse(ctx, rehearsal(name, AuthFailures+`{reason="missing_credentials",job="aegis",instance="a"}`, c.values))
+					pass, said, err := client.Target().Control.RuleTests.Rehearse(ctx, rehearsal(name, AuthFailures+`{reason="missing_credentials",job="aegis",instance="a"}`, c.values))
 					switch {
 					case err != nil:
 						return trace, unseenIf(err)
@@ -267,26 +267,26 @@ func MissedExit() harness.Stimulus {
 		Needs: []harness.Capability{harness.AlertsAPI, harness.WatchedReplica, harness.RestartService, harness.VaultWrite},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.Disruptive,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			alerts := hands.Target().Control.Alerts
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			alerts := client.Target().Control.Alerts
 			var trace harness.Trace
 			names, err := exitRules(ctx, alerts)
 			if err != nil {
 				return trace, unseenIf(err)
 			}
-			quiet, err := alarm(ctx, hands, WhileQuiet, names, false, nil)
+			quiet, err := alarm(ctx, client, WhileQuiet, names, false, nil)
 			trace.Alarms = append(trace.Alarms, quiet)
 			if err != nil || len(quiet.Fired) > 0 {
 				return trace, err
 			}
-			replica, err := endedReplica(ctx, hands)
+			replica, err := endedReplica(ctx, client)
 			if replica != nil {
 				defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
 			}
 			if err != nil {
 				return trace, err
 			}
-			after, err := alarm(ctx, hands, AfterExit, names, true, nil)
+			after, err := alarm(ctx, client, AfterExit, names, true, nil)
 			trace.Alarms = append(trace.Alarms, after)
 			if err != nil || len(after.Fired) == 0 {
 				return trace, err
@@ -294,7 +294,7 @@ func MissedExit() harness.Stimulus {
 			if err := replica.Stop(ctx); err != nil {
 				return trace, fmt.Errorf("having nobody watch the replica: %w: %w", harness.ErrUnseen, err)
 			}
-			gone, err := alarm(ctx, hands, AfterGone, names, false, nil)
+			gone, err := alarm(ctx, client, AfterGone, names, false, nil)
 			trace.Alarms = append(trace.Alarms, gone)
 			return trace, err
 		},
@@ -309,8 +309,8 @@ func exitRules(ctx context.Context, alerts harness.Alerts) ([]string, error) {
 
 // endedReplica starts a watched replica without a secret it needs, and waits for
 // its end. What is returned is to be stopped, whatever the error.
-func endedReplica(ctx context.Context, hands harness.Hands) (harness.Replica, error) {
-	t := hands.Target()
+func endedReplica(ctx context.Context, client harness.Client) (harness.Replica, error) {
+	t := client.Target()
 	restore, err := probe.Rewrite(ctx, t, probe.Lacking(probe.JWKSField))
 	if err != nil {
 		return nil, err
@@ -327,6 +327,6 @@ func endedReplica(ctx context.Context, hands harness.Hands) (harness.Replica, er
 	if restoreErr := restore(); restoreErr != nil {
 		return replica, restoreErr
 	}
-	probe.Settle(ctx, hands)
+	probe.Settle(ctx, client)
 	return replica, err
 }

@@ -50,19 +50,19 @@ func (c counting) stimulus() harness.Stimulus {
 	s.Alone = true      // others' calls would be counted too
 	s.OwnControl = true // and so would a control between the readings
 	s.Requests = func(t *harness.Target) ([]harness.Request, bool) { return c.foretold(t, s.Modes) }
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		var trace harness.Trace
 		for _, mode := range s.Modes {
-			if hands.Target().Metrics[mode] == "" {
+			if client.Target().Metrics[mode] == "" {
 				continue
 			}
 			names, parts := []string{""}, []probe.Calls{c.Calls.In(mode)}
 			if c.apart {
-				names, parts = parts[0].Single(hands.Target())
+				names, parts = parts[0].Single(client.Target())
 			}
 			for i, part := range parts {
 				tally := harness.Tally{Mode: mode, Name: AuthFailures, Of: names[i]}
-				if err := c.tally(ctx, hands, part, tally, &trace); err != nil {
+				if err := c.tally(ctx, client, part, tally, &trace); err != nil {
 					return trace, err
 				}
 			}
@@ -90,9 +90,9 @@ func (c counting) foretold(t *harness.Target, modes []harness.Mode) ([]harness.R
 }
 
 // tally makes calls between two readings of the counter.
-func (c counting) tally(ctx context.Context, hands harness.Hands, calls probe.Calls, tally harness.Tally, trace *harness.Trace) error {
-	url := hands.Target().Metrics[tally.Mode]
-	before, err := hands.Scrape(ctx, url)
+func (c counting) tally(ctx context.Context, client harness.Client, calls probe.Calls, tally harness.Tally, trace *harness.Trace) error {
+	url := client.Target().Metrics[tally.Mode]
+	before, err := client.Scrape(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -102,26 +102,26 @@ func (c counting) tally(ctx context.Context, hands harness.Hands, calls probe.Ca
 		rounds = slices.Repeat([]harness.Stimulus{calls.Build()}, c.times)
 	}
 	for _, one := range rounds {
-		round, err := one.Act(ctx, hands)
+		round, err := one.Act(ctx, client)
 		if err != nil {
 			return err
 		}
 		trace.Exchanges = append(trace.Exchanges, round.Exchanges...)
 		tally.Calls += len(round.Exchanges)
 		for range c.readings {
-			page, err := hands.Scrape(ctx, url)
+			page, err := client.Scrape(ctx, url)
 			if err != nil {
 				return err
 			}
 			tally.Between = append(tally.Between, page[AuthFailures])
 		}
 	}
-	after, err := hands.Scrape(ctx, url)
+	after, err := client.Scrape(ctx, url)
 	if err != nil {
 		return err
 	}
 	tally.After = after[AuthFailures]
-	if tally.Again, err = c.again(ctx, hands, url, tally); err != nil {
+	if tally.Again, err = c.again(ctx, client, url, tally); err != nil {
 		return err
 	}
 	trace.Tallies = append(trace.Tallies, tally)
@@ -133,12 +133,12 @@ const restless = 4
 
 // again reads a page some more times whose counter has not risen by the calls:
 // where it moves though nobody calls, several processes answer in turn.
-func (c counting) again(ctx context.Context, hands harness.Hands, url string, tally harness.Tally) (readings []harness.Family, err error) {
+func (c counting) again(ctx context.Context, client harness.Client, url string, tally harness.Tally) (readings []harness.Family, err error) {
 	if tally.After.Sum()-tally.Before.Sum() == float64(tally.Calls) {
 		return nil, nil
 	}
 	for range restless {
-		page, err := hands.Scrape(ctx, url)
+		page, err := client.Scrape(ctx, url)
 		if err != nil {
 			return nil, err
 		}
@@ -155,20 +155,20 @@ func FirstScrape() harness.Stimulus {
 		Words: "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call refused and read again",
 		Needs: []harness.Capability{harness.Metrics}, Effect: harness.AuthFailures, Modes: probe.BothModes,
 		OwnControl: true, // what is refused only has to be counted
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			t := hands.Target()
+			t := client.Target()
 			for _, mode := range probe.BothModes {
 				if url := t.Metrics[mode]; url != "" {
-					read := func() (map[string]harness.Family, error) { return hands.Scrape(ctx, url) }
-					tally, err := firstOf(ctx, hands, read, harness.Tally{Mode: mode, Name: AuthFailures}, nil)
+					read := func() (map[string]harness.Family, error) { return client.Scrape(ctx, url) }
+					tally, err := firstOf(ctx, client, read, harness.Tally{Mode: mode, Name: AuthFailures}, nil)
 					if err != nil {
 						return trace, err
 					}
 					trace.Tallies = append(trace.Tallies, tally)
 				}
 				if t.Shows(mode) && t.Grants(harness.RestartService) {
-					tally, err := scrapeFresh(ctx, hands, mode)
+					tally, err := scrapeFresh(ctx, client, mode)
 					if err != nil {
 						return trace, err
 					}
@@ -182,18 +182,18 @@ func FirstScrape() harness.Stimulus {
 
 // firstOf reads a page, and where the counter is not there has a call refused at
 // face, or at the mode's own, and reads it again.
-func firstOf(ctx context.Context, hands harness.Hands, read func() (map[string]harness.Family, error), tally harness.Tally, face *harness.Face) (harness.Tally, error) {
+func firstOf(ctx context.Context, client harness.Client, read func() (map[string]harness.Family, error), tally harness.Tally, face *harness.Face) (harness.Tally, error) {
 	page, err := read()
 	tally.Before, tally.After = page[AuthFailures], page[AuthFailures]
 	if err != nil || len(tally.Before.Series) > 0 {
 		return tally, err
 	}
-	refused, err := refuse(ctx, hands, tally.Mode, face)
+	refused, err := refuse(ctx, client, tally.Mode, face)
 	if err != nil || !refused {
 		return tally, err
 	}
 	tally.Calls = 1
-	probe.Until(ctx, hands, countBound, func() bool {
+	probe.Until(ctx, client, countBound, func() bool {
 		page, err = read()
 		tally.After = page[AuthFailures]
 		return err != nil || len(tally.After.Series) > 0
@@ -207,8 +207,8 @@ const countBound = 2 * time.Second
 // refuse has one call refused by the service itself, and reports whether it was:
 // one without a credential, or of a client who is not enrolled where an ingress
 // would refuse that one first (rulings A-27).
-func refuse(ctx context.Context, hands harness.Hands, mode harness.Mode, face *harness.Face) (bool, error) {
-	t := hands.Target()
+func refuse(ctx context.Context, client harness.Client, mode harness.Mode, face *harness.Face) (bool, error) {
+	t := client.Target()
 	if len(t.Endpoints) == 0 {
 		return false, nil
 	}
@@ -226,12 +226,12 @@ func refuse(ctx context.Context, hands harness.Hands, mode harness.Mode, face *h
 		}
 		probe.SetCertificate(&r, clientcert.Unenrolled().Name, pair)
 	}
-	status := hands.Send(ctx, r).Observation.Status
+	status := client.Send(ctx, r).Observation.Status
 	return status == 401 || status == 403, nil
 }
 
-func scrapeFresh(ctx context.Context, hands harness.Hands, mode harness.Mode) (harness.Tally, error) {
-	t := hands.Target()
+func scrapeFresh(ctx context.Context, client harness.Client, mode harness.Mode) (harness.Tally, error) {
+	t := client.Target()
 	tally := harness.Tally{Mode: mode, Name: AuthFailures, Fresh: true}
 	ctx, cancel := context.WithTimeout(ctx, probe.Bound(t.Profile.StartBound, harness.DefaultStartBound))
 	defer cancel()
@@ -241,9 +241,9 @@ func scrapeFresh(ctx context.Context, hands harness.Hands, mode harness.Mode) (h
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
 	face := replica.URL()
-	read := func() (map[string]harness.Family, error) { return probe.ScrapeReplica(ctx, hands, replica) }
+	read := func() (map[string]harness.Family, error) { return probe.ScrapeReplica(ctx, client, replica) }
 	for {
-		seen, err := firstOf(ctx, hands, read, tally, &face)
+		seen, err := firstOf(ctx, client, read, tally, &face)
 		if err == nil {
 			return seen, nil
 		}

@@ -22,10 +22,10 @@ func EachDenial() harness.Stimulus {
 		Needs: []harness.Capability{harness.RestartService, harness.MintTokens}, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.CredentialsLogged},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			for _, mode := range probe.ModesOf(hands.Target()) {
-				if err := denials(ctx, hands, mode, &trace); err != nil {
+			for _, mode := range probe.ModesOf(client.Target()) {
+				if err := denials(ctx, client, mode, &trace); err != nil {
 					return trace, err
 				}
 			}
@@ -34,20 +34,20 @@ func EachDenial() harness.Stimulus {
 	}
 }
 
-func denials(ctx context.Context, hands harness.Hands, mode harness.Mode, trace *harness.Trace) error {
-	replica, err := probe.Launch(ctx, hands, harness.Launch{Mode: mode})
+func denials(ctx context.Context, client harness.Client, mode harness.Mode, trace *harness.Trace) error {
+	replica, err := probe.Launch(ctx, client, harness.Launch{Mode: mode})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	requests, err := probe.Refusable(hands.Target(), mode, replica.URL())
+	requests, err := probe.Refusable(client.Target(), mode, replica.URL())
 	if err != nil {
 		return err
 	}
 	first := len(trace.Exchanges)
-	calls := hands.SendAll(ctx, requests)
+	calls := client.SendAll(ctx, requests)
 	trace.Exchanges = append(trace.Exchanges, calls...)
-	text := probe.Logged(ctx, hands, calls, func(context.Context) (string, error) { return replica.Log(), nil })
+	text := probe.Logged(ctx, client, calls, func(context.Context) (string, error) { return replica.Log(), nil })
 	trace.Records = append(trace.Records, probe.Records(text, calls, first)...)
 	for _, x := range calls {
 		if probe.ShowsToken(text, x.Request) {
@@ -67,37 +67,37 @@ func RefusedByIngress(times int) harness.Stimulus {
 	s.Alone = true // what others are refused in TLS could not be told apart
 	s.Requests = nil
 	s.Tells = []harness.Key{harness.RefusedHandshakes}
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		return refusedByIngress(ctx, hands, calls, times)
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		return refusedByIngress(ctx, client, calls, times)
 	}
 	return s
 }
 
 // refusedByIngress calls and reads.
-func refusedByIngress(ctx context.Context, hands harness.Hands, calls probe.Calls, times int) (harness.Trace, error) {
+func refusedByIngress(ctx context.Context, client harness.Client, calls probe.Calls, times int) (harness.Trace, error) {
 	var trace harness.Trace
 	read := func(ctx context.Context) (string, error) {
-		return hands.Target().Control.Logs.Read(ctx, "ingress")
+		return client.Target().Control.Logs.Read(ctx, "ingress")
 	}
 	before, err := read(ctx)
 	if err != nil {
 		return trace, fmt.Errorf("reading the ingress's log: %w", err)
 	}
 	for range times {
-		requests, err := calls.Made(hands.Target())
+		requests, err := calls.Made(client.Target())
 		if err != nil {
 			return trace, err
 		}
 		for i := range requests { // an access log holds the target as a rule, and no header of ours
 			requests[i].Path += "?probe=" + requests[i].Get(harness.ProbeHeader)
 		}
-		trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, requests)...)
+		trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, requests)...)
 	}
 	inHTTP := slices.DeleteFunc(slices.Clone(trace.Exchanges), func(x harness.Exchange) bool { return !probe.Answered(x.Observation) })
 	inTLS := len(trace.Exchanges) - len(inHTTP)
 	var text string
-	probe.Until(ctx, hands, probe.LogBound, func() bool {
-		text = probe.Logged(ctx, hands, inHTTP, read)
+	probe.Until(ctx, client, probe.LogBound, func() bool {
+		text = probe.Logged(ctx, client, inHTTP, read)
 		return handshakes(text)-handshakes(before) >= inTLS
 	})
 	trace.Records = probe.Records(text, trace.Exchanges, 0)
@@ -161,8 +161,8 @@ func Unreadable() harness.Stimulus {
 		Effect:     harness.AuthFailures, // the replicas are beside those that serve
 		OwnControl: true,                 // a sound start
 		Tells:      []harness.Key{harness.ValuesLogged},
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			return unreadable(ctx, hands, sound,
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			return unreadable(ctx, client, sound,
 				sound.Env("VAULT_TOKEN", "conformance-no-token").While(refused),
 				sound.Env("VAULT_ADDR", nowhere).Env("STARTUP_TIMEOUT", "1s").While(silent))
 		},
@@ -174,9 +174,9 @@ func Unreadable() harness.Stimulus {
 const nowhere = "https://127.0.0.1:9"
 
 // unreadable starts and reads, and the sound one last.
-func unreadable(ctx context.Context, hands harness.Hands, sound replica.Start, starts ...replica.Start) (harness.Trace, error) {
+func unreadable(ctx context.Context, client harness.Client, sound replica.Start, starts ...replica.Start) (harness.Trace, error) {
 	var trace harness.Trace
-	fields, err := hands.Target().Control.Secrets.Read(ctx)
+	fields, err := client.Target().Control.Secrets.Read(ctx)
 	if err != nil {
 		return trace, fmt.Errorf("reading aegis/runtime, to look for its values: %w", err)
 	}
@@ -185,7 +185,7 @@ func unreadable(ctx context.Context, hands harness.Hands, sound replica.Start, s
 		sought[name] = harness.Secret(value)
 	}
 	for i, s := range append(starts, sound) {
-		seen, err := s.Seeking(sought).Watch(ctx, hands)
+		seen, err := s.Seeking(sought).Watch(ctx, client)
 		if err != nil {
 			return trace, err
 		}
@@ -207,29 +207,29 @@ func Workers(workers, calls, readings int) harness.Stimulus {
 		Words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s %d times", workers, calls, AuthFailures, readings),
 		Needs: []harness.Capability{harness.RestartService, harness.Metrics}, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			mode := probe.ModesOf(hands.Target())[0]
-			replica, err := probe.Launch(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"WEB_CONCURRENCY": fmt.Sprint(workers)}})
+			mode := probe.ModesOf(client.Target())[0]
+			replica, err := probe.Launch(ctx, client, harness.Launch{Mode: mode, Env: map[string]string{"WEB_CONCURRENCY": fmt.Sprint(workers)}})
 			if err != nil {
 				return trace, err
 			}
 			defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
 			face := replica.URL()
-			before, err := probe.ScrapeReplica(ctx, hands, replica)
+			before, err := probe.ScrapeReplica(ctx, client, replica)
 			if err != nil {
 				return trace, err
 			}
 			var requests []harness.Request
 			for i := range calls {
-				r := probe.At(hands.Target(), mode, face, hands.Target().Endpoints[i%len(hands.Target().Endpoints)])
+				r := probe.At(client.Target(), mode, face, client.Target().Endpoints[i%len(client.Target().Endpoints)])
 				r.Variant = "no credential, a connection of its own"
 				requests = append(requests, r)
 			}
-			trace.Exchanges = hands.SendAll(ctx, requests)
+			trace.Exchanges = client.SendAll(ctx, requests)
 			tally := harness.Tally{Mode: mode, Name: AuthFailures, Before: before[AuthFailures], Calls: calls}
 			for range readings {
-				now, err := probe.ScrapeReplica(ctx, hands, replica)
+				now, err := probe.ScrapeReplica(ctx, client, replica)
 				if err != nil {
 					return trace, err
 				}

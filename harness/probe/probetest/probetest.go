@@ -13,8 +13,8 @@ import (
 // client send without controls and without pace.
 type client struct{ target *harness.Target }
 
-// On are hands on a target.
-func On(t *harness.Target) harness.Hands { return client{t} }
+// On acts on a target.
+func On(t *harness.Target) harness.Client { return client{t} }
 
 func (h client) Target() *harness.Target { return h.target }
 
@@ -47,7 +47,7 @@ func (h client) Patience(bound time.Duration) func() bool {
 	return func() bool { return time.Since(began) > bound }
 }
 
-func (h client) Hold(like harness.Request) harness.Held { return kept{wire.Hold(h.target, like)} }
+func (h client) Hold(like harness.Request) harness.Conn { return kept{wire.Hold(h.target, like)} }
 
 type kept struct{ *wire.Conn }
 

@@ -39,17 +39,17 @@ func startListed(words string, forms ...listForm) harness.Stimulus {
 		Words: "start a replica in mode mtls " + words + ", and call it as the enrolled client, another and nobody until it has answered or ended",
 		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		Starts: len(forms) + 1, OwnControl: true, // the sound start
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
 			for _, form := range forms {
-				seen, err := form.start(ctx, hands)
+				seen, err := form.start(ctx, client)
 				if err != nil {
 					return trace, err
 				}
 				trace.Startups = append(trace.Startups, seen)
 			}
-			probe.Settle(ctx, hands)
-			control, err := In(harness.MTLS).Watch(ctx, hands)
+			probe.Settle(ctx, client)
+			control, err := In(harness.MTLS).Watch(ctx, client)
 			control.Control = true
 			trace.Startups = append(trace.Startups, control)
 			return trace, err
@@ -58,8 +58,8 @@ func startListed(words string, forms ...listForm) harness.Stimulus {
 }
 
 // start starts a replica while the list is of a form.
-func (f listForm) start(ctx context.Context, hands harness.Hands) (harness.Startup, error) {
-	t := hands.Target()
+func (f listForm) start(ctx context.Context, client harness.Client) (harness.Startup, error) {
+	t := client.Target()
 	start := Start{mode: harness.MTLS, words: "with " + f.name, outsider: true,
 		secrets: func(fields map[string]string) map[string]string {
 			delete(fields, probe.ListField)
@@ -72,6 +72,6 @@ func (f listForm) start(ctx context.Context, hands harness.Hands) (harness.Start
 	if err != nil {
 		return harness.Startup{}, err
 	}
-	seen, err := start.Watch(ctx, hands)
+	seen, err := start.Watch(ctx, client)
 	return seen, errors.Join(err, restore())
 }

@@ -167,11 +167,11 @@ const atOnce = 2
 
 // act starts the replicas, and a sound one of each mode as the control: one after the
 // other, and the control last, where they change what others are given.
-func (s Start) act(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-	starts := s.on(hands.Target())
+func (s Start) act(ctx context.Context, client harness.Client) (harness.Trace, error) {
+	starts := s.on(client.Target())
 	if !s.hold || s.never { // else it is released: its own control
 		for _, mode := range s.modes() {
-			if hands.Target().Shows(mode) {
+			if client.Target().Shows(mode) {
 				starts = append(starts, control(mode))
 			}
 		}
@@ -181,11 +181,11 @@ func (s Start) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	defer stopping.Wait()
 	start := func(ctx context.Context, i int) (err error) {
 		var stop func()
-		seen[i], stop, err = starts[i].Once(ctx, hands)
+		seen[i], stop, err = starts[i].Once(ctx, client)
 		stopping.Go(stop)
 		return err
 	}
-	if s.Build().ApartOn(hands.Target()) {
+	if s.Build().ApartOn(client.Target()) {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(atOnce)
 		for i := range starts {
@@ -196,7 +196,7 @@ func (s Start) act(ctx context.Context, hands harness.Hands) (harness.Trace, err
 	changed := false
 	for i, one := range starts {
 		if one.control && changed {
-			probe.Settle(ctx, hands)
+			probe.Settle(ctx, client)
 			changed = false
 		}
 		changed = changed || one.changes()
@@ -216,20 +216,20 @@ func control(mode harness.Mode) Start {
 
 // Once makes the conditions of one start, watches it, and unmakes them; stop ends
 // the replica, if it has not ended.
-func (s Start) Once(ctx context.Context, hands harness.Hands) (seen harness.Startup, stop func(), err error) {
-	restore, err := s.change(ctx, hands.Target())
+func (s Start) Once(ctx context.Context, client harness.Client) (seen harness.Startup, stop func(), err error) {
+	restore, err := s.change(ctx, client.Target())
 	if err != nil {
 		return seen, func() {}, err
 	}
 	defer func() { err = errors.Join(err, restore()) }()
 	if s.prepare != nil {
-		undo, err := s.prepare(ctx, hands.Target(), &s)
+		undo, err := s.prepare(ctx, client.Target(), &s)
 		if err != nil {
 			return seen, func() {}, err
 		}
 		defer func() { err = errors.Join(err, undo(context.WithoutCancel(ctx))) }()
 	}
-	return s.observe(ctx, hands)
+	return s.observe(ctx, client)
 }
 
 // change changes the secret, and gives what puts it back.
@@ -241,21 +241,21 @@ func (s Start) change(ctx context.Context, t *harness.Target) (restore func() er
 }
 
 // Watch observes the replica, and ends it.
-func (s Start) Watch(ctx context.Context, hands harness.Hands) (harness.Startup, error) {
-	seen, stop, err := s.observe(ctx, hands)
+func (s Start) Watch(ctx context.Context, client harness.Client) (harness.Startup, error) {
+	seen, stop, err := s.observe(ctx, client)
 	stop()
 	return seen, err
 }
 
 // observe starts the replica and calls it until it ended, or answered every
 // call, or the profile's bound passed. Stop ends it, if it has not ended.
-func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.Startup, stop func(), err error) {
+func (s Start) observe(ctx context.Context, client harness.Client) (seen harness.Startup, stop func(), err error) {
 	seen, stop = harness.Startup{Variant: s.words, Control: s.control}, func() {}
-	limit := probe.Bound(hands.Target().Profile.StartBound, harness.DefaultStartBound)
+	limit := probe.Bound(client.Target().Profile.StartBound, harness.DefaultStartBound)
 	ctx, cancel := context.WithTimeout(ctx, 4*limit) // longer where we are late
 	defer cancel()
 	began := time.Now()
-	replica, err := hands.Target().Control.Launcher.Launch(ctx, harness.Launch{
+	replica, err := client.Target().Control.Launcher.Launch(ctx, harness.Launch{
 		Mode: s.mode, Env: s.env, Unset: s.unset, HoldVault: s.hold, Impostor: s.impostor,
 	})
 	if err != nil {
@@ -268,11 +268,11 @@ func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.S
 			ended <- code
 		}
 	}()
-	credential, err := probe.DirectCredential(hands.Target(), s.mode)
+	credential, err := probe.DirectCredential(client.Target(), s.mode)
 	if err != nil {
 		return seen, stop, err
 	}
-	v := visitor{Start: s, hands: hands, replica: replica, credential: credential, over: hands.Patience(limit)}
+	v := visitor{Start: s, client: client, replica: replica, credential: credential, over: client.Patience(limit)}
 	if s.hold && !s.never {
 		if err := v.whileHeld(ctx, &seen); err != nil {
 			return seen, stop, err
@@ -281,7 +281,7 @@ func (s Start) observe(ctx context.Context, hands harness.Hands) (seen harness.S
 	}
 	v.untilAnswered(ctx, ended, &seen)
 	seen.Took = time.Since(began)
-	s.read(hands.Target(), replica, &seen)
+	s.read(client.Target(), replica, &seen)
 	return seen, stop, nil
 }
 
@@ -307,7 +307,7 @@ const rounds = 5
 // visitor calls a replica from its first moment.
 type visitor struct {
 	Start
-	hands      harness.Hands
+	client     harness.Client
 	replica    harness.Replica
 	credential probe.Edit
 	over       func() bool // the bound of a start has passed
@@ -356,9 +356,9 @@ func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harn
 		answers, refused := v.round(ctx, turn)
 		if len(answers) > 0 && refused == 0 && !unready(answers) {
 			seen.After = answers
-			p := v.hands.Target().Profile
+			p := v.client.Target().Profile
 			if late == nil {
-				late = v.hands.Patience(probe.NewKeyBound(p))
+				late = v.client.Patience(probe.NewKeyBound(p))
 			}
 			if !v.serving || accepted(p, answers) || late() {
 				return
@@ -387,7 +387,7 @@ func unready(answers []harness.Exchange) bool {
 // credential and once with none; a call that found nobody is only counted. While
 // nobody answers, one of the calls is made a round, each in its turn.
 func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchange, refused int) {
-	t, face := v.hands.Target(), v.replica.URL()
+	t, face := v.client.Target(), v.replica.URL()
 	requests := probe.Direct(t, v.mode, face, v.credential)
 	if v.outsider {
 		for _, endpoint := range t.Endpoints {
@@ -398,12 +398,12 @@ func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchang
 		}
 	}
 	first := turn % len(requests)
-	scout := v.hands.Send(ctx, requests[first])
+	scout := v.client.Send(ctx, requests[first])
 	if scout.Observation.Transport != harness.Answered {
 		return nil, 1
 	}
 	answers = []harness.Exchange{scout}
-	for _, x := range v.hands.SendAll(ctx, slices.Delete(requests, first, first+1)) {
+	for _, x := range v.client.SendAll(ctx, slices.Delete(requests, first, first+1)) {
 		if x.Observation.Transport == harness.Answered {
 			answers = append(answers, x)
 		} else {

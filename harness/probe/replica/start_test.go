@@ -114,7 +114,7 @@ func TestStartsThatChangeNothingAreApart(t *testing.T) {
 
 // callees answers from some call on.
 type callees struct {
-	harness.Hands
+	harness.Client
 	target *harness.Target
 	from   int
 	calls  []harness.Request
@@ -154,7 +154,7 @@ func TestEachCallIsTriedWhileNobodyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &callees{target: target, from: 4}
-	v := visitor{Start: In(harness.MTLS), hands: c, replica: placed{}, credential: credential}
+	v := visitor{Start: In(harness.MTLS), client: c, replica: placed{}, credential: credential}
 	tried := map[string]bool{}
 	for turn := range 4 {
 		if answers, refused := v.round(t.Context(), turn); len(answers) != 0 || refused != 1 {

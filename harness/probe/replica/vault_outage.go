@@ -34,28 +34,28 @@ func VaultLoss() harness.Stimulus {
 	}
 }
 
-func vaultLoss(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func vaultLoss(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	profile := hands.Target().Profile
-	replica, err := probe.Launch(ctx, hands, harness.Launch{Mode: harness.MTLS, HoldVault: true})
+	profile := client.Target().Profile
+	replica, err := probe.Launch(ctx, client, harness.Launch{Mode: harness.MTLS, HoldVault: true})
 	if err != nil {
 		return trace, err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	callers := []caller{{EnrolledBefore, hands.Target().Certs.EnrolledCN}, {OutsiderBefore, "client-" + token.Random(4)}}
-	trace.Exchanges = callReplica(ctx, hands, replica, callers)
+	callers := []caller{{EnrolledBefore, client.Target().Certs.EnrolledCN}, {OutsiderBefore, "client-" + token.Random(4)}}
+	trace.Exchanges = callReplica(ctx, client, replica, callers)
 	if err := replica.Cut(ctx); err != nil {
 		return trace, fmt.Errorf("taking Vault away: %w", err)
 	}
 	callers[0].variant, callers[1].variant = EnrolledAfter, OutsiderAfter
 	callers = append(callers, caller{NobodyAfter, ""})
-	trace.Exchanges = append(trace.Exchanges, callReplica(ctx, hands, replica, callers)...)
+	trace.Exchanges = append(trace.Exchanges, callReplica(ctx, client, replica, callers)...)
 	waiting, cancel := context.WithTimeout(ctx, probe.Bound(profile.Propagation, harness.DefaultPropagation))
 	defer cancel()
 	if err := replica.TurnedAway(waiting, inVain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return trace, err // one that never asks again is called all the same
 	}
-	trace.Exchanges = append(trace.Exchanges, callReplica(ctx, hands, replica, callers)...)
+	trace.Exchanges = append(trace.Exchanges, callReplica(ctx, client, replica, callers)...)
 	return trace, nil
 }
 
@@ -64,8 +64,8 @@ type caller struct{ variant, name string }
 
 // callReplica calls every endpoint of a replica in mtls mode as each caller, as
 // the ingress would hand it on.
-func callReplica(ctx context.Context, hands harness.Hands, replica harness.Replica, callers []caller) []harness.Exchange {
-	t, face := hands.Target(), replica.URL()
+func callReplica(ctx context.Context, client harness.Client, replica harness.Replica, callers []caller) []harness.Exchange {
+	t, face := client.Target(), replica.URL()
 	var requests []harness.Request
 	for _, c := range callers {
 		for _, endpoint := range t.Endpoints {
@@ -79,5 +79,5 @@ func callReplica(ctx context.Context, hands harness.Hands, replica harness.Repli
 			requests = append(requests, r)
 		}
 	}
-	return hands.SendAll(ctx, requests)
+	return client.SendAll(ctx, requests)
 }

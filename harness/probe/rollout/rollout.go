@@ -46,11 +46,11 @@ func enough(replicas int) int {
 }
 
 // deploying does something that may deploy, and puts back what was deployed.
-func deploying(act func(context.Context, harness.Hands, *harness.Trace) error) func(context.Context, harness.Hands) (harness.Trace, error) {
-	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func deploying(act func(context.Context, harness.Client, *harness.Trace) error) func(context.Context, harness.Client) (harness.Trace, error) {
+	return func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		var trace harness.Trace
-		err := act(ctx, hands, &trace)
-		if deployed := hands.Target().Control.Rollout; deployed != nil {
+		err := act(ctx, client, &trace)
+		if deployed := client.Target().Control.Rollout; deployed != nil {
 			if restoreErr := deployed.Restore(context.WithoutCancel(ctx)); restoreErr != nil {
 				err = errors.Join(err, fmt.Errorf("putting the services in their places again: %w", restoreErr))
 			}
@@ -61,17 +61,17 @@ func deploying(act func(context.Context, harness.Hands, *harness.Trace) error) f
 
 // debugged starts a debug replica of AUTH_MODE=none beside the services, sees
 // that it serves a call without a credential, and does something meanwhile.
-func debugged(ctx context.Context, hands harness.Hands, trace *harness.Trace, do func(harness.Replica) error) error {
-	mode := probe.ModesOf(hands.Target())[0]
-	replica, err := probe.Launch(ctx, hands, harness.Launch{Mode: mode, Env: map[string]string{"AUTH_MODE": string(None)}})
+func debugged(ctx context.Context, client harness.Client, trace *harness.Trace, do func(harness.Replica) error) error {
+	mode := probe.ModesOf(client.Target())[0]
+	replica, err := probe.Launch(ctx, client, harness.Launch{Mode: mode, Env: map[string]string{"AUTH_MODE": string(None)}})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	r := probe.At(hands.Target(), mode, replica.URL(), hands.Target().Endpoints[0])
+	r := probe.At(client.Target(), mode, replica.URL(), client.Target().Endpoints[0])
 	r.Variant = "no credential, to the debug replica"
 	served := "serves nobody"
-	if hands.Target().Profile.Accepts(hands.Send(ctx, r).Observation.Status) {
+	if client.Target().Profile.Accepts(client.Send(ctx, r).Observation.Status) {
 		served = "serves everybody"
 	}
 	trace.Facts = append(trace.Facts, harness.DebugServes.Was(served))
@@ -86,9 +86,9 @@ func DebugBeside() harness.Stimulus {
 		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.DebugServes},
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			return debugged(ctx, hands, trace, func(harness.Replica) error {
-				return fresh(ctx, hands, trace, refusedSmoke)
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			return debugged(ctx, client, trace, func(harness.Replica) error {
+				return fresh(ctx, client, trace, refusedSmoke)
 			})
 		}),
 	}
@@ -118,8 +118,8 @@ var refusedSmoke = map[harness.Mode][]string{harness.OIDC: {SmokeNone}, harness.
 
 // fresh makes some calls of each mode at its face, each on enough connections of
 // its own.
-func fresh(ctx context.Context, hands harness.Hands, trace *harness.Trace, which map[harness.Mode][]string) error {
-	t := hands.Target()
+func fresh(ctx context.Context, client harness.Client, trace *harness.Trace, which map[harness.Mode][]string) error {
+	t := client.Target()
 	var all []harness.Request
 	for _, mode := range probe.ModesOf(t) {
 		variants, err := smokeVariants(t, mode, which[mode])
@@ -130,7 +130,7 @@ func fresh(ctx context.Context, hands harness.Hands, trace *harness.Trace, which
 			all = append(all, smokeCalls(t, mode, variants, turn)...)
 		}
 	}
-	trace.Exchanges = append(trace.Exchanges, hands.SendAll(ctx, all)...)
+	trace.Exchanges = append(trace.Exchanges, client.SendAll(ctx, all)...)
 	return nil
 }
 
@@ -196,11 +196,11 @@ func Drill() harness.Stimulus {
 		Needs: []harness.Capability{harness.RestartService, harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.DebugServes, harness.SoundRollout},
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			if err := debugged(ctx, hands, trace, func(harness.Replica) error { return nil }); err != nil {
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			if err := debugged(ctx, client, trace, func(harness.Replica) error { return nil }); err != nil {
 				return err
 			}
-			return deployed(ctx, hands, trace, harness.Launch{}, smoke)
+			return deployed(ctx, client, trace, harness.Launch{}, smoke)
 		}),
 	}
 }
@@ -212,22 +212,22 @@ func BackToPrevious() harness.Stimulus {
 		Needs: []harness.Capability{harness.RollOut, harness.PreviousRelease, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.SoundRollout},
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			return deployed(ctx, hands, trace, harness.Launch{Previous: true}, smoke)
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			return deployed(ctx, client, trace, harness.Launch{Previous: true}, smoke)
 		}),
 	}
 }
 
-func deployed(ctx context.Context, hands harness.Hands, trace *harness.Trace, launch harness.Launch, which map[harness.Mode][]string) error {
-	err := eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
+func deployed(ctx context.Context, client harness.Client, trace *harness.Trace, launch harness.Launch, which map[harness.Mode][]string) error {
+	err := eachMode(client.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 		launch := launch
 		launch.Mode = mode
-		return deploy(ctx, hands, trace, harness.SoundRollout, launch)
+		return deploy(ctx, client, trace, harness.SoundRollout, launch)
 	})
 	if err != nil {
 		return err
 	}
-	return fresh(ctx, hands, trace, which)
+	return fresh(ctx, client, trace, which)
 }
 
 // eachMode does something in every mode at once.
@@ -246,8 +246,8 @@ func eachMode(t *harness.Target, trace *harness.Trace, do func(harness.Mode, *ha
 	return err
 }
 
-func deploy(ctx context.Context, hands harness.Hands, trace *harness.Trace, what harness.StateOf, launch harness.Launch) error {
-	ready, err := hands.Target().Control.Rollout.Deploy(ctx, launch)
+func deploy(ctx context.Context, client harness.Client, trace *harness.Trace, what harness.StateOf, launch harness.Launch) error {
+	ready, err := client.Target().Control.Rollout.Deploy(ctx, launch)
 	if err != nil {
 		return err
 	}
@@ -270,8 +270,8 @@ func BrokenDeploy() harness.Stimulus {
 		Needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.BrokenRollout, harness.SoundRollout},
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			return eachMode(hands.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			return eachMode(client.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 				for _, step := range []struct {
 					what   harness.StateOf
 					launch harness.Launch
@@ -279,7 +279,7 @@ func BrokenDeploy() harness.Stimulus {
 					{harness.BrokenRollout, harness.Launch{Mode: mode, Env: map[string]string{"VAULT_TOKEN": "conformance-no-token"}}}, // #nosec G101 -- none
 					{harness.SoundRollout, harness.Launch{Mode: mode}},
 				} {
-					if err := meanwhile(ctx, hands, trace, mode, func() error { return deploy(ctx, hands, trace, step.what, step.launch) }); err != nil {
+					if err := meanwhile(ctx, client, trace, mode, func() error { return deploy(ctx, client, trace, step.what, step.launch) }); err != nil {
 						return err
 					}
 				}
@@ -290,8 +290,8 @@ func BrokenDeploy() harness.Stimulus {
 }
 
 // meanwhile calls a face while something is done, and once more after it.
-func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, mode harness.Mode, do func() error) error {
-	variants, err := smokeVariants(hands.Target(), mode, smoke[mode])
+func meanwhile(ctx context.Context, client harness.Client, trace *harness.Trace, mode harness.Mode, do func() error) error {
+	variants, err := smokeVariants(client.Target(), mode, smoke[mode])
 	if err != nil {
 		return err
 	}
@@ -307,8 +307,8 @@ func meanwhile(ctx context.Context, hands harness.Hands, trace *harness.Trace, m
 			over = true
 		default:
 		}
-		round := smokeCalls(hands.Target(), mode, variants, len(calls))
-		answers := hands.SendAll(ctx, round)
+		round := smokeCalls(client.Target(), mode, variants, len(calls))
+		answers := client.SendAll(ctx, round)
 		if over || len(calls) < probe.MaxRounds*len(round) {
 			calls = append(calls, answers...)
 		}
@@ -328,10 +328,10 @@ func ModesShown() harness.Stimulus {
 		Needs: []harness.Capability{harness.Metrics, harness.RestartService},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.DebugServes, harness.DebugMode, harness.ModeTold, harness.ServiceMode(harness.OIDC), harness.ServiceMode(harness.MTLS)},
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			t := hands.Target()
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			t := client.Target()
 			for _, mode := range probe.ModesOf(t) {
-				page, err := hands.Scrape(ctx, t.Metrics[mode])
+				page, err := client.Scrape(ctx, t.Metrics[mode])
 				if err != nil {
 					return err
 				}
@@ -340,14 +340,14 @@ func ModesShown() harness.Stimulus {
 				if err != nil {
 					return err
 				}
-				for _, x := range hands.SendAll(ctx, smokeCalls(t, mode, variants, 0)) {
+				for _, x := range client.SendAll(ctx, smokeCalls(t, mode, variants, 0)) {
 					if tellsMode(x.Observation) {
 						trace.Facts = append(trace.Facts, harness.ModeTold.Was(x.Request.Variant))
 					}
 				}
 			}
-			return debugged(ctx, hands, trace, func(replica harness.Replica) error {
-				page, err := probe.ScrapeReplica(ctx, hands, replica)
+			return debugged(ctx, client, trace, func(replica harness.Replica) error {
+				page, err := probe.ScrapeReplica(ctx, client, replica)
 				seen := modesOf(page, t.Profile.ModeMetric)
 				if modeNone.MatchString(replica.Log()) {
 					seen = append(seen, "none")
@@ -399,8 +399,8 @@ func SecretBack() harness.Stimulus {
 		Words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call as both that client and one of the new list until the former is in force",
 		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts},
 		Modes: probe.MTLSOnly, Effect: harness.Disruptive,
-		Act: deploying(func(ctx context.Context, hands harness.Hands, trace *harness.Trace) error {
-			t := hands.Target()
+		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
+			t := client.Target()
 			other := "client-" + token.Random(4)
 			clients := []probe.Client{{Name: "the client of the former list", CN: t.Certs.EnrolledCN}, {Name: "the client of the new list", CN: other}}
 			certificates, err := probe.Issue(t, clients)
@@ -409,7 +409,7 @@ func SecretBack() harness.Stimulus {
 			}
 			// Every endpoint is called once before the change, so that its control stands
 			// before it too.
-			if _, err := probe.CallAs(ctx, hands, clients[:1], certificates[:1], t.Endpoints); err != nil {
+			if _, err := probe.CallAs(ctx, client, clients[:1], certificates[:1], t.Endpoints); err != nil {
 				return err
 			}
 			restore, err := probe.Rewrite(ctx, t, probe.Enrolling(other))
@@ -418,8 +418,8 @@ func SecretBack() harness.Stimulus {
 			}
 			calls := func(situation string, enrolled int) error {
 				var seen []harness.Exchange
-				probe.Until(ctx, hands, probe.Bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
-					seen, err = probe.CallAs(ctx, hands, clients, certificates, t.Endpoints)
+				probe.Until(ctx, client, probe.Bound(t.Profile.Propagation, harness.DefaultPropagation), func() bool {
+					seen, err = probe.CallAs(ctx, client, clients, certificates, t.Endpoints)
 					return err != nil || inForce(t, seen, clients[enrolled].Name)
 				})
 				for i := range seen {

@@ -30,7 +30,7 @@ func (t *traffic) shortLife(ctx context.Context) (life, early, late time.Duratio
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	o := t.hands.Send(ctx, r).Observation
+	o := t.client.Send(ctx, r).Observation
 	there, err := http.ParseTime(o.Header.Get("Date"))
 	if err != nil {
 		return 0, 0, 0, fmt.Errorf("reading the target's clock: %w: no answer with a Date", harness.ErrUnseen)
@@ -141,7 +141,7 @@ func Outlasting() harness.Stimulus {
 				return fmt.Errorf("making a token of Vault: %w", err)
 			}
 			tended := t.tend(ctx, lease)
-			replica, err := probe.Launch(ctx, t.hands, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
+			replica, err := probe.Launch(ctx, t.client, harness.Launch{Mode: harness.MTLS, Env: map[string]string{"VAULT_TOKEN": lease.Reveal()}})
 			ends := tended()
 			if err != nil {
 				return err

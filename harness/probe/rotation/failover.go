@@ -104,7 +104,7 @@ func (t *traffic) newcomer(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	start := replica.In(probe.ModesOf(t.target)[0]).Serving().While("while Vault has no active node").Logging("aegis/runtime")
 	go func() {
-		seen, err := start.Watch(ctx, t.hands)
+		seen, err := start.Watch(ctx, t.client)
 		t.mu.Lock()
 		t.starts = append(t.starts, seen)
 		t.mu.Unlock()

@@ -71,10 +71,10 @@ func (t *traffic) arrived(ctx context.Context, recipe clientcert.Recipe) error {
 		return err
 	}
 	served := false
-	probe.Until(ctx, t.hands, t.bound, func() bool {
+	probe.Until(ctx, t.client, t.bound, func() bool {
 		r := probe.Plain(t.target, harness.MTLS, probe.Harmless(t.target.Endpoints)[0])
 		probe.SetCertificate(&r, recipe.Name, certificate)
-		served = t.target.Profile.Accepts(t.hands.Send(ctx, r).Observation.Status)
+		served = t.target.Profile.Accepts(t.client.Send(ctx, r).Observation.Status)
 		return served
 	})
 	if !served {
@@ -97,7 +97,7 @@ func (t *traffic) resume(ctx context.Context, class string, version uint16) erro
 	}
 	r := probe.Plain(t.target, harness.MTLS, probe.Harmless(t.target.Endpoints)[0])
 	dress(&r, tickets)
-	if o := t.hands.Send(ctx, r).Observation; !t.target.Profile.Accepts(o.Status) {
+	if o := t.client.Send(ctx, r).Observation; !t.target.Profile.Accepts(o.Status) {
 		return fmt.Errorf("taking a session ticket: %w: the answer was %d %s", harness.ErrUnseen, o.Status, o.Transport)
 	}
 	t.begin(harness.MTLS, class, func() (probe.Edit, error) {
@@ -119,7 +119,7 @@ func (t *traffic) secrets(ctx context.Context) (map[string]string, error) {
 		if err := store.Write(ctx, original); err != nil {
 			return fmt.Errorf("putting aegis/runtime back: %w", err)
 		}
-		probe.Settle(ctx, t.hands)
+		probe.Settle(ctx, t.client)
 		return nil
 	})
 	return maps.Clone(original), nil

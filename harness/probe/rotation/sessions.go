@@ -22,9 +22,9 @@ func Outlived() harness.Stimulus {
 }
 
 // outlived takes tickets, changes, waits, resumes and puts back.
-func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func outlived(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	certificate, err := clientcert.Enrolled().Make(t)
 	if err != nil {
 		return trace, err
@@ -38,28 +38,28 @@ func outlived(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
 	versions := []uint16{tls.VersionTLS12, tls.VersionTLS13}
 	tickets := []*wire.Tickets{{}, {}}
 	for i, version := range versions {
-		if o := hands.Send(ctx, call("", t.Endpoints[0], version, tickets[i])).Observation; o.Transport != harness.Answered {
+		if o := client.Send(ctx, call("", t.Endpoints[0], version, tickets[i])).Observation; o.Transport != harness.Answered {
 			return trace, fmt.Errorf("taking a session ticket: %w: %s", harness.ErrUnseen, o.Transport)
 		}
 	}
-	witness := func() int { return hands.Send(ctx, call("", t.Endpoints[0], 0, nil)).Observation.Status }
+	witness := func() int { return client.Send(ctx, call("", t.Endpoints[0], 0, nil)).Observation.Status }
 	before := witness()
 	restore, err := probe.Rewrite(ctx, t, probe.Enrolling("other-"+token.Random(4)))
 	if err != nil {
 		return trace, err
 	}
 	limit := probe.Bound(t.Profile.Propagation, harness.DefaultPropagation)
-	probe.Until(ctx, hands, limit, func() bool { return witness() != before })
+	probe.Until(ctx, client, limit, func() bool { return witness() != before })
 	var calls []harness.Request
 	for i, version := range versions {
 		for _, endpoint := range t.Endpoints {
 			calls = append(calls, call("resumed session over "+tls.VersionName(version), endpoint, version, tickets[i].Frozen()))
 		}
 	}
-	trace.Exchanges = hands.SendAll(ctx, calls)
+	trace.Exchanges = client.SendAll(ctx, calls)
 	if err := restore(); err != nil {
 		return trace, err
 	}
-	probe.Until(ctx, hands, limit, func() bool { return witness() == before })
+	probe.Until(ctx, client, limit, func() bool { return witness() == before })
 	return trace, nil
 }

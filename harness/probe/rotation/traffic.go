@@ -29,9 +29,9 @@ const (
 // underTraffic makes a change of what a target trusts callers by while a steady mix of
 // calls goes on, ends that, and puts back what was changed. What is the change as a
 // timeline says it, bound how long it may take to bite; nil is at once.
-func underTraffic(what string, bound func(harness.Profile) time.Duration, play func(context.Context, *traffic) error) func(context.Context, harness.Hands) (harness.Trace, error) {
-	return func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		t := &traffic{hands: hands, target: hands.Target(), came: make(chan struct{}), classes: map[string]*series{}}
+func underTraffic(what string, bound func(harness.Profile) time.Duration, play func(context.Context, *traffic) error) func(context.Context, harness.Client) (harness.Trace, error) {
+	return func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		t := &traffic{client: client, target: client.Target(), came: make(chan struct{}), classes: map[string]*series{}}
 		t.within(0)
 		if bound != nil {
 			t.within(bound(t.target.Profile))
@@ -54,12 +54,12 @@ func underTraffic(what string, bound func(harness.Profile) time.Duration, play f
 func Then(first, next harness.Stimulus) harness.Stimulus {
 	both := first
 	both.Words += "; " + next.Words
-	both.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		trace, err := first.Act(ctx, hands)
-		if err != nil || next.Unsuited(hands.Target()) != "" {
+	both.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		trace, err := first.Act(ctx, client)
+		if err != nil || next.Unsuited(client.Target()) != "" {
 			return trace, err
 		}
-		then, err := next.Act(ctx, hands)
+		then, err := next.Act(ctx, client)
 		trace.Exchanges, trace.Then = slices.Concat(trace.Exchanges, then.Exchanges), &then
 		return trace, err
 	}
@@ -79,7 +79,7 @@ func whereNoMTLS(needs []harness.Capability, more ...harness.Capability) func(*h
 // traffic is a steady mix of calls: each class calls over and over, one call at
 // a time, in its own pace.
 type traffic struct {
-	hands   harness.Hands
+	client  harness.Client
 	target  *harness.Target
 	ctx     context.Context // of the calls
 	bound   time.Duration
@@ -151,16 +151,16 @@ func (t *traffic) mix(mode harness.Mode) {
 
 // begin begins a class: each of its calls is on a connection of its own.
 func (t *traffic) begin(mode harness.Mode, class string, make credential) {
-	t.beginBy(mode, class, make, t.hands.Send)
+	t.beginBy(mode, class, make, t.client.Send)
 }
 
 // hold begins a class whose calls go over one connection that stays open.
 func (t *traffic) hold(mode harness.Mode, class, protocol string, make credential) {
-	var line harness.Held
+	var line harness.Conn
 	t.beginBy(mode, class, make, func(ctx context.Context, r harness.Request) harness.Exchange {
 		if line == nil {
 			r.Protocol = protocol
-			line = t.hands.Hold(r)
+			line = t.client.Hold(r)
 			t.finally(func(context.Context) error { line.Close(); return nil })
 		}
 		return line.Send(ctx, r)
@@ -292,7 +292,7 @@ func (t *traffic) settle(ctx context.Context, served bool, classes ...string) er
 
 // settleIn is settle within another bound.
 func (t *traffic) settleIn(ctx context.Context, within time.Duration, served bool, classes ...string) error {
-	began, enough, over := time.Now(), few, t.hands.Patience(within)
+	began, enough, over := time.Now(), few, t.client.Patience(within)
 	var passed time.Time // when the bound had
 	if t.target.Profile.Replicas != 1 {
 		enough = many
@@ -379,7 +379,7 @@ func (t *traffic) trace(change string) harness.Trace {
 
 // scene is the key set at work under the traffic; the sound one is put back.
 func (t *traffic) scene() *keyset.Set {
-	s := keyset.Of(t.hands)
+	s := keyset.Of(t.client)
 	t.finally(s.Restore)
 	return s
 }

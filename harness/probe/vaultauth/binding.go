@@ -14,9 +14,9 @@ func Binding() harness.Stimulus {
 		Words: "read the role of Kubernetes auth by which the service logs in to Vault, and the policies that it gives; where accounts' tokens can be had, log in by it as the service's account, as another, from another namespace, for another audience, and with what is no token",
 		Needs: []harness.Capability{harness.VaultKubernetes}, Effect: harness.ReadOnly, // but for refused logins
 		OwnControl: true, // the service's own login
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace
-			login := hands.Target().Control.Login
+			login := client.Target().Control.Login
 			role, err := login.Role(ctx)
 			if err != nil {
 				return trace, err

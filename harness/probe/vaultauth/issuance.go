@@ -25,12 +25,12 @@ func IssuedLives() harness.Stimulus {
 	read := s.Act
 	s.Words = "read the longest life that Vault's PKI role allows; " + s.Words
 	s.Needs = append(s.Needs, harness.VaultPKI)
-	s.Act = func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-		trace, err := read(ctx, hands)
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		trace, err := read(ctx, client)
 		if err != nil {
 			return trace, err
 		}
-		most, err := hands.Target().Control.Issuer.MaxTTL(ctx)
+		most, err := client.Target().Control.Issuer.MaxTTL(ctx)
 		trace.Facts = append(trace.Facts, harness.CertificateLife.Was(most).Of("longest life by the PKI role"))
 		return trace, err
 	}
@@ -90,9 +90,9 @@ func Wishes() harness.Stimulus {
 }
 
 // asking asks. The key is thrown away: nobody can use what is issued.
-func asking(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
+func asking(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
-	t := hands.Target()
+	t := client.Target()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return trace, err

@@ -43,8 +43,8 @@ func ofServiceToken(words string, ask func(context.Context, harness.SecretStore)
 	return harness.Stimulus{
 		Words: words, Needs: []harness.Capability{harness.VaultRead, harness.RealVault}, Effect: harness.ReadOnly,
 		OwnControl: true, // nothing is refused
-		Act: func(ctx context.Context, hands harness.Hands) (harness.Trace, error) {
-			return ask(ctx, hands.Target().Control.Secrets)
+		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+			return ask(ctx, client.Target().Control.Secrets)
 		},
 	}
 }

@@ -105,7 +105,7 @@ func scraped(t *testing.T, url string) error {
 	x, _ := suites.Find("OIDC-001")
 	x.Stimulus = harness.Stimulus{
 		Words: "read a page", Effect: harness.ReadOnly, Modes: []harness.Mode{harness.OIDC}, OwnControl: true,
-		Act: func(ctx context.Context, h harness.Hands) (harness.Trace, error) {
+		Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
 			_, err = h.Scrape(ctx, url)
 			return harness.Trace{}, harness.ErrUnseen
 		},

@@ -36,7 +36,7 @@ func TestStops(t *testing.T) {
 // TestAnswersKeepARunGoing: only requests in a row count, and a refusal in TLS
 // is an answer.
 func TestAnswersKeepARunGoing(t *testing.T) {
-	r := rails{stopAfter: 2}
+	r := breaker{stopAfter: 2}
 	for _, transport := range []harness.Transport{harness.Refused, harness.Alert, harness.TimeOut, harness.Answered, harness.DNS, harness.Reset} {
 		r.watch(harness.Request{}, harness.Observation{Transport: transport})
 	}
@@ -54,7 +54,7 @@ func TestAnswersKeepARunGoing(t *testing.T) {
 
 // TestTheStopNamesWhatBeganIt: of many calls that nobody answered, the first.
 func TestTheStopNamesWhatBeganIt(t *testing.T) {
-	r := rails{stopAfter: 2}
+	r := breaker{stopAfter: 2}
 	call := harness.Request{Method: "POST", Path: "/predict", Credential: "token of 1 MB"}
 	r.watch(call, harness.Observation{Transport: harness.TimeOut, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	call.Credential = "valid token"
@@ -68,7 +68,7 @@ func TestTheStopNamesWhatBeganIt(t *testing.T) {
 // TestRetryAfterInAll: a run waits for a target no longer than its total, however
 // often it is asked to.
 func TestRetryAfterInAll(t *testing.T) {
-	r := rails{most: 30 * time.Second, total: time.Minute}
+	r := breaker{most: 30 * time.Second, total: time.Minute}
 	for range 5 {
 		r.wait(harness.Request{}, harness.Observation{Status: 429, Header: http.Header{"Retry-After": {"3600"}}})
 		r.until = time.Now() // it has been waited for
@@ -82,7 +82,7 @@ func TestRetryAfterInAll(t *testing.T) {
 }
 
 // TestRetryAfter: nothing is sent before the target's time, but for no longer
-// than the rail allows.
+// than is allowed.
 func TestRetryAfter(t *testing.T) {
 	for name, row := range map[string]struct {
 		status int
@@ -99,7 +99,7 @@ func TestRetryAfter(t *testing.T) {
 		"in the past": {429, "-5", time.Second},
 		"503 of none": {503, "", 0},
 	} {
-		r := rails{most: time.Minute, total: time.Hour}
+		r := breaker{most: time.Minute, total: time.Hour}
 		r.wait(harness.Request{}, harness.Observation{Status: row.status, Header: http.Header{"Retry-After": {row.value}}})
 		if got := time.Until(r.until); got > row.want || got < row.want-10*time.Second && row.want > 0 {
 			t.Errorf("%s: waits %v, want %v", name, got, row.want)
@@ -108,7 +108,7 @@ func TestRetryAfter(t *testing.T) {
 	s := serve(t, nil)
 	e := New(s.Target, Options{RetryAfter: time.Hour})
 	t.Cleanup(e.Close)
-	e.rails.until = time.Now().Add(time.Hour)
+	e.breaker.until = time.Now().Add(time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	e.All(ctx, refusals(3), nil)

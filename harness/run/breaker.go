@@ -11,9 +11,9 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// rails keep a run from harming what it is held against: they heed a target
-// that asks for time, and end a run that finds nobody.
-type rails struct {
+// breaker keeps a run from harming what it is held against: it heeds a target
+// that asks for time, and ends a run that finds nobody.
+type breaker struct {
 	stopAfter int           // consecutive requests without any answer; 0 is never
 	most      time.Duration // how long one Retry-After is heeded; 0 is not at all
 	total     time.Duration // how long all of a run are heeded
@@ -29,16 +29,16 @@ type rails struct {
 }
 
 // Stopped says why the engine stopped sending, or "".
-func (e *Engine) Stopped() string { return e.rails.stopped() }
+func (e *Engine) Stopped() string { return e.breaker.stopped() }
 
-func (r *rails) stopped() string {
+func (r *breaker) stopped() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.why
 }
 
 // heed waits for as long as the target asked for.
-func (r *rails) heed(ctx context.Context) error {
+func (r *breaker) heed(ctx context.Context) error {
 	for {
 		r.mu.Lock()
 		left := time.Until(r.until)
@@ -58,7 +58,7 @@ func (r *rails) heed(ctx context.Context) error {
 
 // wait learns from an answer how long the target asks for, within both bounds. It
 // gives until when nothing is sent, and reports whether that is later than before.
-func (r *rails) wait(request harness.Request, seen harness.Observation) (until time.Time, more bool) {
+func (r *breaker) wait(request harness.Request, seen harness.Observation) (until time.Time, more bool) {
 	if request.Face != nil && !limited(seen) {
 		return until, false // a place where nobody need be
 	}
@@ -83,14 +83,14 @@ func (r *rails) wait(request harness.Request, seen harness.Observation) (until t
 }
 
 // patient reports whether a target that asks for time is given it.
-func (r *rails) patient() bool {
+func (r *breaker) patient() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.most > 0 && r.waited < r.total
 }
 
 // watch learns from what became of a request to the target's own face.
-func (r *rails) watch(request harness.Request, seen harness.Observation) {
+func (r *breaker) watch(request harness.Request, seen harness.Observation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(seen.Earlier) > 0 && seen.Transport == harness.Answered {
