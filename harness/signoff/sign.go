@@ -23,6 +23,12 @@ import (
 // EnvelopeName is the name of the signature's file, beside the record.
 const EnvelopeName = "signoff.dsse.json"
 
+// BundleName is the name of the same signature as Sigstore's tools take it, beside it.
+const BundleName = "signoff.sigstore.json"
+
+// BundleType is the media type of a Sigstore bundle, version 0.3.
+const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
 // Types of what is signed: an in-toto statement of a test result.
 const (
 	payloadType   = "application/vnd.in-toto+json"
@@ -51,7 +57,7 @@ type Artefacts map[string]string
 func ArtefactsOf(files map[string][]byte) Artefacts {
 	all := Artefacts{}
 	for name, data := range files {
-		if name != RecordName && name != EnvelopeName {
+		if name != RecordName && name != EnvelopeName && name != BundleName {
 			all[name] = digest(data)
 		}
 	}
@@ -80,14 +86,18 @@ func (r Record) result() string {
 	}
 }
 
+// Subject is a thing that a statement is about beside the record and the build that it knows:
+// an image by its manifest, say.
+type Subject struct{ Name, Digest string } // sha256:…
+
 // Sign makes the DSSE envelope of a record and of what was made of it; record is the
 // file's own bytes.
-func Sign(ctx context.Context, record []byte, artefacts Artefacts, key *Key) ([]byte, error) {
+func Sign(ctx context.Context, record []byte, artefacts Artefacts, key *Key, also ...Subject) ([]byte, error) {
 	r, err := Read(record)
 	if err != nil {
 		return nil, err
 	}
-	payload, err := statement(r, record, artefacts)
+	payload, err := statement(r, record, artefacts, also...)
 	if err != nil {
 		return nil, fmt.Errorf("writing the statement: %w", err)
 	}
@@ -103,13 +113,52 @@ func Sign(ctx context.Context, record []byte, artefacts Artefacts, key *Key) ([]
 	return append(data, '\n'), err
 }
 
+// bundle is a Sigstore bundle of a DSSE envelope that a key made, without a transparency log.
+type bundle struct {
+	MediaType string `json:"mediaType"`
+	Material  struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+	} `json:"verificationMaterial"`
+	Envelope json.RawMessage `json:"dsseEnvelope"`
+}
+
+// Bundle is an envelope as Sigstore's tools take it; its hint is the fingerprint of the key.
+func Bundle(envelope []byte, key *Key) ([]byte, error) {
+	id, err := key.KeyID()
+	if err != nil {
+		return nil, fmt.Errorf("making the bundle: %w", err)
+	}
+	b := bundle{MediaType: BundleType, Envelope: envelope}
+	b.Material.PublicKey.Hint = id
+	data, err := json.MarshalIndent(b, "", "  ")
+	return append(data, '\n'), err
+}
+
+// unbundled is the envelope in a bundle, or what was given where that is none.
+func unbundled(data []byte) ([]byte, error) {
+	var b bundle
+	if err := json.Unmarshal(data, &b); err != nil || b.Envelope == nil {
+		return data, nil
+	}
+	if b.MediaType != BundleType {
+		return nil, fmt.Errorf("the bundle is %q, want %s", b.MediaType, BundleType)
+	}
+	return b.Envelope, nil
+}
+
 // statement is what is signed, the same bytes for the same record.
-func statement(r Record, record []byte, artefacts Artefacts) ([]byte, error) {
+func statement(r Record, record []byte, artefacts Artefacts, also ...Subject) ([]byte, error) {
 	predicate, err := r.predicate(artefacts)
 	if err != nil {
 		return nil, err
 	}
-	s := &intoto.Statement{Type: intoto.StatementTypeUri, Subject: r.subjects(record), PredicateType: predicateType, Predicate: predicate}
+	subjects := r.subjects(record)
+	for _, one := range also {
+		subjects = append(subjects, &intoto.ResourceDescriptor{Name: one.Name, Digest: map[string]string{"sha256": bare(one.Digest)}})
+	}
+	s := &intoto.Statement{Type: intoto.StatementTypeUri, Subject: subjects, PredicateType: predicateType, Predicate: predicate}
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

@@ -453,3 +453,56 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// TestBundle: the same signature as Sigstore's tools take it verifies as the envelope does, and
+// what was changed in it, or is of another version, does not.
+func TestBundle(t *testing.T) {
+	key := readKey(t, keyFile(t, "ed25519"))
+	record, envelope := signedBy(t, released(), key)
+	bundle, err := Bundle(envelope, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := Conclude(released()).Ended
+	failing := func(signed []byte) (names []string) {
+		for _, c := range Verify(record, signed, Wanted{Key: key, Now: now}) {
+			if !c.Holds {
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	}
+	for name, c := range map[string]struct {
+		signed []byte
+		want   string
+	}{
+		"the envelope":    {envelope, ""},
+		"the bundle":      {bundle, ""},
+		"another version": {bytes.Replace(bundle, []byte("bundle.v0.3"), []byte("bundle.v0.9"), 1), "signature"},
+		"another payload": {bytes.Replace(bundle, []byte(`"payload": "`), []byte(`"payload": "AAAA`), 1), "signature"},
+		"no envelope":     {[]byte(`{"mediaType": "` + BundleType + `"}`), "signature"},
+	} {
+		if got := strings.Join(failing(c.signed), " "); got != c.want {
+			t.Errorf("%s: %q does not hold, want %q", name, got, c.want)
+		}
+	}
+	if id, _ := key.KeyID(); !bytes.Contains(bundle, []byte(`"hint": "`+id)) {
+		t.Errorf("the bundle does not name the key %s:\n%s", id, bundle)
+	}
+}
+
+// TestAlso: a statement is about what it is told to be about as well.
+func TestAlso(t *testing.T) {
+	key := readKey(t, keyFile(t, "ed25519"))
+	record := encoded(t, Conclude(released()))
+	manifest := "sha256:" + strings.Repeat("9", 64)
+	envelope, err := Sign(t.Context(), record, nil, key, Subject{"registry.test/aegis", manifest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range Verify(record, envelope, Wanted{Key: key, Now: Conclude(released()).Ended, Digest: manifest}) {
+		if !c.Holds {
+			t.Errorf("%s: %s", c.Name, c.Says)
+		}
+	}
+}

@@ -88,8 +88,12 @@ type said struct {
 // opened verifies an envelope and reads the statement in it.
 func opened(envelope []byte, key *Key) (said, string, error) {
 	var e dsse.Envelope
+	envelope, err := unbundled(envelope)
+	if err != nil {
+		return said{}, "", err
+	}
 	if err := json.Unmarshal(envelope, &e); err != nil {
-		return said{}, "", fmt.Errorf("%s is no DSSE envelope: %w", EnvelopeName, err)
+		return said{}, "", fmt.Errorf("%s is no DSSE envelope, nor a Sigstore bundle of one: %w", EnvelopeName, err)
 	}
 	verifier, err := dsse.NewEnvelopeVerifier(key)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/report"
 	"aegis.test/conformance/harness/signoff"
+	"aegis.test/conformance/harness/signoff/referrer"
 	"aegis.test/conformance/suites"
 )
 
@@ -58,21 +59,25 @@ func knownCatalogue(file string) (*signoff.Known, error) {
 }
 
 func signCommand() *cobra.Command {
-	var from, public string
+	var from, public, attach string
 	c := &cobra.Command{
 		Use: "sign RECORD --key KEY", Short: "sign a record: an in-toto statement in a DSSE envelope, beside it", Args: exactly(1, "a record, or the directory that holds it"),
 		Long: `sign writes signoff.dsse.json beside the record: an in-toto statement of a test
 result about the record's digest, and about the image and the commit that were
 under test where they are known. Whatever the run concluded can be signed; only
 PASS is signed as PASSED, waived failures as WARNED, all else as FAILED, and so is
-a rehearsal.
+a rehearsal. signoff.sigstore.json is the same signature as a Sigstore bundle.
+
+With --attach IMAGE the statement is about that image's manifest too, and the bundle is
+pushed as an OCI referrer of it, with the credentials that docker login keeps. The record
+must be of that image.
 
 A key is made by one of
   openssl genpkey -algorithm ed25519 -out signoff.key
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signoff.key
   vault write -f transit/keys/release type=ecdsa-p256
 In Vault it stays there; VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT say where.`,
-		Example: "  conformance sign build/signoff --key signoff.key --public signoff.pub\n  conformance sign build/signoff --key vault:transit/release",
+		Example: "  conformance sign build/signoff --key signoff.key --public signoff.pub\n  conformance sign build/signoff --key vault:transit/release --attach registry.example/aegis:1.4.2",
 		RunE: func(c *cobra.Command, args []string) error {
 			key, err := readKey(c.Context(), from)
 			if err != nil {
@@ -86,20 +91,52 @@ In Vault it stays there; VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT say where.`,
 			if err != nil {
 				return usage{err}
 			}
-			envelope, err := signoff.Sign(c.Context(), record, artefacts, key)
+			image, also, err := attachTo(c.Context(), attach, r)
 			if err != nil {
 				return usage{err}
 			}
-			if err := writeEnvelope(folder(args[0]), public, envelope, key); err != nil {
+			envelope, err := signoff.Sign(c.Context(), record, artefacts, key, also...)
+			if err != nil {
+				return usage{err}
+			}
+			bundle, err := signoff.Bundle(envelope, key)
+			if err != nil {
 				return err
+			}
+			if err := writeEnvelope(folder(args[0]), public, envelope, bundle, key); err != nil {
+				return err
+			}
+			if image != nil {
+				at, err := image.Attach(c.Context(), bundle)
+				if err != nil {
+					return usage{err}
+				}
+				if err := tell(c, fmt.Sprintf("%s@%s refers to %s", image.Name, at, also[0].Digest)); err != nil {
+					return err
+				}
 			}
 			id, _ := key.KeyID()
 			return tell(c, fmt.Sprintf("%s: %s of run %s, signed by %s", filepath.Join(folder(args[0]), signoff.EnvelopeName), r.Verdict, r.Run, id))
 		},
 	}
 	c.Flags().StringVar(&from, "key", "", keyText)
+	c.Flags().StringVar(&attach, "attach", "", "also push the signature as an OCI referrer of this image, by tag or digest")
 	c.Flags().StringVar(&public, "public", "", "also write the public key to this file, for whoever verifies")
 	return c
+}
+
+// attachTo finds the image that a signature is to be attached to, as the record is of it; nil
+// where none was named.
+func attachTo(ctx context.Context, reference string, r signoff.Record) (*referrer.Image, []signoff.Subject, error) {
+	if reference == "" {
+		return nil, nil, nil
+	}
+	image, err := referrer.Find(ctx, reference)
+	if err != nil {
+		return nil, nil, err
+	}
+	subject, err := image.Subject(r)
+	return image, []signoff.Subject{subject}, err
 }
 
 // made are the digests of what a record makes. What stands beside it must be that.
@@ -128,7 +165,7 @@ func beside(path string) signoff.Artefacts {
 	return signoff.ArtefactsOf(files)
 }
 
-func writeEnvelope(dir, public string, envelope []byte, key *signoff.Key) error {
+func writeEnvelope(dir, public string, envelope, bundle []byte, key *signoff.Key) error {
 	if public != "" {
 		pem, err := key.PublicPEM()
 		if err != nil {
@@ -138,7 +175,7 @@ func writeEnvelope(dir, public string, envelope []byte, key *signoff.Key) error 
 			return usage{fmt.Errorf("writing the public key: %w", err)}
 		}
 	}
-	return signoff.Publish(dir, map[string][]byte{signoff.EnvelopeName: envelope}, nil)
+	return signoff.Publish(dir, map[string][]byte{signoff.EnvelopeName: envelope, signoff.BundleName: bundle}, nil)
 }
 
 func verifyCommand() *cobra.Command {
@@ -198,7 +235,7 @@ Exit status: 0 every condition holds, 1 one does not, 2 usage.`,
 	}
 	f := c.Flags()
 	f.StringVar(&from, "key", "", "PEM file of the public key, or vault:MOUNT/NAME for Vault's transit engine")
-	f.StringVar(&envelope, "envelope", "", "the signature's file (default: "+signoff.EnvelopeName+" beside the record)")
+	f.StringVar(&envelope, "envelope", "", "the signature's file, a DSSE envelope or a Sigstore bundle (default: "+signoff.EnvelopeName+" beside the record)")
 	f.StringVar(&w.Digest, "digest", "", "what must have been under test: the digest of an image, or a commit")
 	f.DurationVar(&w.MaxAge, "max-age", 0, "how long ago the run may have ended (default: any time)")
 	f.StringSliceVar(&kinds, "kind", nil, "kinds of run that are enough: self-test, image, live, release (default: all)")

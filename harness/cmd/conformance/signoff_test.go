@@ -185,6 +185,13 @@ func TestSignAndVerify(t *testing.T) {
 	if stdout, stderr, code := conformance(t, "sign", dir, "--key", key, "--public", public); code != exitPass || !strings.Contains(stdout, "signed by SHA256:") {
 		t.Fatalf("status %d, %s%s", code, stdout, stderr)
 	}
+	bundle := filepath.Join(dir, signoff.BundleName)
+	if _, err := os.Stat(bundle); err != nil {
+		t.Errorf("there is no bundle beside the envelope: %v", err)
+	}
+	if stdout, _, _ := conformance(t, "verify", dir, "--key", public, "--envelope", bundle); !strings.Contains(stdout, "holds  signature") || !strings.Contains(stdout, "holds  digest") {
+		t.Errorf("the bundle does not verify as the envelope does:\n%s", stdout)
+	}
 	build := "sha256:" // of the image, as the record has it
 	if r, err := signoff.Read(data); err == nil && r.Build != nil {
 		build = r.Build.ImageDigest
