@@ -70,7 +70,7 @@ func TestIngressFaultsAreCaughtWithoutTheService(t *testing.T) {
 	for _, f := range plan.Faults {
 		ids = append(ids, f.ID)
 	}
-	ids = Sample{Seed: seed}.Of(ids, len(ids)/4)
+	ids = Sample{Seed: seed}.Of(ids, len(ids)/8)
 	t.Logf("planted %d of %d of the ingress's before a lenient service", len(ids), len(plan.Faults))
 	plan.Faults = slices.DeleteFunc(plan.Faults, func(f faults.Fault) bool { return !slices.Contains(ids, f.ID) })
 	for _, r := range Run(t.Context(), plan) {

@@ -63,6 +63,7 @@ func TestExamplesCallWhatThereIs(t *testing.T) {
 // TestActionRuns runs the step of the GitHub action that runs the harness, as a
 // runner would: the status and the summary are where the next steps look.
 func TestActionRuns(t *testing.T) {
+	byTurns(t)
 	var a struct {
 		Runs struct {
 			Steps []struct{ ID, Run string }

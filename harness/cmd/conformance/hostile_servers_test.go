@@ -21,8 +21,6 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
-	"aegis.test/conformance/harness/config"
-	"aegis.test/conformance/suites/faults"
 )
 
 // hostileAnswers are those that should break whoever reads them: each without an end or of
@@ -149,7 +147,7 @@ func TestHostileServersAreBounded(t *testing.T) {
 		}
 	}
 	slices.Sort(pairs)
-	chosen := faults.Sample{Seed: config.Read(os.Getenv, "").Sample}.Of(pairs, 8)
+	chosen := sample().Of(pairs, 8)
 	t.Logf("planted %d of %d hostile servers", len(chosen), len(pairs))
 	for _, pair := range chosen {
 		t.Run(pair, func(t *testing.T) {

@@ -241,6 +241,7 @@ func moments(n int, random *rand.Rand) []moment {
 // TestKilledRunsAreUndone kills live runs that write, each at a random moment: after a
 // sweep the target, its Vault, its file of authorities and this host are as before.
 func TestKilledRunsAreUndone(t *testing.T) {
+	t.Parallel()
 	v := stand(t)
 	seed := *killSeed
 	if seed == 0 {

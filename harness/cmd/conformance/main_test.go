@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/config"
 	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/suites"
+	"aegis.test/conformance/suites/faults"
 )
 
 // asMain makes this test binary the command itself.
@@ -75,15 +77,34 @@ func watch(t *testing.T, c *exec.Cmd) (stdout, stderr string, code, held int) {
 			}
 			return out.String(), errs.String(), c.ProcessState.ExitCode(), held
 		case <-time.After(20 * time.Millisecond):
-			held = max(held, peak(c.Process.Pid))
+			held = max(held, resident(c.Process.Pid))
 		}
 	}
 }
 
-// peak is VmHWM of proc_pid_status(5).
-func peak(pid int) (kib int) {
+// sample chooses what takes long, by the seed of make test; of everything, all.
+func sample() faults.Sample { return faults.Sample{Seed: config.Read(os.Getenv, "").Sample} }
+
+// wholeRuns are the tests that judge everything in a stack of their own.
+var wholeRuns = []string{"TestActionRuns", "TestARehearsalSaysSoFirstAndLast", "TestFaultsAreData", "TestShardsMerge"}
+
+// byTurns skips a test that this sample leaves out: it takes two of them.
+func byTurns(t *testing.T) {
+	t.Helper()
+	if !slices.Contains(wholeRuns, t.Name()) {
+		t.Fatalf("%s is none of the tests that judge everything", t.Name())
+	}
+	if !slices.Contains(sample().Of(wholeRuns, 2), t.Name()) {
+		t.Skip(faults.NotSampled)
+	}
+	t.Parallel()
+}
+
+// resident is RssAnon of proc_pid_status(5): what a process holds in memory but for the
+// pages of its program's file.
+func resident(pid int) (kib int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if _, rest, ok := strings.Cut(string(text), "VmHWM:"); ok {
+	if _, rest, ok := strings.Cut(string(text), "RssAnon:"); ok {
 		_, _ = fmt.Sscan(rest, &kib)
 	}
 	return kib
@@ -195,6 +216,7 @@ func TestRunsThatSawLessAreNeverPass(t *testing.T) {
 // TestShardsMerge judges the catalogue in two parts, and makes one sign-off of
 // them: what one run gives, and no part by itself.
 func TestShardsMerge(t *testing.T) {
+	byTurns(t)
 	dir := t.TempDir()
 	done := filepath.Join(dir, "done")
 	for _, shard := range []string{"0", "1"} {
@@ -280,6 +302,7 @@ func TestExplainTellsAll(t *testing.T) {
 
 // TestFaultsAreData plants one fault and reads what --json prints.
 func TestFaultsAreData(t *testing.T) {
+	byTurns(t)
 	stdout, stderr, code := conformance(t, "faults", "--only", "M-006", "--json")
 	var matrix struct {
 		Faults []struct {

@@ -55,6 +55,7 @@ func TestAStagingFileIsMeantOrAskedAbout(t *testing.T) {
 // TestARehearsalSaysSoFirstAndLast runs what make conformance runs where no engine
 // answers.
 func TestARehearsalSaysSoFirstAndLast(t *testing.T) {
+	byTurns(t)
 	out := t.TempDir()
 	c := command(t, "run", "--runtime", "auto", "--out", out)
 	c.Env = append(c.Env, noEngine, "CI=")
