@@ -140,7 +140,8 @@ func sentWith(c Recipe, authority func(*harness.Target) (*certs.Authority, error
 			return certificate, err
 		}}
 	}
-	return []Recipe{with("that one's own", false, true), with("its intermediate's", true, false), with("its intermediate's and that one's", true, true)}
+	return []Recipe{with("that one's own", false, true), with("its intermediate's", true, false), with("its intermediate's and that one's",
+		true, true)}
 }
 
 // SelfSigned is signed by its own key (CHN-002).
@@ -174,7 +175,10 @@ func Expired() Recipe {
 
 // Future is valid in an hour (CHN-005).
 func Future() Recipe {
-	return Issued("certificate valid only in an hour", func(_ *harness.Target, leaf *certs.Leaf) { leaf.NotBefore = time.Now().Add(time.Hour) })
+	return Issued("certificate valid only in an hour", func(_ *harness.Target,
+		leaf *certs.Leaf) {
+		leaf.NotBefore = time.Now().Add(time.Hour)
+	})
 }
 
 // ForServer has the extended key usage serverAuth only (CHN-006).

@@ -105,7 +105,8 @@ func (a Alarms) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	for _, when := range sortedKeys(a.Fires) {
 		if !seen[when] && len(j.Problems) == 0 {
-			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was seen " + when, Want: a.Want(p)})
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was seen " + when,
+				Want: a.Want(p)})
 		}
 	}
 	return j
@@ -119,7 +120,8 @@ func (a Alarms) one(alarm harness.Alarm, want string) *harness.Problem {
 	case (len(alarm.Fired) > 0) == wanted:
 		return nil
 	case wanted:
-		return contract(fmt.Sprintf("none of %s had fired %s, after %s", strings.Join(alarm.Rules, ", "), alarm.When, alarm.Took.Round(time.Second)), want)
+		return contract(fmt.Sprintf("none of %s had fired %s, after %s", strings.Join(alarm.Rules, ", "), alarm.When,
+			alarm.Took.Round(time.Second)), want)
 	default:
 		return contract(fmt.Sprintf("%s fires %s, after %s", strings.Join(alarm.Fired, ", "), alarm.When, alarm.Took.Round(time.Second)), want)
 	}

@@ -19,7 +19,8 @@ const longestLogin = time.Hour
 
 // Want says what is wanted.
 func (b BoundTo) Want(harness.Profile) string {
-	return fmt.Sprintf("%s of one namespace, an audience, at most %s, and no policy with a wildcard; nobody else let in", b.Account, longestLogin)
+	return fmt.Sprintf("%s of one namespace, an audience, at most %s, and no policy with a wildcard; nobody else let in", b.Account,
+		longestLogin)
 }
 
 // Judge judges.

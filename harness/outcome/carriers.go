@@ -21,7 +21,8 @@ func (a Answers) Explained() Answers {
 		if got == "" {
 			return nil, ""
 		}
-		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol, Got: got, Want: "no error without a credential, error=\"invalid_token\" with a bad one"}, ""
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol, Got: got, Want: "no error without a credential, " +
+			"error=\"invalid_token\" with a bad one"}, ""
 	}})
 }
 
@@ -53,7 +54,8 @@ func (a Answers) Fresh() Answers {
 		if h.Get("Age") == "" && !strings.Contains(strings.ToUpper(h.Get("X-Cache")), "HIT") {
 			return nil, ""
 		}
-		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Got: "an answer from a cache", Want: "an answer of the service"}, ""
+		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Got: "an answer from a cache",
+			Want: "an answer of the service"}, ""
 	}})
 }
 

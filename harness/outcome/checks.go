@@ -53,11 +53,13 @@ var leaks = []struct {
 	what    string
 	pattern *regexp.Regexp
 }{
-	{"a stack trace", regexp.MustCompile(`Traceback \(most recent|goroutine \d+ \[|\.(go|py|java|rb|js):\d+|File "[^"]+", line \d+|\bat [\w$.]+\([\w$.]+:\d+\)`)},
+	{"a stack trace", regexp.MustCompile(`Traceback \(most recent|goroutine \d+ \[|\.(go|py|java|rb|js):\d+|File "[^"]+", line \d+|` +
+		`\bat [\w$.]+\([\w$.]+:\d+\)`)},
 	{"key material", regexp.MustCompile(`-----BEGIN [A-Z ]+-----|"(n|x|d|k)"\s*:\s*"[A-Za-z0-9_-]{20,}"`)},
 	{"a token", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`)},
 	{"a JWKS address", regexp.MustCompile(`(?i)https?://[^\s"']*(jwks|\.well-known|/certs|/keys)`)},
-	{"an exception's text", regexp.MustCompile(`(?i)\b\w+(Error|Exception)\b\s*[:(]|signature verification failed|crypto/\w+:|go-jose|square/go|panic:|expected (audience|issuer|claim)`)},
+	{"an exception's text", regexp.MustCompile(`(?i)\b\w+(Error|Exception)\b\s*[:(]|signature verification failed|crypto/\w+:|go-jose|` +
+		`square/go|panic:|expected (audience|issuer|claim)`)},
 }
 
 // Opaque wants bodies of denials that tell a caller nothing of the inside, as

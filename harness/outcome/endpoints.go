@@ -37,7 +37,8 @@ func (s Swept) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 				j.Notes = append(j.Notes, note)
 			}
 		} else if unseen(x.Observation) && !slices.Contains([]int{502, 503, 504}, x.Observation.Status) {
-			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: Answer(x.Observation), Want: "an answer"})
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: Answer(x.Observation),
+				Want: "an answer"})
 		}
 	}
 	if published == 0 {
@@ -116,7 +117,8 @@ func (n NoWork) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	for i, x := range t.Exchanges {
 		if x.Request.Control {
 			if !p.Accepts(x.Observation.Status) {
-				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: "a control answered " + Answer(x.Observation), Want: "a success"})
+				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: "a control answered " +
+					Answer(x.Observation), Want: "a success"})
 			}
 			continue
 		}
@@ -129,7 +131,8 @@ func (n NoWork) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
 				Got: fmt.Sprintf("%s did not rise with an accepted call in mode %s", tally.Name, tally.Mode), Want: "a counter of work"})
 		case !tally.Fresh && rise > 0:
-			j.Problems = append(j.Problems, *security(fmt.Sprintf("%s rose by %v over %d denied calls in mode %s", tally.Name, rise, tally.Calls, tally.Mode)))
+			j.Problems = append(j.Problems, *security(fmt.Sprintf("%s rose by %v over %d denied calls in mode %s", tally.Name, rise, tally.Calls,
+				tally.Mode)))
 			j.Problems[len(j.Problems)-1].Exchange = -1
 		}
 	}

@@ -166,7 +166,8 @@ type watch struct {
 // see judges a call.
 func (w *watch) see(i int, x harness.Exchange) {
 	began := max(0, earliest(x.Observation).Sub(w.first))
-	now, sample := w.at(began.Milliseconds()), harness.Sample{AtMS: began.Milliseconds(), Class: w.class, Served: w.profile.Accepts(x.Observation.Status), Right: true}
+	now, sample := w.at(began.Milliseconds()), harness.Sample{AtMS: began.Milliseconds(), Class: w.class,
+		Served: w.profile.Accepts(x.Observation.Status), Right: true}
 	if now > w.duty {
 		w.duty, w.row = now, 0
 	}

@@ -45,7 +45,8 @@ func (a Answers) Within(bound time.Duration) Answers {
 			return nil, ""
 		}
 		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract,
-			Got: fmt.Sprintf("%s after %s", Answer(x.Observation), x.Observation.Total.Round(time.Millisecond)), Want: "within " + bound.String()}, ""
+			Got: fmt.Sprintf("%s after %s", Answer(x.Observation), x.Observation.Total.Round(time.Millisecond)), Want: "within " +
+				bound.String()}, ""
 	}})
 }
 
@@ -141,7 +142,8 @@ func (n NotAnnounced) Judge(p harness.Profile, t harness.Trace) harness.Judgemen
 		got = ""
 	}
 	if got != "" {
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: got, Want: "no HTTP/3, or the same answers by it"})
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: got,
+			Want: "no HTTP/3, or the same answers by it"})
 	}
 	return j
 }
@@ -193,7 +195,8 @@ func (ShortLived) Want(p harness.Profile) string {
 	if p.Revocation {
 		return "revocation, which is declared"
 	}
-	return "no certificate that lives longer than " + shortLived(p).String() + ", which profile.short_lived declares; or revocation, which profile.revocation declares"
+	return "no certificate that lives longer than " + shortLived(p).String() + ", which profile.short_lived declares; or revocation, " +
+		"which profile.revocation declares"
 }
 
 func shortLived(p harness.Profile) time.Duration {
@@ -242,7 +245,8 @@ func (o OneHandshake) Judge(p harness.Profile, t harness.Trace) harness.Judgemen
 	j := o.Calls.Judge(p, calls)
 	switch seen := t.Exchanges[asked].Observation; seen.Transport {
 	case harness.Answered:
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol, Exchange: asked, Got: seen.Detail, Want: o.Want(p)})
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol, Exchange: asked, Got: seen.Detail,
+			Want: o.Want(p)})
 	case harness.Unoffered:
 		j.Notes = append(j.Notes, "a second handshake could not be asked for: "+seen.Detail)
 	default:

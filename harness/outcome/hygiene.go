@@ -113,7 +113,8 @@ func (l LoggedIn) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	var j harness.Judgement
 	for _, token := range t.Tokens {
-		j.Notes = append(j.Notes, fmt.Sprintf("the service's token came by %s, with policies %s, and was made for %s", token.Path, strings.Join(token.Policies, ", "), token.Made))
+		j.Notes = append(j.Notes, fmt.Sprintf("the service's token came by %s, with policies %s, and was made for %s", token.Path,
+			strings.Join(token.Policies, ", "), token.Made))
 		if token.Path == "" {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
 				Got: "the server does not tell how the token came", Want: l.Want(p)})

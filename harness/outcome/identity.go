@@ -49,7 +49,8 @@ func (n NeverBoth) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		}
 		x := t.Exchanges[problem.Exchange]
 		once := wasServed(x.Observation) && served[x.Request.Endpoint.Path] == 1
-		if note := fmt.Sprintf("served with %s: one of two names is taken for the identity", x.Request.Variant); once && !slices.Contains(j.Notes, note) {
+		if note := fmt.Sprintf("served with %s: one of two names is taken for the identity", x.Request.Variant); once &&
+			!slices.Contains(j.Notes, note) {
 			j.Notes = append(j.Notes, note)
 		}
 		return once
@@ -91,7 +92,8 @@ func (Unreachable) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 // AcceptedOr wants a documented success or one of some denials, and the caller
 // served as his certificate's identity where the service's log can be asked.
 func AcceptedOr(statuses ...int) Answers {
-	return Accepted().Or(statuses...).with(check{"served, if at all, as the identity of the certificate", func(p harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+	return Accepted().Or(statuses...).with(check{"served, if at all, as the identity of the certificate", func(p harness.Profile,
+		x harness.Exchange) (*harness.Problem, string) {
 		reached := x.Observation.Reached
 		if !p.Accepts(x.Observation.Status) || reached == nil || !reached.Complete {
 			return nil, ""

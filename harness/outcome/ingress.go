@@ -131,7 +131,8 @@ func (f FailsClosed) Judge(p harness.Profile, t harness.Trace) harness.Judgement
 		switch {
 		case o.Status == 403 || o.Status == 503:
 		case o.Status >= 200 && o.Status < 300:
-			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Exchange: i, Got: Answer(o) + ": the request was served", Want: f.Want(p)})
+			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Exchange: i, Got: Answer(o) +
+				": the request was served", Want: f.Want(p)})
 		case o.Status == 0:
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: Answer(o), Want: f.Want(p)})
 		default:

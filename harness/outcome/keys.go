@@ -123,7 +123,8 @@ func (c Count) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		}
 	}
 	if len(counts) == 0 && !(c.UnlessEnded && len(harness.ReplicaEnded.In(t)) > 0) {
-		return harness.Judgement{Problems: []harness.Problem{{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was counted", Want: c.Want(p)}}}
+		return harness.Judgement{Problems: []harness.Problem{{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was counted",
+			Want: c.Want(p)}}}
 	}
 	return j
 }
@@ -170,7 +171,8 @@ func (s Sparing) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	j := Unauthenticated().Judge(p, t)
 	counted, timed := harness.KeySetFetches.In(t), harness.FloodLasted.In(t)
 	if len(counted) != 1 || len(timed) != 1 {
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "fetches were not counted", Want: s.Want(p)})
+		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "fetches were not counted",
+			Want: s.Want(p)})
 		return j
 	}
 	fetches, lasted := counted[0], timed[0].Duration

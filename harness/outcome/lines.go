@@ -76,15 +76,19 @@ func (e entry) field(names []string) string {
 var (
 	whenNames   = []string{"time", "timestamp", "ts", "@timestamp", "@t", "datetime", "date", "asctime"}
 	whyNames    = []string{"reason", "reason_class", "cause", "error_code", "auth_error", "denial"}
-	sourceNames = []string{"from", "source", "source_ip", "client", "client_ip", "client_addr", "remote", "remote_addr", "remote_ip", "ip", "peer", "source.ip", "client.ip"}
-	levelNames  = []string{"level", "severity", "levelname", "lvl", "log.level", "severity_text", "loglevel", "@l", "level_value"}
+	sourceNames = []string{"from", "source", "source_ip", "client", "client_ip", "client_addr", "remote", "remote_addr", "remote_ip", "ip",
+		"peer", "source.ip", "client.ip"}
+	levelNames = []string{"level", "severity", "levelname", "lvl", "log.level", "severity_text", "loglevel", "@l", "level_value"}
 )
 
 // What text tells without names for it. A reason is none of the words that every
 // answer of its status has.
 var (
-	moment   = regexp.MustCompile(`\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|^[IWEF]\d{4} \d\d:\d\d:\d\d|\b1\d{9}(\.\d+)?\b|\b\d\d:\d\d:\d\d[.,]\d{3}\b`)
-	because  = regexp.MustCompile(`(?i)\b(missing|absent|without|no (token|credentials?|bearer|authorization|identity|certificate)|expired|invalid|malformed|bad|unknown|untrusted|wrong|mismatch|not[ _-](enrolled|allowed|valid|listed|trusted|active)|unenrolled|unsupported|signature|audience|issuer|claim|revoked)`)
+	moment = regexp.MustCompile(`\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d|` +
+		`[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|^[IWEF]\d{4} \d\d:\d\d:\d\d|\b1\d{9}(\.\d+)?\b|\b\d\d:\d\d:\d\d[.,]\d{3}\b`)
+	because = regexp.MustCompile(`(?i)\b(missing|absent|without|no (token|credentials?|bearer|authorization|identity|certificate)|expired|` +
+		`invalid|malformed|bad|unknown|untrusted|wrong|mismatch|not[ _-](enrolled|allowed|valid|listed|trusted|active)|unenrolled|unsupported|` +
+		`signature|audience|issuer|claim|revoked)`)
 	standard = regexp.MustCompile(`(?i)\b40[13]\b[ "]*(unauthorized|forbidden)?|\b(unauthorized|forbidden)\b`)
 )
 
@@ -149,14 +153,17 @@ func (e entry) sourced() bool {
 // severe are the names of levels that are error or worse, with pino's numbers and
 // logstash's.
 var severe = map[string]bool{
-	"error": true, "err": true, "critical": true, "crit": true, "fatal": true, "alert": true, "emerg": true, "emergency": true, "panic": true, "severe": true,
+	"error": true, "err": true, "critical": true, "crit": true, "fatal": true, "alert": true, "emerg": true, "emergency": true,
+	"panic": true, "severe": true,
 	"e": true, "f": true, "50": true, "60": true, "40000": true, "50000": true,
 	"0": true, "1": true, "2": true, "3": true, // of syslog, and of GELF
 }
 
 // levelled is a level in a line of text: a word in capitals, in brackets or before
 // a colon, a letter of klog's, or a priority of syslog's.
-var levelled = regexp.MustCompile(`\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|CRIT|FATAL|SEVERE|ALERT|EMERG|EMERGENCY|PANIC)\b|(?i:[\[<(|]\s*(trace|debug|info|notice|warn|warning|error|err|critical|crit|fatal|severe|alert|emerg|panic)\s*[\])>|])|(?i:(?:^|\s)(trace|debug|info|notice|warn|warning|error|critical|fatal|panic):)|^([IWEF])\d{4} \d\d:|^<(\d{1,3})>`)
+var levelled = regexp.MustCompile(`\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|CRIT|FATAL|SEVERE|ALERT|EMERG|EMERGENCY|` +
+	`PANIC)\b|(?i:[\[<(|]\s*(trace|debug|info|notice|warn|warning|error|err|critical|crit|fatal|severe|alert|emerg|panic)\s*[\])>|])|` +
+	`(?i:(?:^|\s)(trace|debug|info|notice|warn|warning|error|critical|fatal|panic):)|^([IWEF])\d{4} \d\d:|^<(\d{1,3})>`)
 
 // level is the level of a record, in lower case; "" where the line has none.
 func (e entry) level() string {

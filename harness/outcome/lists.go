@@ -17,7 +17,8 @@ func RefusesOrForbids() Startup {
 			case wasServed(x.Observation):
 				return security(fmt.Sprintf("%s with %s was answered %d %s", x.Request.Endpoint.Path, x.Request.Credential, status, s.Variant))
 			case status != 401 && status != 403 && status != 503:
-				return contract(fmt.Sprintf("answered %s to %s at %s %s", Answer(x.Observation), x.Request.Credential, x.Request.Endpoint.Path, s.Variant), want)
+				return contract(fmt.Sprintf("answered %s to %s at %s %s", Answer(x.Observation), x.Request.Credential, x.Request.Endpoint.Path,
+					s.Variant), want)
 			}
 		}
 		if s.Exited && s.Code != 0 || !s.Exited && len(s.After) > 0 {

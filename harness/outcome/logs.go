@@ -121,7 +121,8 @@ func Noted(calls harness.Outcome) Logged {
 			}
 			status := strconv.Itoa(o.Status)
 			if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, status) }) {
-				return contract(fmt.Sprintf("%d lines of the log on the call, none with its status", len(lines)), "a line with the target and status "+status+", by the ingress's log format")
+				return contract(fmt.Sprintf("%d lines of the log on the call, none with its status", len(lines)),
+					"a line with the target and status "+status+", by the ingress's log format")
 			}
 			return nil
 		},

@@ -62,7 +62,8 @@ func Accepted() Answers {
 func Unauthenticated() Answers {
 	return Answers{
 		words: func(p harness.Profile) string {
-			return fmt.Sprintf("401; without a certificate %s, with one that does not verify %s", refusal(p.NoCertificate), refusal(p.BadCertificate))
+			return fmt.Sprintf("401; without a certificate %s, with one that does not verify %s", refusal(p.NoCertificate),
+				refusal(p.BadCertificate))
 		},
 		allowed: unauthenticated,
 	}

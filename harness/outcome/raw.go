@@ -26,11 +26,13 @@ func (o One) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 			got := fmt.Sprintf("%s, and a further answer %d", Answer(x.Observation), status)
 			switch {
 			case status >= 200 && status < 300:
-				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Exchange: i, Got: got, Want: "exactly one answer"})
+				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Exchange: i, Got: got,
+					Want: "exactly one answer"})
 			case status >= 400 && status < 500 && status == x.Observation.Status:
 				j.Notes = add(j.Notes, got)
 			default:
-				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i, Got: got, Want: "exactly one answer"})
+				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: i, Got: got,
+					Want: "exactly one answer"})
 			}
 		}
 	}

@@ -28,7 +28,8 @@ func (o oneEach) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		}
 		count, reached := len(reasoned(record.Lines)), x.Observation.Reached
 		if !told[x.Request.Mode] {
-			j.Notes = add(j.Notes, fmt.Sprintf("records in mode %s were not counted: the log has none, by the call's ID, of a denial that nobody disguised", x.Request.Mode))
+			j.Notes = add(j.Notes, fmt.Sprintf("records in mode %s were not counted: the log has none, by the call's ID, of a denial that "+
+				"nobody disguised", x.Request.Mode))
 			continue
 		}
 		if count == 0 && (reached == nil || reached.Seen == 0) {

@@ -27,7 +27,8 @@ func RefusesToStart() Startup {
 // RefusesOrEnforces wants the same, or a service that refuses whoever shows no
 // credential.
 func RefusesOrEnforces() Startup {
-	return Startup{"exit with a non-zero status, or refuse whoever shows no credential", func(_ harness.Profile, s harness.Startup) *harness.Problem {
+	return Startup{"exit with a non-zero status, or refuse whoever shows no credential", func(_ harness.Profile,
+		s harness.Startup) *harness.Problem {
 		if s.Exited && s.Code != 0 || !s.Exited && len(s.After) > 0 {
 			return nil
 		}
@@ -48,7 +49,8 @@ func ServesOnlyWithSecrets() Startup {
 			return &harness.Problem{Verdict: harness.Inconclusive, Got: "it was not seen to ask for its secrets", Want: "a question to Vault"}
 		}
 		if s.Exited {
-			return &harness.Problem{Verdict: harness.Inconclusive, Got: fmt.Sprintf("it ended with status %d", s.Code), Want: "service once its secrets came"}
+			return &harness.Problem{Verdict: harness.Inconclusive, Got: fmt.Sprintf("it ended with status %d", s.Code),
+				Want: "service once its secrets came"}
 		}
 		return served(p, s)
 	}}
@@ -65,7 +67,8 @@ func Serves() Startup {
 // WaitsOrSays wants a service that starts without its secrets to come by them within
 // the bound, and serve, or to end and say in its log what it lacks.
 func WaitsOrSays() Startup {
-	return Startup{"wait and serve, or exit with a non-zero status and a log that names what is wrong", func(p harness.Profile, s harness.Startup) *harness.Problem {
+	return Startup{"wait and serve, or exit with a non-zero status and a log that names what is wrong", func(p harness.Profile,
+		s harness.Startup) *harness.Problem {
 		switch {
 		case !s.Exited:
 			return served(p, s)
@@ -162,7 +165,8 @@ func (s Startup) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 func (s Startup) one(p harness.Profile, start harness.Startup) *harness.Problem {
 	if start.Control {
 		if problem := served(p, start); problem != nil {
-			return &harness.Problem{Verdict: harness.Inconclusive, Got: "the control: a sound start " + problem.Got, Want: "a sound start that serves"}
+			return &harness.Problem{Verdict: harness.Inconclusive, Got: "the control: a sound start " + problem.Got,
+				Want: "a sound start that serves"}
 		}
 		return nil
 	}
@@ -177,7 +181,8 @@ func (s Startup) one(p harness.Profile, start harness.Startup) *harness.Problem 
 func opened(s harness.Startup) *harness.Problem {
 	for _, x := range s.Before {
 		if x.Observation.Status >= 200 && x.Observation.Status < 300 {
-			return security(fmt.Sprintf("%s with %s was answered %d before its secrets had come", x.Request.Endpoint.Path, x.Request.Credential, x.Observation.Status))
+			return security(fmt.Sprintf("%s with %s was answered %d before its secrets had come", x.Request.Endpoint.Path, x.Request.Credential,
+				x.Observation.Status))
 		}
 	}
 	for _, x := range s.After {
@@ -198,7 +203,8 @@ func served(p harness.Profile, s harness.Startup) *harness.Problem {
 	}
 	for _, x := range s.After {
 		if !bare(x) && !p.Accepts(x.Observation.Status) {
-			return contract(fmt.Sprintf("answered %s to %s at %s", Answer(x.Observation), x.Request.Credential, x.Request.Endpoint.Path), Accepted().Want(p))
+			return contract(fmt.Sprintf("answered %s to %s at %s", Answer(x.Observation), x.Request.Credential, x.Request.Endpoint.Path),
+				Accepted().Want(p))
 		}
 	}
 	return nil

@@ -38,7 +38,8 @@ func rise(t harness.Tally, want float64) *harness.Problem {
 		return contract(fmt.Sprintf("%s is absent in mode %s", t.Name, t.Mode), fmt.Sprintf("a rise of %v", want))
 	}
 	if got := t.After.Sum() - t.Before.Sum(); got != want {
-		return contract(fmt.Sprintf("%s rose by %v in mode %s over %d calls%s%s", t.Name, got, t.Mode, t.Calls, with(t), inTurn(t.Again)), fmt.Sprintf("a rise of %v", want))
+		return contract(fmt.Sprintf("%s rose by %v in mode %s over %d calls%s%s", t.Name, got, t.Mode, t.Calls, with(t), inTurn(t.Again)),
+			fmt.Sprintf("a rise of %v", want))
 	}
 	return nil
 }
@@ -55,7 +56,8 @@ func inTurn(readings []harness.Family) string {
 	if !moved {
 		return ""
 	}
-	return fmt.Sprintf("; read again while nobody called it showed %s: several processes answer in turn, each with its own count, and the page must show their sum", strings.Join(sums, ", "))
+	return fmt.Sprintf("; read again while nobody called it showed %s: several processes answer in turn, each with its own count, and "+
+		"the page must show their sum", strings.Join(sums, ", "))
 }
 
 // with says what was counted, where several things are told apart.
@@ -84,7 +86,8 @@ func IsCounter(calls harness.Outcome) Tallies {
 			case reading.Help == "":
 				return contract(fmt.Sprintf("%s has no HELP text in mode %s", t.Name, t.Mode), "a text that says what it counts")
 			case i > 0 && falls(readings[i-1], reading) != "":
-				return contract(fmt.Sprintf("%s{%s} fell between two readings in mode %s%s", t.Name, falls(readings[i-1], reading), t.Mode, inTurn(t.Again)), "a counter that never falls")
+				return contract(fmt.Sprintf("%s{%s} fell between two readings in mode %s%s", t.Name, falls(readings[i-1], reading), t.Mode,
+					inTurn(t.Again)), "a counter that never falls")
 			}
 		}
 		return nil
@@ -107,7 +110,8 @@ func Steady(calls harness.Outcome) Tallies {
 	return Tallies{"every reading shows a rise by one for each call", func(t harness.Tally) *harness.Problem {
 		for i, reading := range append(slices.Clip(t.Between), t.After) {
 			if got := reading.Sum() - t.Before.Sum(); got != float64(t.Calls) {
-				return contract(fmt.Sprintf("reading %d of %s shows a rise of %v in mode %s over %d calls%s", i+1, t.Name, got, t.Mode, t.Calls, inTurn(t.Between)), fmt.Sprintf("a rise of %d in each", t.Calls))
+				return contract(fmt.Sprintf("reading %d of %s shows a rise of %v in mode %s over %d calls%s", i+1, t.Name, got, t.Mode, t.Calls,
+					inTurn(t.Between)), fmt.Sprintf("a rise of %d in each", t.Calls))
 			}
 		}
 		return nil
@@ -118,18 +122,20 @@ func Steady(calls harness.Outcome) Tallies {
 // started, or else there once a call was refused (MET-001): a counter with labels
 // has no series before, and absent is zero.
 func PresentAtZero() Tallies {
-	return Tallies{"the counter is there, and stands at zero after a start; or it comes with the first refusal", func(t harness.Tally) *harness.Problem {
-		switch {
-		case t.Fresh && t.Before.Sum() != 0:
-			return contract(fmt.Sprintf("%s stands at %v after a start in mode %s", t.Name, t.Before.Sum(), t.Mode), "0")
-		case len(t.Before.Series) > 0 || len(t.After.Series) > 0:
-			return nil
-		case t.Calls == 0:
-			return &harness.Problem{Verdict: harness.Inconclusive, Got: fmt.Sprintf("%s is absent in mode %s, and no call was refused that would be counted", t.Name, t.Mode), Want: "a refusal, and the counter after it"}
-		default:
-			return contract(fmt.Sprintf("%s is absent in mode %s, after a call that was refused too", t.Name, t.Mode), "present")
-		}
-	}, nil}
+	return Tallies{"the counter is there, and stands at zero after a start; or it comes with the first refusal",
+		func(t harness.Tally) *harness.Problem {
+			switch {
+			case t.Fresh && t.Before.Sum() != 0:
+				return contract(fmt.Sprintf("%s stands at %v after a start in mode %s", t.Name, t.Before.Sum(), t.Mode), "0")
+			case len(t.Before.Series) > 0 || len(t.After.Series) > 0:
+				return nil
+			case t.Calls == 0:
+				return &harness.Problem{Verdict: harness.Inconclusive, Got: fmt.Sprintf("%s is absent in mode %s, and no call was refused that "+
+					"would be counted", t.Name, t.Mode), Want: "a refusal, and the counter after it"}
+			default:
+				return contract(fmt.Sprintf("%s is absent in mode %s, after a call that was refused too", t.Name, t.Mode), "present")
+			}
+		}, nil}
 }
 
 // Want says what is wanted.

@@ -117,7 +117,8 @@ func claims(r harness.Request) map[string]any {
 // AsSubject wants the caller to have been served as the subject of his own
 // token, where the service's log tells whom it served.
 func (a Answers) AsSubject() Answers {
-	return a.with(check{"served as the token's subject, where that shows", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+	return a.with(check{"served as the token's subject, where that shows", func(_ harness.Profile, x harness.Exchange) (*harness.Problem,
+		string) {
 		reached := x.Observation.Reached
 		if reached == nil || !reached.Complete {
 			return nil, "whom the service served was not seen: no request log"

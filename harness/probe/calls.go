@@ -239,7 +239,10 @@ func (c Calls) Once() Calls {
 func (c Calls) Over(versions map[string]uint16) Calls {
 	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		changes = append(changes, Alter(name, func(_ *harness.Target, r *harness.Request) { r.MinTLS, r.MaxTLS = versions[name], versions[name] }))
+		changes = append(changes, Alter(name, func(_ *harness.Target, r *harness.Request) {
+			r.MinTLS, r.MaxTLS = versions[name],
+				versions[name]
+		}))
 	}
 	c.words += ", over " + namesOf(changes, " and ")
 	return c.crossed(" over ", changes)
@@ -489,7 +492,10 @@ func Bearer(recipes ...token.Recipe) Calls {
 func bearers(recipes []token.Recipe) []Change {
 	var changes []Change
 	for _, recipe := range recipes {
-		changes = append(changes, carried(recipe.Name, recipe, func(_ *harness.Target, r *harness.Request, value string) { SetToken(r, recipe.Name, value) }))
+		changes = append(changes, carried(recipe.Name, recipe, func(_ *harness.Target, r *harness.Request, value string) {
+			SetToken(r,
+				recipe.Name, value)
+		}))
 	}
 	return changes
 }

@@ -31,7 +31,10 @@ func Carried(changes ...Change) Calls { return In(harness.OIDC, namesOf(changes,
 func Authorization(forms map[string]func(token string) string) Calls {
 	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(forms)) {
-		changes = append(changes, valid(name, func(_ *harness.Target, r *harness.Request, token string) { r.Set("Authorization", forms[name](token)) }))
+		changes = append(changes, valid(name, func(_ *harness.Target, r *harness.Request, token string) {
+			r.Set("Authorization",
+				forms[name](token))
+		}))
 	}
 	return Carried(changes...)
 }
@@ -71,7 +74,8 @@ func inHeader(name, form string) func(*harness.Target, *harness.Request, string)
 func EmptyBearers() []Change {
 	var all []Change
 	for i, form := range []string{"Bearer", "Bearer ", "Bearer  "} {
-		all = append(all, carried(fmt.Sprintf("Bearer with %d spaces and no token", i), token.Literal("no token", ""), inHeader("Authorization", form)))
+		all = append(all, carried(fmt.Sprintf("Bearer with %d spaces and no token", i), token.Literal("no token", ""), inHeader("Authorization",
+			form)))
 	}
 	return all
 }
@@ -220,7 +224,8 @@ func ControlBytes() []Change {
 func Oversize() []Change {
 	var all []Change
 	for _, kB := range []int{16, 64} {
-		all = append(all, valid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request, token string) {
+		all = append(all, valid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request,
+			token string) {
 			inHeader("Authorization", "Bearer %s")(t, r, token+strings.Repeat("A", kB<<10))
 		}))
 	}

@@ -52,9 +52,18 @@ func ClaimUnenrolled() Change {
 // ClaimTwice are the ways to send two lines (HDR-004).
 func ClaimTwice() []Change {
 	return []Change{
-		claimed("identity header twice, both enrolled", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.EnrolledCN} }),
-		claimed("identity header twice, enrolled first", func(t *harness.Target) []string { return []string{t.Certs.EnrolledCN, t.Certs.UnenrolledCN} }),
-		claimed("identity header twice, enrolled last", func(t *harness.Target) []string { return []string{t.Certs.UnenrolledCN, t.Certs.EnrolledCN} }),
+		claimed("identity header twice, both enrolled", func(t *harness.Target) []string {
+			return []string{t.Certs.EnrolledCN,
+				t.Certs.EnrolledCN}
+		}),
+		claimed("identity header twice, enrolled first", func(t *harness.Target) []string {
+			return []string{t.Certs.EnrolledCN,
+				t.Certs.UnenrolledCN}
+		}),
+		claimed("identity header twice, enrolled last", func(t *harness.Target) []string {
+			return []string{t.Certs.UnenrolledCN,
+				t.Certs.EnrolledCN}
+		}),
 	}
 }
 

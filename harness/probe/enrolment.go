@@ -113,7 +113,8 @@ func Issue(t *harness.Target, clients []Client) ([]tls.Certificate, error) {
 }
 
 // CallAs calls endpoints as some clients, each by his certificate.
-func CallAs(ctx context.Context, client harness.Client, clients []Client, certificates []tls.Certificate, endpoints []harness.Endpoint) ([]harness.Exchange, error) {
+func CallAs(ctx context.Context, client harness.Client, clients []Client, certificates []tls.Certificate,
+	endpoints []harness.Endpoint) ([]harness.Exchange, error) {
 	var requests []harness.Request
 	for i, c := range clients {
 		for _, endpoint := range endpoints {
@@ -186,7 +187,8 @@ func WildcardList() harness.Stimulus {
 func PartsOfMember() harness.Stimulus {
 	return enrolment("make the list one of a single name", func(*harness.Target) (string, []Client, error) {
 		a := "client-" + token.Random(4)
-		return fmt.Sprintf(`[%q]`, a), []Client{{Member, a}, {Stranger, a[:3]}, {Stranger, a[len(a)-3:]}, {Stranger, a + `"`}, {Stranger, `"`}, {Stranger, "-"}}, nil
+		return fmt.Sprintf(`[%q]`, a), []Client{{Member, a}, {Stranger, a[:3]}, {Stranger, a[len(a)-3:]}, {Stranger, a + `"`}, {Stranger, `"`},
+			{Stranger, "-"}}, nil
 	})
 }
 
@@ -195,7 +197,8 @@ func PartsOfMember() harness.Stimulus {
 // not be found in the list afterwards (ENR-013).
 func SelfEnrolment() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "as a client who is not enrolled, and as nobody, enrol that client's own name; then call every critical endpoint, twice, and read the list",
+		Words: "as a client who is not enrolled, and as nobody, enrol that client's own name; then call every critical endpoint, twice, and " +
+			"read the list",
 		Needs: []harness.Capability{harness.ClientCAKey, harness.VaultRead}, Effect: harness.AuthFailures, Modes: MTLSOnly,
 		Endpoints: []string{"enrollment"}, Tells: []harness.Key{harness.MarkerFound}, Act: selfEnrolment,
 	}

@@ -87,7 +87,8 @@ func OtherCaseH2() Calls {
 		r.Protocol = wire.H2
 		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
 	}).needing(harness.GivenClientCerts)
-	return In(harness.MTLS, "an unenrolled certificate with the header in capitals, in HTTP/2", Certified(clientcert.Unenrolled()).then(claim, " with "))
+	return In(harness.MTLS, "an unenrolled certificate with the header in capitals, in HTTP/2",
+		Certified(clientcert.Unenrolled()).then(claim, " with "))
 }
 
 // Underscores claim it under names that a CGI-like gateway takes for the

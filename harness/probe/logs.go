@@ -22,7 +22,8 @@ func Refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 	changes := map[string]Edit{"no credential": func(*harness.Request) {}}
 	if mode == harness.OIDC {
 		for _, recipe := range []token.Recipe{
-			token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(), token.Literal("a token of one part", "conformance"),
+			token.Expired(time.Hour), token.FlippedBit(), token.OtherAudience(), token.OtherIssuer(), token.UnknownKey(),
+			token.Literal("a token of one part", "conformance"),
 		} {
 			value, err := recipe.Make(token.From(t))
 			if err != nil {
@@ -47,7 +48,8 @@ func Refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 
 // Logged reads a log until it holds every call's probe ID, or for as long as
 // logBound.
-func Logged(ctx context.Context, client harness.Client, calls []harness.Exchange, read func(context.Context) (string, error)) (text string) {
+func Logged(ctx context.Context, client harness.Client, calls []harness.Exchange, read func(context.Context) (string,
+	error)) (text string) {
 	Until(ctx, client, LogBound, func() bool {
 		now, err := read(ctx)
 		if err != nil {

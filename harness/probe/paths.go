@@ -34,7 +34,8 @@ func Mistakes() Calls {
 			variants = append(variants, Variant{Change: sound.then(m, ""), Mode: mode})
 		}
 	}
-	return Call("a valid credential and a path that is none, another method, a body that is no JSON, and one of 1 MiB and a byte", variants...).On("inference")
+	return Call("a valid credential and a path that is none, another method, a body that is no JSON, and one of 1 MiB and a byte",
+		variants...).On("inference")
 }
 
 // Twisted calls without a credential, in both modes, with each change in turn.
@@ -217,7 +218,8 @@ func Aliases() []Change {
 		path("/batch below", func(p string) string { return p + "/batch" }),
 		path("/stream below", func(p string) string { return p + "/stream" }),
 	}
-	for _, target := range []string{"/infer", "/enrollment", "/reviews", "/item/1/review", "/revoke", "/peers", "/internal/predict", "/admin"} {
+	for _, target := range []string{"/infer", "/enrollment", "/reviews", "/item/1/review", "/revoke", "/peers", "/internal/predict",
+		"/admin"} {
 		changes = append(changes, elsewhere(http.MethodPost, target))
 	}
 	for _, target := range []string{"/pending", "/item/1", "/peers", "/reviews", "/internal/reload"} {

@@ -16,7 +16,8 @@ import (
 // another, of TLS 1.2, he asks for a second handshake.
 func Steady() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, on one connection of each TLS version; ask for a second handshake on one of TLS 1.2",
+		Words: "call every critical endpoint as the unenrolled client, again with the enrolled client's identity header, and again without, " +
+			"on one connection of each TLS version; ask for a second handshake on one of TLS 1.2",
 		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.AuthFailures, Modes: MTLSOnly,
 		Act: steady,
 	}
@@ -93,7 +94,8 @@ type otherHost struct {
 // resumed offers a ticket of that host, which must be granted, to the protected one.
 func (h otherHost) resumed(granted harness.Capability) harness.Stimulus {
 	return harness.Stimulus{
-		Words: "take a session ticket from " + h.name + ", and call every critical endpoint with it, with and without the enrolled client's identity header",
+		Words: "take a session ticket from " + h.name + ", and call every critical endpoint with it, with and without the enrolled client's " +
+			"identity header",
 		Needs: []harness.Capability{granted}, Effect: harness.AuthFailures, Modes: MTLSOnly,
 		Act: h.act,
 	}
@@ -133,7 +135,8 @@ func (h otherHost) visit(t *harness.Target, certificate *tls.Certificate, versio
 }
 
 // resumed is a call that offers a ticket.
-func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Certificate, version uint16, tickets *wire.Tickets, claims bool) harness.Request {
+func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Certificate, version uint16, tickets *wire.Tickets,
+	claims bool) harness.Request {
 	call := Plain(t, harness.MTLS, endpoint)
 	call.Variant = "ticket of another host over " + tls.VersionName(version)
 	call.Credential, call.Certificate, call.Sessions = "a session ticket", certificate, tickets.Frozen()
@@ -149,7 +152,8 @@ func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Cert
 // each, on connections that are kept: a pair of HTTP/1.1, and a pair of HTTP/2.
 func Interleaving(each int) harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("call as the enrolled and as the unenrolled client at once, %d times each by HTTP/1.1 and by HTTP/2, on connections that are kept", each),
+		Words: fmt.Sprintf("call as the enrolled and as the unenrolled client at once, %d times each by HTTP/1.1 and by HTTP/2, on "+
+			"connections that are kept", each),
 		Needs: []harness.Capability{harness.GivenClientCerts}, Modes: MTLSOnly,
 		Effect: harness.AuthFailures, // the enrolled client's calls are of the kind that writes nothing
 		Alone:  true,                 // others' calls would stand between these

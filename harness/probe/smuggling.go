@@ -33,10 +33,12 @@ func Smuggled() Calls {
 		}},
 		{"TE with a space before the colon", func(r harness.Request, inner string) []byte {
 			body := wire.Chunked(nil) + inner
-			return wire.Message(r, []harness.Field{{Name: "Content-Length", Value: strconv.Itoa(len(body))}, {Name: "Transfer-Encoding ", Value: "chunked"}}, body)
+			return wire.Message(r, []harness.Field{{Name: "Content-Length", Value: strconv.Itoa(len(body))}, {Name: "Transfer-Encoding ",
+				Value: "chunked"}}, body)
 		}},
 		{"two lengths", func(r harness.Request, inner string) []byte {
-			return wire.Message(r, []harness.Field{{Name: "Content-Length", Value: "0"}, {Name: "Content-Length", Value: strconv.Itoa(len(inner))}}, inner)
+			return wire.Message(r, []harness.Field{{Name: "Content-Length", Value: "0"}, {Name: "Content-Length",
+				Value: strconv.Itoa(len(inner))}}, inner)
 		}},
 		{"a length with a sign", func(r harness.Request, inner string) []byte {
 			return wire.Message(r, []harness.Field{{Name: "Content-Length", Value: "+" + strconv.Itoa(len(inner))}}, inner)
@@ -103,7 +105,8 @@ func InTrailer() Calls {
 		r.Raw = wire.Message(*r, []harness.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Trailer", Value: header}, wire.Closing},
 			wire.Chunked(r.Body, harness.Field{Name: header, Value: t.Certs.EnrolledCN}))
 	})
-	return In(harness.MTLS, "an unenrolled certificate and a claim of the enrolled identity in the trailer", Certified(clientcert.Unenrolled()).then(claim, ", "))
+	return In(harness.MTLS, "an unenrolled certificate and a claim of the enrolled identity in the trailer",
+		Certified(clientcert.Unenrolled()).then(claim, ", "))
 }
 
 // Names of the variants of Odd.

@@ -125,7 +125,8 @@ func Diagnostics() harness.Stimulus {
 			known := secretsOf(ctx, t)
 			for _, x := range trace.Exchanges {
 				if told := toldIn(x.Observation, known); len(told) > 0 {
-					trace.Facts = append(trace.Facts, harness.PageTells.Was(told...).Of(fmt.Sprintf("what %s tells in mode %s", x.Request.Path, x.Request.Mode)))
+					trace.Facts = append(trace.Facts, harness.PageTells.Was(told...).Of(fmt.Sprintf("what %s tells in mode %s", x.Request.Path,
+						x.Request.Mode)))
 				}
 			}
 			return trace, nil
@@ -166,7 +167,8 @@ const (
 // nothing a caller may be served for, between two readings of the counters of
 // work that was done. A sound call before it shows that they count (EPT-016).
 func DeniedWork() harness.Stimulus {
-	return harness.Stimulus{Words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times unauthorised, and read them again", deniedPredicts, deniedEnrolments),
+	return harness.Stimulus{Words: fmt.Sprintf("read the counters of work that was done, call inference %d times and enrolment %d times "+
+		"unauthorised, and read them again", deniedPredicts, deniedEnrolments),
 		Needs: []harness.Capability{harness.Metrics}, Alone: true, OwnControl: true, Modes: BothModes, Effect: harness.AuthFailures,
 		Act: deniedWork}
 }
@@ -192,7 +194,8 @@ func deniedWork(ctx context.Context, client harness.Client) (harness.Trace, erro
 		if err != nil {
 			return trace, err
 		}
-		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: handled, Fresh: true, Before: idle[handled], After: before[handled], Calls: 1})
+		trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: handled, Fresh: true, Before: idle[handled],
+			After: before[handled], Calls: 1})
 		denied, err := unauthorised(ctx, client, mode)
 		if err != nil {
 			return trace, err
@@ -207,7 +210,8 @@ func deniedWork(ctx context.Context, client harness.Client) (harness.Trace, erro
 			if name == "" {
 				continue
 			}
-			trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: name, Before: before[name], After: after[name], Calls: len(denied)})
+			trace.Tallies = append(trace.Tallies, harness.Tally{Mode: mode, Name: name, Before: before[name], After: after[name],
+				Calls: len(denied)})
 		}
 	}
 	return trace, nil

@@ -58,7 +58,8 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 }
 
 // pairs are a valid token and what is made of it, for each recipe.
-func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Recipe) (requests []harness.Request, unfit []string, err error) {
+func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Recipe) (requests []harness.Request, unfit []string,
+	err error) {
 	for _, recipe := range recipes {
 		from := token.From(target)
 		if from.Accepted, err = token.Sound().Make(from); err != nil {

@@ -95,7 +95,8 @@ func unread(exchanges []harness.Exchange) []string {
 	if i < 0 {
 		return nil
 	}
-	return []string{"whether the service handled the calls was not seen, as its request log could not be read: " + printable(exchanges[i].Observation.Unread)}
+	return []string{"whether the service handled the calls was not seen, as its request log could not be read: " +
+		printable(exchanges[i].Observation.Unread)}
 }
 
 // interrupted is the reason of what an interrupted run leaves.

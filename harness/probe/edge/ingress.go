@@ -115,7 +115,8 @@ func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at plac
 
 // Around calls the services at their own addresses (ING-001).
 func Around() harness.Stimulus {
-	return around("the service's own address, around the ingress", []harness.Capability{harness.BackendPath}, probe.BothModes, backends, nothing, claimed)
+	return around("the service's own address, around the ingress", []harness.Capability{harness.BackendPath}, probe.BothModes, backends,
+		nothing, claimed)
 }
 
 // AsPeer calls the mtls service's own address in plain HTTP, as a neighbour of
@@ -178,7 +179,8 @@ func addresses(ctx context.Context, t *harness.Target, mode harness.Mode) ([]pro
 
 // OtherHosts calls the face's address by other names than its own (ING-005).
 func OtherHosts() harness.Stimulus {
-	return around("the face's address by the names of other virtual hosts, by names of none and by its address", nil, probe.BothModes, otherHosts, nothing, claimed)
+	return around("the face's address by the names of other virtual hosts, by names of none and by its address", nil, probe.BothModes,
+		otherHosts, nothing, claimed)
 }
 
 func otherHosts(_ context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error) {
@@ -220,7 +222,8 @@ var administration = []string{
 // listens there (ING-002).
 func Beside() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "look at every further address of the ingress, and call the critical endpoints and a proxy's administration where somebody listens",
+		Words: "look at every further address of the ingress, and call the critical endpoints and a proxy's administration where somebody " +
+			"listens",
 		Needs: []harness.Capability{harness.IngressAddresses}, Effect: harness.ReadOnly, Modes: probe.BothModes,
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			t := client.Target()
@@ -291,7 +294,8 @@ func anyFace(t *harness.Target) harness.Face { return t.Faces[anyMode(t)] }
 // its configuration anew some times (ING-009).
 func WhileReloading(times int) harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("call every critical endpoint without a certificate and with the enrolled client's identity header, over and over, while the ingress is reloaded %d times", times),
+		Words: fmt.Sprintf("call every critical endpoint without a certificate and with the enrolled client's identity header, over and "+
+			"over, while the ingress is reloaded %d times", times),
 		Needs: []harness.Capability{harness.IngressControlled, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			return reloading(ctx, client, times)

@@ -54,7 +54,8 @@ func Poison() harness.Stimulus {
 // Recovery ends an outage by a new key.
 func Recovery() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key and with a valid one until they are accepted or the declared bound has passed",
+		Words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key " +
+			"and with a valid one until they are accepted or the declared bound has passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.RecoveredByNewKey, harness.RecoveredByValidToken},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -102,7 +103,8 @@ var hostile = []struct {
 // Hostile answers with what is no key set.
 func Hostile() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; each time, once it was asked, call every critical endpoint with a valid token and forged ones",
+		Words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; " +
+			"each time, once it was asked, call every critical endpoint with a valid token and forged ones",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			keys, err := s.sound()
@@ -132,7 +134,8 @@ func Hostile() harness.Stimulus {
 // Slow holds the key set's answer back while it is asked for.
 func Slow() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown kid and with a valid token",
+		Words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown " +
+			"kid and with a valid token",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Delay: time.Minute}); err != nil {
@@ -228,7 +231,8 @@ func (s *Set) fetchedAgain(ctx context.Context) error {
 // Redirected redirects the key set to another host and to plain HTTP.
 func Redirected() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every critical endpoint with a token of the key that listener serves",
+		Words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every " +
+			"critical endpoint with a token of the key that listener serves",
 		Needs: keyNeeds(harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.CallsOutOfBand},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {

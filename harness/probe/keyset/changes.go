@@ -37,7 +37,8 @@ func NewKey() harness.Stimulus {
 // refused; a new key stays.
 func Withdrawn() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then with a token of another key",
+		Words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then " +
+			"with a token of another key",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.WithdrawnKeyRefused},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -70,7 +71,8 @@ func Withdrawn() harness.Stimulus {
 // and waits until the old key's tokens are refused and the new one's accepted.
 func ReusedKid() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the old one's are refused and the new one's accepted, or the declared bounds have passed",
+		Words: "publish a new key in the place of an old one, under its kid, and call every critical endpoint with tokens of both until the " +
+			"old one's are refused and the new one's accepted, or the declared bounds have passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.ReusedKidRefused},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {

@@ -77,7 +77,8 @@ const (
 // ColdOutage starts a replica while the key set is out of reach.
 func ColdOutage() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged ones; then let it answer",
+		Words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged " +
+			"ones; then let it answer",
 		Needs: keyNeeds(harness.RestartService), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.ReplicaEnded},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -116,7 +117,8 @@ func (s *Set) naming(ctx context.Context, url string, do func() error) error {
 // that nobody should believe: for each such.
 func Unauthenticated() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
+		Words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an " +
+			"expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
 		Needs: keyNeeds(harness.RestartService, harness.VaultWrite), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.ReplicaEnded, harness.ServedUnverified},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -176,7 +178,8 @@ func (s *Set) attempted(ctx context.Context, url string) error {
 // names, and one that the environment does.
 func Named() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and call the critical endpoints of each with tokens of both",
+		Words: "start a replica while aegis/runtime names a decoy key set and OIDC_JWKS_URI the sound one, and one the other way round, and " +
+			"call the critical endpoints of each with tokens of both",
 		Needs: keyNeeds(harness.RestartService, harness.VaultWrite, harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		OwnControl: true, // each replica's token of the key set that it must take
 		Tells:      []harness.Key{harness.ReplicaEnded},

@@ -18,7 +18,8 @@ import (
 func PointingTo(member string) harness.Stimulus {
 	return harness.Stimulus{
 		Words: "call every critical endpoint with tokens of a key nobody trusts, whose " + member +
-			" is a listener of ours: as it is, by an open redirect of the trusted host, behind the trusted host as user information, before it in the fragment and in the query",
+			" is a listener of ours: as it is, by an open redirect of the trusted host, behind the trusted host as user information, before it " +
+			"in the fragment and in the query",
 		Needs: []harness.Capability{harness.OutOfBand, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // only this process knows the listener
 		Tells: []harness.Key{harness.CallsOutOfBand},
@@ -98,7 +99,8 @@ const floodLanes = 4
 // endpoint has of them.
 func Flood(kids int) harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches of the JWKS meanwhile", kids, floodLanes),
+		Words: fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches "+
+			"of the JWKS meanwhile", kids, floodLanes),
 		Needs: []harness.Capability{harness.ControlJWKS, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // others' fetches would be counted too
 		Tells: []harness.Key{harness.KeySetFetches, harness.FloodLasted},

@@ -198,7 +198,8 @@ func (s *Set) keep(situation string, calls []harness.Exchange) {
 
 // until presents one token to every endpoint until each answers as wanted, or
 // the limit has passed; it gives the last answers, and how long it took.
-func (s *Set) until(ctx context.Context, limit time.Duration, wanted func(harness.Exchange) bool, recipe token.Recipe) ([]harness.Exchange, time.Duration, error) {
+func (s *Set) until(ctx context.Context, limit time.Duration, wanted func(harness.Exchange) bool,
+	recipe token.Recipe) ([]harness.Exchange, time.Duration, error) {
 	began, over := time.Now(), s.client.Patience(limit)
 	for {
 		calls, err := s.call(ctx, recipe)

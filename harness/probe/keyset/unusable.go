@@ -14,7 +14,8 @@ import (
 // Unusable puts a good key among keys that cannot be used.
 func Unusable() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "publish keys of an unknown type, on an unknown curve and without a modulus around a good one with an unknown member, and call every critical endpoint with the good one's token until it is accepted or the declared bound has passed",
+		Words: "publish keys of an unknown type, on an unknown curve and without a modulus around a good one with an unknown member, and " +
+			"call every critical endpoint with the good one's token until it is accepted or the declared bound has passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()
@@ -54,7 +55,8 @@ const tries = 20
 // DuplicateKid publishes two keys of one kid.
 func DuplicateKid() harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("publish two keys of one kid, and call the critical endpoints %d times with a token of the first, of the second and of neither", tries),
+		Words: fmt.Sprintf("publish two keys of one kid, and call the critical endpoints %d times with a token of the first, of the second "+
+			"and of neither", tries),
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			var keys [3]harness.SigningKey
@@ -75,7 +77,8 @@ func DuplicateKid() harness.Stimulus {
 				return err
 			}
 			for range (tries + len(s.t.Endpoints) - 1) / max(1, len(s.t.Endpoints)) {
-				if err := s.note(ctx, "", token.SignedAs(OfFirst, keys[0], kid), token.SignedAs(OfSecond, keys[1], kid), token.SignedAs(OfNeither, keys[2], kid)); err != nil {
+				if err := s.note(ctx, "", token.SignedAs(OfFirst, keys[0], kid), token.SignedAs(OfSecond, keys[1], kid), token.SignedAs(OfNeither,
+					keys[2], kid)); err != nil {
 					return err
 				}
 			}

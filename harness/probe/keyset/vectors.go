@@ -17,16 +17,17 @@ const connection = 32
 // alone: they are about the verifier. The tokens are made by of, once the keys
 // are published; the controls are the variants of their own names.
 func Vectors(words string, of func() (keys []token.JWK, controls, hostile []token.Recipe, err error)) harness.Stimulus {
-	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly, Act: onKeySet(func(ctx context.Context, s *Set) error {
-		keys, controls, hostile, err := of()
-		if err != nil {
-			return err
-		}
-		if err := s.install(ctx, keys...); err != nil {
-			return err
-		}
-		return s.replay(ctx, slices.Concat(controls, hostile))
-	})}
+	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Act: onKeySet(func(ctx context.Context, s *Set) error {
+			keys, controls, hostile, err := of()
+			if err != nil {
+				return err
+			}
+			if err := s.install(ctx, keys...); err != nil {
+				return err
+			}
+			return s.replay(ctx, slices.Concat(controls, hostile))
+		})}
 }
 
 // replay presents tokens to the first endpoint over a few connections at once.
@@ -51,14 +52,15 @@ func (s *Set) replay(ctx context.Context, recipes []token.Recipe) error {
 
 // Everywhere publishes keys and presents tokens of theirs to every endpoint.
 func Everywhere(words string, of func() (keys []token.JWK, recipes []token.Recipe, err error)) harness.Stimulus {
-	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly, Act: onKeySet(func(ctx context.Context, s *Set) error {
-		keys, recipes, err := of()
-		if err != nil {
-			return err
-		}
-		if err := s.install(ctx, keys...); err != nil {
-			return err
-		}
-		return s.note(ctx, "", recipes...)
-	})}
+	return harness.Stimulus{Words: words, Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Act: onKeySet(func(ctx context.Context, s *Set) error {
+			keys, recipes, err := of()
+			if err != nil {
+				return err
+			}
+			if err := s.install(ctx, keys...); err != nil {
+				return err
+			}
+			return s.note(ctx, "", recipes...)
+		})}
 }

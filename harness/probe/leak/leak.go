@@ -24,8 +24,11 @@ import (
 // (SEC-001).
 func InLogs() harness.Stimulus {
 	return harness.Stimulus{
-		Words:  "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and bad credentials, start a replica that lacks a secret, end the replicas by SIGABRT, and search all their logs, the ingress's and what they have left",
-		Needs:  []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite, harness.GivenClientCerts},
+		Words: "rotate aegis/runtime, call every critical endpoint of the services, and of replicas with LOG_LEVEL=debug, with good and " +
+			"bad credentials, start a replica that lacks a secret, end the replicas by SIGABRT, and search all their logs, the ingress's and " +
+			"what they have left",
+		Needs: []harness.Capability{harness.ComponentLogs, harness.RestartService, harness.MintTokens, harness.VaultWrite,
+			harness.GivenClientCerts},
 		Effect: harness.Disruptive, Modes: probe.BothModes,
 		OwnControl: true, // that each log tells of the last call
 		Tells:      []harness.Key{harness.Searched, harness.Leaked, harness.Unheard, harness.SearchNote},
@@ -57,7 +60,8 @@ func credentialsInLogs(ctx context.Context, client harness.Client) (trace harnes
 		}
 	}()
 	for _, mode := range probe.ModesOf(t) {
-		if replicas[mode], err = probe.Launch(ctx, client, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"}, Crashes: true}); err != nil {
+		if replicas[mode], err = probe.Launch(ctx, client, harness.Launch{Mode: mode, Env: map[string]string{"LOG_LEVEL": "debug"},
+			Crashes: true}); err != nil {
 			delete(replicas, mode)
 			return trace, err
 		}
@@ -114,7 +118,8 @@ func (s *search) rotate(ctx context.Context, client harness.Client, witness harn
 
 // credentials calls a mode's face and its replica with good and bad credentials,
 // and searches the replica's log.
-func (s *search) credentials(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica, trace *harness.Trace) error {
+func (s *search) credentials(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica,
+	trace *harness.Trace) error {
 	t := client.Target()
 	face := replica.URL()
 	refused, err := probe.Refusable(t, mode, face)
@@ -172,7 +177,8 @@ func (s *search) strange(t *harness.Target, face harness.Face) []harness.Request
 // searches the logs for them (SEC-009).
 func InURLs() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services and ingress for it",
+		Words: "call every critical endpoint in each mode with access_token, valid and not, in the query, and search the logs of services " +
+			"and ingress for it",
 		Needs: []harness.Capability{harness.ComponentLogs, harness.GivenTokens, harness.GivenClientCerts}, Alone: true, OwnControl: true,
 		Modes:  []harness.Mode{harness.OIDC}, // which the tokens are of
 		Effect: harness.AuthFailures,
@@ -267,7 +273,8 @@ func (s *search) inAll(exchanges []harness.Exchange) {
 
 func answerOf(x harness.Exchange) string {
 	path, _, _ := strings.Cut(x.Request.Path, "?")
-	return fmt.Sprintf("the answer %d to %s %s in mode %s, %s", x.Observation.Status, x.Request.Method, path, x.Request.Mode, x.Request.Variant)
+	return fmt.Sprintf("the answer %d to %s %s in mode %s, %s", x.Observation.Status, x.Request.Method, path, x.Request.Mode,
+		x.Request.Variant)
 }
 
 // answerText is an answer's header and body.
@@ -324,7 +331,8 @@ func callers(t *harness.Target, mode harness.Mode, text, inPath string) ([]harne
 // and for series that came with the further ones (SEC-010).
 func InMetrics(several int) harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with others, and look for them in the labels", several),
+		Words: fmt.Sprintf("call as %d callers of random kid, subject, common name and path, read the metrics pages, do so again with "+
+			"others, and look for them in the labels", several),
 		Needs: []harness.Capability{harness.Metrics, harness.MintTokens, harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.Searched, harness.Leaked},
@@ -394,8 +402,10 @@ func grownBy(before, now harness.Family) (n int) {
 // the two a log is whole.
 func Injections() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look in the logs for what they would forge, and count the records of each refusal",
-		Needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts, harness.ClientCAKey}, Alone: true, OwnControl: true,
+		Words: "call in each mode with CR, LF and escape sequences of terminals in kid, subject, common name, path and Authorization, look " +
+			"in the logs for what they would forge, and count the records of each refusal",
+		Needs: []harness.Capability{harness.ComponentLogs, harness.MintTokens, harness.GivenClientCerts,
+			harness.ClientCAKey}, Alone: true, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Tells: []harness.Key{harness.Searched, harness.Leaked, harness.Unheard},
 		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {

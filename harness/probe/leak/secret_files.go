@@ -30,8 +30,10 @@ const rotationBound = 20 * time.Second
 // the same: files, their permissions, and that they are replaced whole.
 func InRenderedFiles() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a replica whose secrets Vault Agent renders to files, call it, add a client to the list, wait until it is served, and look at the files before and after",
-		Needs: []harness.Capability{harness.VaultAgent, harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
+		Words: "start a replica whose secrets Vault Agent renders to files, call it, add a client to the list, wait until it is served, and " +
+			"look at the files before and after",
+		Needs: []harness.Capability{harness.VaultAgent, harness.VaultWrite,
+			harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		OwnControl: true, // the replica's own sound call
 		Act:        rendered,
 	}
@@ -91,7 +93,8 @@ func rendered(ctx context.Context, client harness.Client) (trace harness.Trace, 
 // the ingress proves itself with (SEC-007).
 func InDeployment() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their token of Vault and the ingress's secret",
+		Words: "search what the services were started with, what was copied to them, and their images, for what aegis/runtime holds, their " +
+			"token of Vault and the ingress's secret",
 		Needs: []harness.Capability{harness.DeploymentRead, harness.VaultRead}, Effect: harness.ReadOnly, OwnControl: true,
 		Tells: []harness.Key{harness.Searched, harness.Leaked},
 		Act: func(ctx context.Context, client harness.Client) (trace harness.Trace, err error) {

@@ -18,7 +18,8 @@ import (
 // firstScrapes for its first scrapes.
 func Wiring() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers; where it has no series of the counter, have a call refused and ask again",
+		Words: "ask Prometheus for its alerting rules, its targets and its Alertmanagers, and Alertmanager for its receivers; where it has " +
+			"no series of the counter, have a call refused and ask again",
 		Needs: []harness.Capability{harness.AlertsAPI},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.AuthFailures,
@@ -32,7 +33,8 @@ func Wiring() harness.Stimulus {
 				if err == nil {
 					seen, err = wiring(ctx, alerts)
 				}
-				return err != nil || seen.Series > 0 && len(seen.Managers) > 0 && !slices.ContainsFunc(seen.Targets, func(s harness.Scraped) bool { return !s.Up })
+				return err != nil || seen.Series > 0 && len(seen.Managers) > 0 && !slices.ContainsFunc(seen.Targets,
+					func(s harness.Scraped) bool { return !s.Up })
 			})
 			return harness.Trace{Watching: []harness.Watching{seen}}, unseenIf(err)
 		},
@@ -223,7 +225,8 @@ func Burst() harness.Stimulus {
 			} {
 				seen := harness.Alarm{When: c.when, Rules: ruleNames(rules)}
 				for _, name := range seen.Rules {
-					pass, said, err := client.Target().Control.RuleTests.Rehearse(ctx, rehearsal(name, AuthFailures+`{reason="missing_credentials",job="aegis",instance="a"}`, c.values))
+					pass, said, err := client.Target().Control.RuleTests.Rehearse(ctx, rehearsal(name,
+						AuthFailures+`{reason="missing_credentials",job="aegis",instance="a"}`, c.values))
 					switch {
 					case err != nil:
 						return trace, unseenIf(err)
@@ -263,7 +266,8 @@ tests:
 // alert that fires with and without it tells nothing of it (MET-014).
 func MissedExit() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a watched replica while aegis/runtime lacks oidc_jwks_uri, wait for its end and for an alert that is not on auth failures, and until that has ended once the replica is watched no more",
+		Words: "start a watched replica while aegis/runtime lacks oidc_jwks_uri, wait for its end and for an alert that is not on auth " +
+			"failures, and until that has ended once the replica is watched no more",
 		Needs: []harness.Capability{harness.AlertsAPI, harness.WatchedReplica, harness.RestartService, harness.VaultWrite},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.Disruptive,

@@ -133,7 +133,8 @@ const restless = 4
 
 // again reads a page some more times whose counter has not risen by the calls:
 // where it moves though nobody calls, several processes answer in turn.
-func (c counting) again(ctx context.Context, client harness.Client, url string, tally harness.Tally) (readings []harness.Family, err error) {
+func (c counting) again(ctx context.Context, client harness.Client, url string, tally harness.Tally) (readings []harness.Family,
+	err error) {
 	if tally.After.Sum()-tally.Before.Sum() == float64(tally.Calls) {
 		return nil, nil
 	}
@@ -152,7 +153,8 @@ func (c counting) again(ctx context.Context, client harness.Client, url string, 
 // refusal: a counter with labels may have no series before (rulings 5, A9).
 func FirstScrape() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call refused and read again",
+		Words: "read the metrics page of each service, and of a replica that has just started; where the counter is not there, have a call " +
+			"refused and read again",
 		Needs: []harness.Capability{harness.Metrics}, Effect: harness.AuthFailures, Modes: probe.BothModes,
 		OwnControl: true, // what is refused only has to be counted
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
@@ -182,7 +184,8 @@ func FirstScrape() harness.Stimulus {
 
 // firstOf reads a page, and where the counter is not there has a call refused at
 // face, or at the mode's own, and reads it again.
-func firstOf(ctx context.Context, client harness.Client, read func() (map[string]harness.Family, error), tally harness.Tally, face *harness.Face) (harness.Tally, error) {
+func firstOf(ctx context.Context, client harness.Client, read func() (map[string]harness.Family, error), tally harness.Tally,
+	face *harness.Face) (harness.Tally, error) {
 	page, err := read()
 	tally.Before, tally.After = page[AuthFailures], page[AuthFailures]
 	if err != nil || len(tally.Before.Series) > 0 {

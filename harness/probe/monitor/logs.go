@@ -204,7 +204,8 @@ func unreadable(ctx context.Context, client harness.Client, sound replica.Start,
 // times, on a connection each, and reads its counter many times (MET-009).
 func Workers(workers, calls, readings int) harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s %d times", workers, calls, AuthFailures, readings),
+		Words: fmt.Sprintf("start a replica with WEB_CONCURRENCY=%d, call it without a credential %d times on new connections, and read %s "+
+			"%d times", workers, calls, AuthFailures, readings),
 		Needs: []harness.Capability{harness.RestartService, harness.Metrics}, OwnControl: true,
 		Modes: probe.BothModes, Effect: harness.AuthFailures,
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {

@@ -36,8 +36,10 @@ func MalformedLists() harness.Stimulus {
 // one, and calls each as the enrolled client, as another and as nobody.
 func startListed(words string, forms ...listForm) harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a replica in mode mtls " + words + ", and call it as the enrolled client, another and nobody until it has answered or ended",
-		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
+		Words: "start a replica in mode mtls " + words + ", and call it as the enrolled client, another and nobody until it has answered or " +
+			"ended",
+		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite,
+			harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		Starts: len(forms) + 1, OwnControl: true, // the sound start
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 			var trace harness.Trace

@@ -27,7 +27,8 @@ const inVain = 3
 // once and after it has asked for Vault in vain (ENR-009).
 func VaultLoss() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "start a replica in mode mtls and take its Vault away; call it as the enrolled client, as another and as nobody: before, at once, and after it has asked for Vault in vain",
+		Words: "start a replica in mode mtls and take its Vault away; call it as the enrolled client, as another and as nobody: before, at " +
+			"once, and after it has asked for Vault in vain",
 		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		OwnControl: true, // the calls before
 		Act:        vaultLoss,

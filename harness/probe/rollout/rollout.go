@@ -46,7 +46,8 @@ func enough(replicas int) int {
 }
 
 // deploying does something that may deploy, and puts back what was deployed.
-func deploying(act func(context.Context, harness.Client, *harness.Trace) error) func(context.Context, harness.Client) (harness.Trace, error) {
+func deploying(act func(context.Context, harness.Client, *harness.Trace) error) func(context.Context, harness.Client) (harness.Trace,
+	error) {
 	return func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		var trace harness.Trace
 		err := act(ctx, client, &trace)
@@ -82,7 +83,9 @@ func debugged(ctx context.Context, client harness.Client, trace *harness.Trace, 
 // stands beside the services (RBK-001).
 func DebugBeside() harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("start a replica with AUTH_MODE=none beside the services, and meanwhile call each face without a credential, and as a client who is not enrolled, on so many new connections that one replica in a declared number is missed once in a million runs (%d, where three are behind one address)", enough(defaultReplicas)),
+		Words: fmt.Sprintf("start a replica with AUTH_MODE=none beside the services, and meanwhile call each face without a credential, and "+
+			"as a client who is not enrolled, on so many new connections that one replica in a declared number is missed once in a million "+
+			"runs (%d, where three are behind one address)", enough(defaultReplicas)),
 		Needs: []harness.Capability{harness.RestartService, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.DebugServes},
@@ -192,7 +195,8 @@ func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.E
 // services in the place of those that stood, each of which is called (RBK-002).
 func Drill() harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("start a replica with AUTH_MODE=none and stop it again; deploy the services anew, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", probe.FreshConnections),
+		Words: fmt.Sprintf("start a replica with AUTH_MODE=none and stop it again; deploy the services anew, and call each face with a "+
+			"valid credential, with none, and with bad ones, on %d new connections each or more", probe.FreshConnections),
 		Needs: []harness.Capability{harness.RestartService, harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.DebugServes, harness.SoundRollout},
@@ -208,7 +212,8 @@ func Drill() harness.Stimulus {
 // BackToPrevious deploys the release before, and calls (RBK-006).
 func BackToPrevious() harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("deploy the release before in the place of the services, and call each face with a valid credential, with none, and with bad ones, on %d new connections each or more", probe.FreshConnections),
+		Words: fmt.Sprintf("deploy the release before in the place of the services, and call each face with a valid credential, with none, "+
+			"and with bad ones, on %d new connections each or more", probe.FreshConnections),
 		Needs: []harness.Capability{harness.RollOut, harness.PreviousRelease, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.SoundRollout},
@@ -218,7 +223,8 @@ func BackToPrevious() harness.Stimulus {
 	}
 }
 
-func deployed(ctx context.Context, client harness.Client, trace *harness.Trace, launch harness.Launch, which map[harness.Mode][]string) error {
+func deployed(ctx context.Context, client harness.Client, trace *harness.Trace, launch harness.Launch,
+	which map[harness.Mode][]string) error {
 	err := eachMode(client.Target(), trace, func(mode harness.Mode, trace *harness.Trace) error {
 		launch := launch
 		launch.Mode = mode
@@ -266,7 +272,8 @@ func readiness(ready bool) string {
 // one, and calls all the while (RBK-004).
 func BrokenDeploy() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each face with a valid credential, with none, and with bad ones",
+		Words: "roll out a replica whose token Vault refuses, in each mode, and then a sound one; all the while, over and over, call each " +
+			"face with a valid credential, with none, and with bad ones",
 		Needs: []harness.Capability{harness.RollOut, harness.MintTokens, harness.GivenClientCerts},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Tells: []harness.Key{harness.BrokenRollout, harness.SoundRollout},
@@ -276,7 +283,8 @@ func BrokenDeploy() harness.Stimulus {
 					what   harness.StateOf
 					launch harness.Launch
 				}{
-					{harness.BrokenRollout, harness.Launch{Mode: mode, Env: map[string]string{"VAULT_TOKEN": "conformance-no-token"}}}, // #nosec G101 -- none
+					// #nosec G101 -- none
+					{harness.BrokenRollout, harness.Launch{Mode: mode, Env: map[string]string{"VAULT_TOKEN": "conformance-no-token"}}},
 					{harness.SoundRollout, harness.Launch{Mode: mode}},
 				} {
 					if err := meanwhile(ctx, client, trace, mode, func() error { return deploy(ctx, client, trace, step.what, step.launch) }); err != nil {
@@ -324,10 +332,12 @@ func meanwhile(ctx context.Context, client harness.Client, trace *harness.Trace,
 // whether clients are told (RBK-003).
 func ModesShown() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in what clients are answered",
+		Words: "read the metric of the mode of each service, and of a replica with AUTH_MODE=none, with its log; and look for the mode in " +
+			"what clients are answered",
 		Needs: []harness.Capability{harness.Metrics, harness.RestartService},
 		Modes: probe.BothModes, Effect: harness.Disruptive,
-		Tells: []harness.Key{harness.DebugServes, harness.DebugMode, harness.ModeTold, harness.ServiceMode(harness.OIDC), harness.ServiceMode(harness.MTLS)},
+		Tells: []harness.Key{harness.DebugServes, harness.DebugMode, harness.ModeTold, harness.ServiceMode(harness.OIDC),
+			harness.ServiceMode(harness.MTLS)},
 		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
 			t := client.Target()
 			for _, mode := range probe.ModesOf(t) {
@@ -396,13 +406,15 @@ const (
 // does (RBK-005).
 func SecretBack() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call as both that client and one of the new list until the former is in force",
+		Words: "write a list without the enrolled client, wait until that is in force, make the former version the newest again, and call " +
+			"as both that client and one of the new list until the former is in force",
 		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts},
 		Modes: probe.MTLSOnly, Effect: harness.Disruptive,
 		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
 			t := client.Target()
 			other := "client-" + token.Random(4)
-			clients := []probe.Client{{Name: "the client of the former list", CN: t.Certs.EnrolledCN}, {Name: "the client of the new list", CN: other}}
+			clients := []probe.Client{{Name: "the client of the former list", CN: t.Certs.EnrolledCN}, {Name: "the client of the new list",
+				CN: other}}
 			certificates, err := probe.Issue(t, clients)
 			if err != nil {
 				return err

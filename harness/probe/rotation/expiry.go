@@ -47,7 +47,8 @@ func (t *traffic) shortLife(ctx context.Context) (life, early, late time.Duratio
 func Expiring() harness.Stimulus {
 	needs := []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}
 	return harness.Stimulus{
-		Words: "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
+		Words: "issue the enrolled client a certificate, and mint a token, of a short life; under steady traffic call with them until they " +
+			"have expired, and on: on new connections, and with the certificate on connections that stay open, of HTTP/1.1 and HTTP/2",
 		Needs: needs, Modes: probe.BothModes,
 		Unsuited: func(t *harness.Target) string {
 			if t.Shows(harness.MTLS) || t.Profile.Leeway > 0 {
@@ -98,7 +99,10 @@ func Expiring() harness.Stimulus {
 // for as long as he calls.
 func (t *traffic) shortLived(end time.Time) error {
 	if t.target.Shows(harness.MTLS) {
-		certificate, err := clientcert.Issued("short-lived certificate", func(_ *harness.Target, l *certs.Leaf) { l.NotAfter = end }).Make(t.target)
+		certificate, err := clientcert.Issued("short-lived certificate", func(_ *harness.Target,
+			l *certs.Leaf) {
+			l.NotAfter = end
+		}).Make(t.target)
 		if err != nil {
 			return err
 		}
@@ -128,8 +132,10 @@ func (t *traffic) shortLived(end time.Time) error {
 // changes the list (ROT-013).
 func Outlasting() harness.Stimulus {
 	return harness.Stimulus{
-		Words: fmt.Sprintf("start a replica in mode mtls whose token of Vault lives %s and can be renewed, and call it until it has run for longer; then put a client on the list, and call on until he is served", harness.VaultLease),
-		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.VaultControlled, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
+		Words: fmt.Sprintf("start a replica in mode mtls whose token of Vault lives %s and can be renewed, and call it until it has run for "+
+			"longer; then put a client on the list, and call on until he is served", harness.VaultLease),
+		Needs: []harness.Capability{harness.RestartService, harness.VaultWrite, harness.VaultControlled,
+			harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Effect: harness.Disruptive,
 		Act: underTraffic("a replica outlasts the lease of its Vault token", probe.Propagation, func(ctx context.Context, t *traffic) error {
 			fields, err := t.secrets(ctx)

@@ -28,7 +28,8 @@ const takeover = 30 * time.Second
 // FailedOver stops the active node of a Vault of several, where it is one (ROT-013).
 func FailedOver() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "where Vault is of several nodes, stop the active one under steady traffic, start a replica at once, and when the next node is active put a client on the list, and call on until he is served",
+		Words: "where Vault is of several nodes, stop the active one under steady traffic, start a replica at once, and when the next node " +
+			"is active put a client on the list, and call on until he is served",
 		Modes: probe.BothModes, Effect: harness.Disruptive,
 		Unsuited: func(t *harness.Target) string {
 			if _, several := t.Control.Vault.(harness.Failover); !several {

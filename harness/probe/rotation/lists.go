@@ -21,7 +21,8 @@ import (
 // whose client holds sessions (ROT-008).
 func Dropping() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the first, and call with clients of both, in full handshakes and by those tickets",
+		Words: "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the " +
+			"first, and call with clients of both, in full handshakes and by those tickets",
 		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Unsuited: clientcert.Unlisted,
 		Effect:   harness.Disruptive,
@@ -44,10 +45,12 @@ func Dropping() harness.Stimulus {
 			}
 			t.begin(harness.MTLS, ClassFirstCA, t.with(clientcert.Enrolled()))
 			t.begin(harness.MTLS, ClassSecondCA, t.with(of(second, "certificate of the second authority", nil)))
-			t.begin(harness.MTLS, ClassExpired, t.with(of(second, "expired certificate of the second authority", func(_ *harness.Target, l *certs.Leaf) {
+			t.begin(harness.MTLS, ClassExpired, t.with(of(second, "expired certificate of the second authority", func(_ *harness.Target,
+				l *certs.Leaf) {
 				l.NotBefore, l.NotAfter = time.Now().Add(-24*time.Hour), time.Now().Add(-time.Hour)
 			})))
-			t.begin(harness.MTLS, ClassUnenrolled, t.with(of(second, "unenrolled client of the second authority", func(t *harness.Target, l *certs.Leaf) {
+			t.begin(harness.MTLS, ClassUnenrolled, t.with(of(second, "unenrolled client of the second authority", func(t *harness.Target,
+				l *certs.Leaf) {
 				l.CommonName = t.Certs.UnenrolledCN
 			})))
 			if err := t.rounds(ctx); err != nil {
@@ -141,7 +144,8 @@ func named(cn string) clientcert.Recipe {
 func VersionBump() harness.Stimulus {
 	needs := []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}
 	return harness.Stimulus{
-		Words: "under steady traffic write a new version, in which a second client is on the list beside the enrolled one, and, where a key set of ours can be named, the key set is that one; call with all until the new version is in force",
+		Words: "under steady traffic write a new version, in which a second client is on the list beside the enrolled one, and, where a key " +
+			"set of ours can be named, the key set is that one; call with all until the new version is in force",
 		Needs: needs, Modes: probe.BothModes,
 		Effect:  harness.Disruptive,
 		NeedsOn: whereNoMTLS(needs, harness.OutOfBand, harness.MintTokens),
@@ -201,7 +205,8 @@ func (t *traffic) keySet(ctx context.Context) (key harness.SigningKey, uri strin
 // (ROT-012).
 func HeldOpen() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "call as the enrolled client over connections that stay open, of HTTP/1.1 and HTTP/2; under steady traffic put another on the list in his place, and go on calling over these and new ones",
+		Words: "call as the enrolled client over connections that stay open, of HTTP/1.1 and HTTP/2; under steady traffic put another on " +
+			"the list in his place, and go on calling over these and new ones",
 		Needs: []harness.Capability{harness.VaultWrite, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Effect: harness.Disruptive,
 		Act: underTraffic("a client with open connections is taken off the list", probe.Propagation, func(ctx context.Context, t *traffic) error {

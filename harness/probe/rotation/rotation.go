@@ -49,7 +49,8 @@ const (
 // SigningKey replaces a signing key, with an overlap (ROT-001).
 func SigningKey() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "under steady traffic publish a new signing key beside the old ones, call with tokens of both, and once the new key's are accepted withdraw the old one",
+		Words: "under steady traffic publish a new signing key beside the old ones, call with tokens of both, and once the new key's are " +
+			"accepted withdraw the old one",
 		Needs: []harness.Capability{harness.ControlJWKS, harness.MintTokens}, Modes: probe.OIDCOnly,
 		Effect: harness.Disruptive,
 		Act: underTraffic("a signing key is replaced, with an overlap", probe.NewKeyBound, func(ctx context.Context, t *traffic) error {
@@ -92,7 +93,8 @@ func SigningKey() harness.Stimulus {
 // is how an operator forces it (ROT-002).
 func KeyRemoval() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "under steady traffic put a new signing key in the place of the old one, and wait until tokens of the old are refused; then, where that is granted, deploy the service anew",
+		Words: "under steady traffic put a new signing key in the place of the old one, and wait until tokens of the old are refused; then, " +
+			"where that is granted, deploy the service anew",
 		Needs: []harness.Capability{harness.ControlJWKS, harness.MintTokens}, Modes: probe.OIDCOnly,
 		Effect: harness.Disruptive,
 		Act: underTraffic("a signing key is withdrawn at once", probe.RemovedKeyBound, func(ctx context.Context, t *traffic) error {
@@ -143,7 +145,8 @@ func (t *traffic) deploy(ctx context.Context, mode harness.Mode) error {
 // serial number (ROT-003).
 func Reissue() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "under steady traffic issue the enrolled client another certificate, and where intermediates are declared, and no revocation, one of an intermediate, and call with these and the former one",
+		Words: "under steady traffic issue the enrolled client another certificate, and where intermediates are declared, and no " +
+			"revocation, one of an intermediate, and call with these and the former one",
 		Needs: []harness.Capability{harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Effect: harness.AuthFailures,
 		Act: underTraffic("a client's certificate is issued anew", nil, func(ctx context.Context, t *traffic) error {
@@ -153,7 +156,8 @@ func Reissue() harness.Stimulus {
 				return err
 			}
 			t.mark(Reissued)
-			t.begin(harness.MTLS, ClassReissued, t.with(clientcert.For("certificate issued anew", func(t *harness.Target) string { return t.Certs.EnrolledCN })))
+			t.begin(harness.MTLS, ClassReissued, t.with(clientcert.For("certificate issued anew",
+				func(t *harness.Target) string { return t.Certs.EnrolledCN })))
 			if t.target.Profile.Intermediates && clientcert.Unlisted(t.target) == "" {
 				t.begin(harness.MTLS, ClassIntermediate, t.with(clientcert.ViaIntermediate()))
 			}
@@ -187,7 +191,8 @@ func of(authority *certs.Authority, name string, change func(*harness.Target, *c
 // renews its own certificate (ROT-007).
 func Overlapping() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where that can be done, give the ingress a new certificate of its own",
+		Words: "under steady traffic make the ingress trust a second authority beside the first, and call with clients of both; then, where " +
+			"that can be done, give the ingress a new certificate of its own",
 		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Unsuited: clientcert.Unlisted,
 		Effect:   harness.Disruptive,

@@ -15,7 +15,8 @@ import (
 // Outlived resumes the enrolled client's sessions once he is out of the list.
 func Outlived() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "take the enrolled client out of the list while he holds session tickets, wait until it shows, resume, call every critical endpoint, and put the list back",
+		Words: "take the enrolled client out of the list while he holds session tickets, wait until it shows, resume, call every critical " +
+			"endpoint, and put the list back",
 		Needs: []harness.Capability{harness.VaultWrite, harness.GivenClientCerts}, Effect: harness.Disruptive, Modes: probe.MTLSOnly,
 		Act: outlived,
 	}

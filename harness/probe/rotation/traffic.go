@@ -29,7 +29,8 @@ const (
 // underTraffic makes a change of what a target trusts callers by while a steady mix of
 // calls goes on, ends that, and puts back what was changed. What is the change as a
 // timeline says it, bound how long it may take to bite; nil is at once.
-func underTraffic(what string, bound func(harness.Profile) time.Duration, play func(context.Context, *traffic) error) func(context.Context, harness.Client) (harness.Trace, error) {
+func underTraffic(what string, bound func(harness.Profile) time.Duration, play func(context.Context,
+	*traffic) error) func(context.Context, harness.Client) (harness.Trace, error) {
 	return func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		t := &traffic{client: client, target: client.Target(), came: make(chan struct{}), classes: map[string]*series{}}
 		t.within(0)

@@ -11,7 +11,9 @@ import (
 // in by it as others (SEC-004).
 func Binding() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "read the role of Kubernetes auth by which the service logs in to Vault, and the policies that it gives; where accounts' tokens can be had, log in by it as the service's account, as another, from another namespace, for another audience, and with what is no token",
+		Words: "read the role of Kubernetes auth by which the service logs in to Vault, and the policies that it gives; where accounts' " +
+			"tokens can be had, log in by it as the service's account, as another, from another namespace, for another audience, and with what " +
+			"is no token",
 		Needs: []harness.Capability{harness.VaultKubernetes}, Effect: harness.ReadOnly, // but for refused logins
 		OwnControl: true, // the service's own login
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {

@@ -51,17 +51,32 @@ type wish struct {
 var wishes = []wish{
 	{variant: "its own name", control: true, request: func(*x509.CertificateRequest, string, string) {}},
 	{variant: "another client's name", request: func(r *x509.CertificateRequest, _, other string) { r.Subject.CommonName = other }},
-	{variant: "a name below its own", request: func(r *x509.CertificateRequest, own, other string) { r.Subject.CommonName = other + "." + own }},
-	{variant: "both names in one", request: func(r *x509.CertificateRequest, own, other string) { r.Subject.CommonName = own + ",CN=" + other }},
-	{variant: "another client's name beside its own", request: func(r *x509.CertificateRequest, _, other string) { r.DNSNames = []string{other} }},
-	{variant: "an organisation with a comma and another's name", request: func(r *x509.CertificateRequest, _, other string) { r.Subject.Organization = []string{"x,CN=" + other} }},
+	{variant: "a name below its own", request: func(r *x509.CertificateRequest, own, other string) {
+		r.Subject.CommonName = other + "." +
+			own
+	}},
+	{variant: "both names in one", request: func(r *x509.CertificateRequest, own, other string) {
+		r.Subject.CommonName = own + ",CN=" +
+			other
+	}},
+	{variant: "another client's name beside its own", request: func(r *x509.CertificateRequest, _,
+		other string) {
+		r.DNSNames = []string{other}
+	}},
+	{variant: "an organisation with a comma and another's name", request: func(r *x509.CertificateRequest, _,
+		other string) {
+		r.Subject.Organization = []string{"x,CN=" + other}
+	}},
 	{variant: "the key usage of a server", request: func(r *x509.CertificateRequest, _, _ string) {
 		r.ExtraExtensions = []pkix.Extension{extension(29, 37, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 1}})}
 	}},
 	{variant: "the constraints of an authority", request: func(r *x509.CertificateRequest, _, _ string) {
 		r.ExtraExtensions = []pkix.Extension{extension(29, 19, struct{ CA bool }{true})}
 	}},
-	{variant: "another client's name, past the role", verbatim: true, request: func(r *x509.CertificateRequest, _, other string) { r.Subject.CommonName = other }},
+	{variant: "another client's name, past the role", verbatim: true, request: func(r *x509.CertificateRequest, _,
+		other string) {
+		r.Subject.CommonName = other
+	}},
 }
 
 // extension is one of certificates (RFC 5280 section 4.2.1): id-ce is 2.5.29.
@@ -112,7 +127,8 @@ func asking(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		if err != nil {
 			return trace, fmt.Errorf("asking for %s: %w", w.variant, err)
 		}
-		trace.Issues = append(trace.Issues, harness.Issue{Variant: w.variant, Control: w.control, Asker: own, Refused: refused, Certificate: signed})
+		trace.Issues = append(trace.Issues, harness.Issue{Variant: w.variant, Control: w.control, Asker: own, Refused: refused,
+			Certificate: signed})
 	}
 	return trace, nil
 }

@@ -11,7 +11,8 @@ import (
 
 // Policy reads what the service's own Vault token may do on some paths (SEC-003).
 func Policy(paths ...string) harness.Stimulus {
-	s := ofServiceToken("ask Vault what the service's own token may do on "+strings.Join(paths, ", "), func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
+	s := ofServiceToken("ask Vault what the service's own token may do on "+strings.Join(paths, ", "), func(ctx context.Context,
+		store harness.SecretStore) (harness.Trace, error) {
 		var trace harness.Trace
 		allowed, err := store.ServiceCan(ctx, paths)
 		if err != nil {
@@ -29,7 +30,8 @@ func Policy(paths ...string) harness.Stimulus {
 
 // Token looks up what the service's own token of Vault is (SEC-005).
 func Token() harness.Stimulus {
-	return ofServiceToken("look up the service's own token in Vault", func(ctx context.Context, store harness.SecretStore) (harness.Trace, error) {
+	return ofServiceToken("look up the service's own token in Vault", func(ctx context.Context, store harness.SecretStore) (harness.Trace,
+		error) {
 		found, err := store.ServiceToken(ctx)
 		if err != nil {
 			return harness.Trace{}, err
