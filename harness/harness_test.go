@@ -21,16 +21,18 @@ const sensitive = "s3cr3t-value-of-a-test"
 func granted() harness.Target {
 	pair := harness.CertPair{Chain: []byte("chain"), Key: sensitive}
 	return harness.Target{
-		Name:   "granted",
-		Tokens: harness.TokenGrant{Valid: sensitive, Expired: sensitive, OtherRealm: sensitive, Signing: []harness.SigningKey{{ID: "kid", Algorithm: "ES256", PEM: sensitive}}},
-		Certs:  harness.CertGrant{Enrolled: pair, Unenrolled: pair, Authority: pair},
+		Name: "granted",
+		Tokens: harness.TokenGrant{Valid: sensitive, Expired: sensitive, OtherRealm: sensitive, Signing: []harness.SigningKey{{ID: "kid",
+			Algorithm: "ES256", PEM: sensitive}}},
+		Certs: harness.CertGrant{Enrolled: pair, Unenrolled: pair, Authority: pair},
 	}
 }
 
 // TestSecretsNeverPrint: by no verb, nor as JSON, nor in a log, nor in an error.
 func TestSecretsNeverPrint(t *testing.T) {
 	target := granted()
-	for _, value := range []any{harness.Secret(sensitive), []harness.Secret{sensitive}, map[string]harness.Secret{"key": sensitive}, target, &target, target.Tokens, target.Certs} {
+	for _, value := range []any{harness.Secret(sensitive), []harness.Secret{sensitive}, map[string]harness.Secret{"key": sensitive}, target,
+		&target, target.Tokens, target.Certs} {
 		printed := fmt.Sprint(value) + fmt.Sprintln(value) + fmt.Errorf("got %v: %w", value, errors.New("x")).Error()
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%20s", "%T"} {
 			printed += fmt.Sprintf(verb, value)
@@ -66,7 +68,8 @@ func TestTargetTravels(t *testing.T) {
 	if err := gob.NewDecoder(&wire).Decode(&arrived); err != nil {
 		t.Fatal(err)
 	}
-	if arrived.Tokens.Valid.Reveal() != sensitive || arrived.Tokens.Signing[0].PEM.Reveal() != sensitive || arrived.Certs.Authority.Key.Reveal() != sensitive {
+	if arrived.Tokens.Valid.Reveal() != sensitive || arrived.Tokens.Signing[0].PEM.Reveal() != sensitive ||
+		arrived.Certs.Authority.Key.Reveal() != sensitive {
 		t.Error("the secrets did not arrive")
 	}
 }
@@ -128,7 +131,8 @@ func TestWhereAnExpectationStands(t *testing.T) {
 	if rule.Text != "a rule" || !strings.HasSuffix(rule.File, "harness_test.go") || rule.Line == 0 {
 		t.Errorf("%+v, want this line", rule)
 	}
-	for file, chapter := range map[string]string{"suites/oidc/oidc.go": "oidc", "suites/suites.go": "other", "/elsewhere/x.go": "other", "": "other"} {
+	for file, chapter := range map[string]string{"suites/oidc/oidc.go": "oidc", "suites/suites.go": "other", "/elsewhere/x.go": "other",
+		"": "other"} {
 		x := harness.Expectation{ID: "OIDC-005", Rule: harness.Rule{File: file}}
 		if x.Chapter() != chapter || x.Area() != "OIDC" {
 			t.Errorf("%q: chapter %q of area %q, want %q of OIDC", file, x.Chapter(), x.Area(), chapter)

@@ -13,24 +13,26 @@ func TestBoundTo(t *testing.T) {
 		change func(*harness.LoginRole)
 		want   judged
 	}{
-		"exactly":                {func(*harness.LoginRole) {}, pass},
-		"every account":          {func(r *harness.LoginRole) { r.Accounts = []string{"*"} }, undocumented},
-		"another account too":    {func(r *harness.LoginRole) { r.Accounts = append(r.Accounts, "default") }, undocumented},
-		"names that begin so":    {func(r *harness.LoginRole) { r.Accounts = []string{"aegis-*"} }, undocumented},
-		"every namespace":        {func(r *harness.LoginRole) { r.Namespaces = []string{"*"} }, undocumented},
-		"no namespace":           {func(r *harness.LoginRole) { r.Namespaces = nil }, undocumented},
-		"two namespaces":         {func(r *harness.LoginRole) { r.Namespaces = append(r.Namespaces, "other") }, undocumented},
-		"a selector":             {func(r *harness.LoginRole) { r.Selector = "{}" }, undocumented},
-		"no audience":            {func(r *harness.LoginRole) { r.Audience = "" }, undocumented},
-		"a day":                  {func(r *harness.LoginRole) { r.TTL = 24 * time.Hour }, undocumented},
-		"Vault's own life":       {func(r *harness.LoginRole) { r.TTL = 0 }, undocumented},
-		"renewed for a day":      {func(r *harness.LoginRole) { r.MaxTTL = 24 * time.Hour }, undocumented},
-		"a short period":         {func(r *harness.LoginRole) { r.TTL, r.MaxTTL, r.Period = 0, 0, time.Hour }, pass},
-		"a long period":          {func(r *harness.LoginRole) { r.Period = 2 * time.Hour }, undocumented},
-		"a policy of a wildcard": {func(r *harness.LoginRole) { r.Policies["wide"] = `path "secret/*" { capabilities = ["read"] }` }, undocumented},
-		"a policy of a segment":  {func(r *harness.LoginRole) { r.Policies["wide"] = `path "secret/+/runtime" {}` }, undocumented},
-		"a policy with sudo":     {func(r *harness.LoginRole) { r.Policies["wide"] = `path "sys/raw" { capabilities = ["sudo"] }` }, undocumented},
-		"root":                   {func(r *harness.LoginRole) { r.Policies["root"] = "" }, undocumented},
+		"exactly":             {func(*harness.LoginRole) {}, pass},
+		"every account":       {func(r *harness.LoginRole) { r.Accounts = []string{"*"} }, undocumented},
+		"another account too": {func(r *harness.LoginRole) { r.Accounts = append(r.Accounts, "default") }, undocumented},
+		"names that begin so": {func(r *harness.LoginRole) { r.Accounts = []string{"aegis-*"} }, undocumented},
+		"every namespace":     {func(r *harness.LoginRole) { r.Namespaces = []string{"*"} }, undocumented},
+		"no namespace":        {func(r *harness.LoginRole) { r.Namespaces = nil }, undocumented},
+		"two namespaces":      {func(r *harness.LoginRole) { r.Namespaces = append(r.Namespaces, "other") }, undocumented},
+		"a selector":          {func(r *harness.LoginRole) { r.Selector = "{}" }, undocumented},
+		"no audience":         {func(r *harness.LoginRole) { r.Audience = "" }, undocumented},
+		"a day":               {func(r *harness.LoginRole) { r.TTL = 24 * time.Hour }, undocumented},
+		"Vault's own life":    {func(r *harness.LoginRole) { r.TTL = 0 }, undocumented},
+		"renewed for a day":   {func(r *harness.LoginRole) { r.MaxTTL = 24 * time.Hour }, undocumented},
+		"a short period":      {func(r *harness.LoginRole) { r.TTL, r.MaxTTL, r.Period = 0, 0, time.Hour }, pass},
+		"a long period":       {func(r *harness.LoginRole) { r.Period = 2 * time.Hour }, undocumented},
+		"a policy of a wildcard": {func(r *harness.LoginRole) { r.Policies["wide"] = `path "secret/*" { capabilities = ["read"] }` },
+			undocumented},
+		"a policy of a segment": {func(r *harness.LoginRole) { r.Policies["wide"] = `path "secret/+/runtime" {}` }, undocumented},
+		"a policy with sudo": {func(r *harness.LoginRole) { r.Policies["wide"] = `path "sys/raw" { capabilities = ["sudo"] }` },
+			undocumented},
+		"root": {func(r *harness.LoginRole) { r.Policies["root"] = "" }, undocumented},
 	} {
 		role := harness.LoginRole{
 			Accounts: []string{own}, Namespaces: []string{"aegis"}, Audience: "vault", TTL: 20 * time.Minute, MaxTTL: time.Hour,
@@ -58,7 +60,8 @@ func TestLogins(t *testing.T) {
 		"its own for long": {[]harness.Login{{With: "its own", Control: true, For: 2 * time.Hour}}, undocumented},
 		"its own for ever": {[]harness.Login{{With: "its own", Control: true}}, undocumented},
 	} {
-		if got := verdict(t, BoundTo{"a"}.Judge(harness.Profile{}, harness.Trace{Roles: []harness.LoginRole{role}, Logins: row.logins})); got != row.want {
+		if got := verdict(t, BoundTo{"a"}.Judge(harness.Profile{}, harness.Trace{Roles: []harness.LoginRole{role},
+			Logins: row.logins})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}

@@ -83,7 +83,8 @@ func TestManyChallenges(t *testing.T) {
 		"no list, behind a Bearer":   {[]string{`Bearer error="invalid_token" realm="x"`}, pass, detail},
 		"no list, in Bearer's place": {[]string{`<Bearer>`}, detail, detail},
 	} {
-		x := harness.Exchange{Request: harness.Request{Mode: harness.OIDC}, Observation: harness.Observation{Status: 401, Header: http.Header{"Www-Authenticate": row.fields}}}
+		x := harness.Exchange{Request: harness.Request{Mode: harness.OIDC}, Observation: harness.Observation{Status: 401,
+			Header: http.Header{"Www-Authenticate": row.fields}}}
 		x.Request.Set("Authorization", "Bearer x")
 		trace := harness.Trace{Exchanges: []harness.Exchange{x}}
 		if got := verdict(t, Unauthenticated().Challenged().Judge(harness.Profile{}, trace)); got != row.challenged {
@@ -98,7 +99,8 @@ func TestManyChallenges(t *testing.T) {
 // FuzzChallenges: whatever is sent is read to an end, and what was read reads the
 // same when it is written again.
 func FuzzChallenges(f *testing.F) {
-	for _, seed := range []string{`DPoP algs="ES256", Bearer realm="a\"b", error=x`, `Basic a==, , Bearer`, "Bearer realm=\"\x00", `=,"`, "A \t="} {
+	for _, seed := range []string{`DPoP algs="ES256", Bearer realm="a\"b", error=x`, `Basic a==, , Bearer`, "Bearer realm=\"\x00", `=,"`,
+		"A \t="} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, field string) {

@@ -17,9 +17,11 @@ type called struct {
 
 func timeline(bound time.Duration, calls ...called) harness.Trace {
 	start := time.Now()
-	t := harness.Trace{Timeline: &harness.Timeline{Change: "it changes", Bound: bound, Marks: []harness.Mark{{AtMS: 100, Label: "it is made"}}}}
+	t := harness.Trace{Timeline: &harness.Timeline{Change: "it changes", Bound: bound, Marks: []harness.Mark{{AtMS: 100,
+		Label: "it is made"}}}}
 	for _, c := range calls {
-		x := harness.Exchange{Observation: harness.Observation{At: start.Add(time.Duration(c.at) * time.Millisecond), Total: time.Millisecond, Status: max(c.status, 0)}}
+		x := harness.Exchange{Observation: harness.Observation{At: start.Add(time.Duration(c.at) * time.Millisecond), Total: time.Millisecond,
+			Status: max(c.status, 0)}}
 		x.Request.Variant, x.Request.Mode, x.Request.Certificate = c.class, harness.MTLS, &tls.Certificate{}
 		x.Observation.Transport = map[int]harness.Transport{0: harness.Refused, -1: harness.Broken, -2: harness.TimeOut}[c.status]
 		t.Exchanges = append(t.Exchanges, x)
@@ -41,14 +43,16 @@ func TestGapless(t *testing.T) {
 		bucket   harness.Bucket
 		wrong    int
 	}{
-		"sound":                     {[]called{{10, "goes", 200}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
-		"late, within the bound":    {[]called{{10, "goes", 200}, {1050, "goes", 200}, {1090, "goes", 403}}, 1, harness.Pass, "", 0},
-		"past the bound":            {[]called{{10, "goes", 200}, {1150, "goes", 200}}, 1, harness.Fail, harness.Security, 1},
-		"before it was made":        {[]called{{10, "goes", 403}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
-		"meanwhile":                 {[]called{{99, "goes", 403}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
-		"never seen to come about":  {[]called{{10, "goes", 200}, {150, "goes", 200}}, 1, harness.Inconclusive, "", 0},
-		"falls back":                {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes", 200}, {190, "goes", 403}}, 1, harness.Fail, harness.Security, 1},
-		"falls back, on replicas":   {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes", 200}, {190, "goes", 403}}, 3, harness.Pass, "", 0},
+		"sound":                    {[]called{{10, "goes", 200}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
+		"late, within the bound":   {[]called{{10, "goes", 200}, {1050, "goes", 200}, {1090, "goes", 403}}, 1, harness.Pass, "", 0},
+		"past the bound":           {[]called{{10, "goes", 200}, {1150, "goes", 200}}, 1, harness.Fail, harness.Security, 1},
+		"before it was made":       {[]called{{10, "goes", 403}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
+		"meanwhile":                {[]called{{99, "goes", 403}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
+		"never seen to come about": {[]called{{10, "goes", 200}, {150, "goes", 200}}, 1, harness.Inconclusive, "", 0},
+		"falls back": {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes",
+			200}, {190, "goes", 403}}, 1, harness.Fail, harness.Security, 1},
+		"falls back, on replicas": {[]called{{10, "goes", 200}, {150, "goes", 403}, {160, "goes", 403}, {170, "goes", 403}, {180, "goes",
+			200}, {190, "goes", 403}}, 3, harness.Pass, "", 0},
 		"a gap":                     {[]called{{10, "goes", 200}, {120, "stays", 0}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
 		"a gap in the service":      {[]called{{10, "goes", 200}, {120, "stays", 502}, {150, "goes", 403}}, 1, harness.Fail, harness.Contract, 1},
 		"a call that got lost":      {[]called{{10, "goes", 200}, {120, "stays", -2}, {150, "goes", 403}}, 1, harness.Pass, "", 0},
@@ -106,9 +110,10 @@ func TestGaplessThen(t *testing.T) {
 		"sound":                  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{After: []harness.Exchange{answer}}, pass, 0},
 		"wrong after the second": {[]called{{10, "goes", 200}, {1150, "goes", 200}}, harness.Startup{After: []harness.Exchange{answer}}, hole, 2},
 		"a start that says why":  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true, Code: 1}, pass, 0},
-		"a start that does not":  {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true, Code: 1, Unnamed: []string{"aegis/runtime"}}, undocumented, -1},
-		"a start that is well":   {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true}, undocumented, -1},
-		"a start that hangs":     {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{}, undocumented, -1},
+		"a start that does not": {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true, Code: 1,
+			Unnamed: []string{"aegis/runtime"}}, undocumented, -1},
+		"a start that is well": {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{Exited: true}, undocumented, -1},
+		"a start that hangs":   {[]called{{10, "goes", 200}, {150, "goes", 403}}, harness.Startup{}, undocumented, -1},
 	} {
 		trace, then := timeline(time.Second, called{0, "stays", 200}), timeline(time.Second, row.then...)
 		then.Startups = []harness.Startup{row.start}

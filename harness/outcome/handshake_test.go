@@ -25,36 +25,46 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 		trace harness.Trace
 		want  harness.Verdict
 	}{
-		"alert is in TLS":           {outcome.InTLS(), trace(alert(51)), harness.Pass},
-		"401 is not in TLS":         {outcome.InTLS(), trace(harness.Observation{Status: 401}), harness.Fail},
-		"or in TLS":                 {outcome.Unauthorized().OrInTLS(), trace(alert(51)), harness.Pass},
-		"rejected as no TLS":        {outcome.Rejected(), trace(harness.Observation{Transport: harness.Malformed}), harness.Pass},
-		"rejected by nobody there":  {outcome.Rejected(), trace(harness.Observation{Transport: harness.Refused}), harness.Inconclusive},
-		"served is not rejected":    {outcome.Rejected(), trace(harness.Observation{Status: 200}), harness.Fail},
-		"soon":                      {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401, Total: time.Millisecond}), harness.Pass},
-		"late":                      {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401, Total: time.Minute}), harness.Fail},
-		"legacy by its alert":       {outcome.LegacyRefused{}, trace(alert(70)), harness.Pass},
-		"legacy by another alert":   {outcome.LegacyRefused{}, trace(alert(40)), harness.Pass},
-		"legacy spoken":             {outcome.LegacyRefused{}, trace(harness.Observation{Status: 401, TLSVersion: 0x301}), harness.Fail},
-		"legacy unseen":             {outcome.LegacyRefused{}, trace(harness.Observation{Transport: harness.TimeOut}), harness.Inconclusive},
-		"short life":                {outcome.ShortLived{}, living(24*time.Hour + 10*time.Minute), harness.Pass},
-		"long life":                 {outcome.ShortLived{}, living(720 * time.Hour), harness.Fail},
-		"no life":                   {outcome.ShortLived{}, harness.Trace{}, harness.Inconclusive},
-		"offered and wrong":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 401}), harness.Fail},
-		"offered and right":         {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
-		"offered, HTTP/3 announced": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Pass},
-		"HTTP/3 announced":          {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
-		"HTTP/3 not announced":      {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
-		"nothing to announce it in": {outcome.NotAnnounced{Outcome: outcome.Forbidden().OrInTLS()}, trace(harness.Observation{Transport: harness.Alert}), harness.Inconclusive},
-		"one protocol of two": {outcome.WhereOffered{Outcome: outcome.PerVariant{"by HTTP/1.1": outcome.Forbidden(), "by HTTP/2": outcome.Forbidden()}}, harness.Trace{Exchanges: []harness.Exchange{
+		"alert is in TLS":          {outcome.InTLS(), trace(alert(51)), harness.Pass},
+		"401 is not in TLS":        {outcome.InTLS(), trace(harness.Observation{Status: 401}), harness.Fail},
+		"or in TLS":                {outcome.Unauthorized().OrInTLS(), trace(alert(51)), harness.Pass},
+		"rejected as no TLS":       {outcome.Rejected(), trace(harness.Observation{Transport: harness.Malformed}), harness.Pass},
+		"rejected by nobody there": {outcome.Rejected(), trace(harness.Observation{Transport: harness.Refused}), harness.Inconclusive},
+		"served is not rejected":   {outcome.Rejected(), trace(harness.Observation{Status: 200}), harness.Fail},
+		"soon": {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401,
+			Total: time.Millisecond}), harness.Pass},
+		"late": {outcome.Unauthorized().Within(time.Second), trace(harness.Observation{Status: 401, Total: time.Minute}),
+			harness.Fail},
+		"legacy by its alert":     {outcome.LegacyRefused{}, trace(alert(70)), harness.Pass},
+		"legacy by another alert": {outcome.LegacyRefused{}, trace(alert(40)), harness.Pass},
+		"legacy spoken":           {outcome.LegacyRefused{}, trace(harness.Observation{Status: 401, TLSVersion: 0x301}), harness.Fail},
+		"legacy unseen":           {outcome.LegacyRefused{}, trace(harness.Observation{Transport: harness.TimeOut}), harness.Inconclusive},
+		"short life":              {outcome.ShortLived{}, living(24*time.Hour + 10*time.Minute), harness.Pass},
+		"long life":               {outcome.ShortLived{}, living(720 * time.Hour), harness.Fail},
+		"no life":                 {outcome.ShortLived{}, harness.Trace{}, harness.Inconclusive},
+		"offered and wrong":       {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 401}), harness.Fail},
+		"offered and right":       {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
+		"offered, HTTP/3 announced": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403,
+			Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Pass},
+		"HTTP/3 announced": {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403,
+			Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
+		"HTTP/3 not announced": {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
+		"nothing to announce it in": {outcome.NotAnnounced{Outcome: outcome.Forbidden().OrInTLS()},
+			trace(harness.Observation{Transport: harness.Alert}), harness.Inconclusive},
+		"one protocol of two": {outcome.WhereOffered{Outcome: outcome.PerVariant{"by HTTP/1.1": outcome.Forbidden(),
+			"by HTTP/2": outcome.Forbidden()}}, harness.Trace{Exchanges: []harness.Exchange{
 			{Request: harness.Request{Variant: "by HTTP/2", Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}},
 			{Request: harness.Request{Variant: "by HTTP/1.1"}, Observation: harness.Observation{Status: 403}},
 		}}, harness.Pass},
-		"one version of two":   {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(), "over TLS 1.3": outcome.Forbidden()}}, overVersions(harness.Observation{Status: 403}, alert(70)), harness.Pass},
-		"no version":           {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(), "over TLS 1.3": outcome.Forbidden()}}, overVersions(alert(70), alert(70)), harness.Inconclusive},
-		"one version is wrong": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403}, harness.Observation{Status: 200}), harness.Fail},
-		"another alert":        {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403}, alert(40)), harness.Fail},
-		"any version":          {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(alert(70)), harness.Inconclusive},
+		"one version of two": {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(),
+			"over TLS 1.3": outcome.Forbidden()}}, overVersions(harness.Observation{Status: 403}, alert(70)), harness.Pass},
+		"no version": {outcome.WhereOffered{Outcome: outcome.PerVariant{"over TLS 1.2": outcome.Forbidden(),
+			"over TLS 1.3": outcome.Forbidden()}}, overVersions(alert(70), alert(70)), harness.Inconclusive},
+		"one version is wrong": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403},
+			harness.Observation{Status: 200}), harness.Fail},
+		"another alert": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, overVersions(harness.Observation{Status: 403}, alert(40)),
+			harness.Fail},
+		"any version": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(alert(70)), harness.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := harness.Pass
@@ -79,7 +89,8 @@ func overVersions(older, newer harness.Observation) harness.Trace {
 func TestWhatIsNotOfferedIsNoted(t *testing.T) {
 	offered := harness.Exchange{Request: harness.Request{Mode: harness.MTLS}, Observation: harness.Observation{Status: 403}}
 	not := harness.Exchange{Request: harness.Request{Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}}
-	j := outcome.WhereOffered{Outcome: outcome.Forbidden()}.Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{offered, not}})
+	j := outcome.WhereOffered{Outcome: outcome.Forbidden()}.Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{offered,
+		not}})
 	if len(j.Problems) != 0 || len(j.Notes) != 1 {
 		t.Errorf("got problems %v and notes %q, want none and one", j.Problems, j.Notes)
 	}

@@ -57,7 +57,8 @@ func TestLoggedIn(t *testing.T) {
 	} {
 		token := sound
 		row.change(&token)
-		if got := verdict(t, LoggedIn{24 * time.Hour}.Judge(harness.Profile{}, harness.Trace{Tokens: []harness.VaultToken{token}})); got != row.want {
+		if got := verdict(t, LoggedIn{24 * time.Hour}.Judge(harness.Profile{},
+			harness.Trace{Tokens: []harness.VaultToken{token}})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}
@@ -85,8 +86,9 @@ func TestRendered(t *testing.T) {
 		file := sound
 		row.change(&file)
 		trace := harness.Trace{
-			Exchanges: []harness.Exchange{{Request: harness.Request{Credential: "identity header"}, Observation: harness.Observation{Status: row.status}}},
-			Rendered:  []harness.Rendering{{When: "now", User: 7, Files: []harness.File{file}}},
+			Exchanges: []harness.Exchange{{Request: harness.Request{Credential: "identity header"},
+				Observation: harness.Observation{Status: row.status}}},
+			Rendered: []harness.Rendering{{When: "now", User: 7, Files: []harness.File{file}}},
 		}
 		if got := verdict(t, Rendered{}.Judge(harness.Profile{}, trace)); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)

@@ -59,7 +59,8 @@ func TestRefusalsNeedAGrant(t *testing.T) {
 	for name, row := range map[string]struct {
 		issues []harness.Issue
 		want   judged
-	}{"granted": {[]harness.Issue{sound, refused}, pass}, "denied": {[]harness.Issue{denied, refused}, unseenYet}, "not asked": {[]harness.Issue{refused}, unseenYet}} {
+	}{"granted": {[]harness.Issue{sound, refused}, pass}, "denied": {[]harness.Issue{denied, refused},
+		unseenYet}, "not asked": {[]harness.Issue{refused}, unseenYet}} {
 		if got := verdict(t, OwnNameOnly{}.Judge(harness.Profile{}, harness.Trace{Issues: row.issues})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}

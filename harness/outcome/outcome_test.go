@@ -72,19 +72,27 @@ func TestAnswers(t *testing.T) {
 		request harness.Request
 		passes  []string // all else fails by contract, but for absent and holes
 	}{
-		"unauthenticated, token":                     {Unauthenticated(), harness.Profile{}, token, []string{"401", "401 unhandled"}},
-		"unauthenticated, token, mtls declared":      {Unauthenticated(), declared, token, []string{"401", "401 unhandled"}},
-		"unauthenticated, no certificate (A-01)":     {Unauthenticated(), harness.Profile{}, without, []string{"401", "401 unhandled", "alert", "eof", "reset"}},
-		"unauthenticated, no certificate, declared":  {Unauthenticated(), declared, without, []string{"400", "496", "alert", "eof", "reset"}},
-		"unauthenticated, several declared":          {Unauthenticated(), harness.Profile{NoCertificate: "http401,http400"}, without, []string{"401", "401 unhandled", "400", "496", "alert", "eof", "reset"}},
-		"unauthenticated, bad certificate (A-04)":    {Unauthenticated(), harness.Profile{}, withCertificate, []string{"401", "401 unhandled", "alert", "eof", "reset"}},
+		"unauthenticated, token":                {Unauthenticated(), harness.Profile{}, token, []string{"401", "401 unhandled"}},
+		"unauthenticated, token, mtls declared": {Unauthenticated(), declared, token, []string{"401", "401 unhandled"}},
+		"unauthenticated, no certificate (A-01)": {Unauthenticated(), harness.Profile{}, without, []string{"401", "401 unhandled", "alert",
+			"eof", "reset"}},
+		"unauthenticated, no certificate, declared": {Unauthenticated(), declared, without, []string{"400", "496", "alert", "eof", "reset"}},
+		"unauthenticated, several declared": {Unauthenticated(), harness.Profile{NoCertificate: "http401,http400"}, without,
+			[]string{"401", "401 unhandled", "400", "496", "alert", "eof", "reset"}},
+		"unauthenticated, bad certificate (A-04)": {Unauthenticated(), harness.Profile{}, withCertificate, []string{"401", "401 unhandled",
+			"alert", "eof", "reset"}},
 		"unauthenticated, bad certificate, declared": {Unauthenticated(), declared, withCertificate, []string{"alert", "eof", "reset"}},
-		"unauthenticated, 421 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP421}, without, []string{"421", "alert", "eof", "reset"}},
-		"unauthenticated, 403 declared":              {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP403}, without, []string{"403", "alert", "eof", "reset"}},
-		"forbidden (A-07)":                           {Forbidden(), declared, withCertificate, []string{"403"}},
-		"denied (A-21)":                              {Denied(), harness.Profile{}, token, []string{"401", "401 unhandled", "403", "404", "405", "501"}},
-		"denied, no certificate, declared":           {Denied(), declared, without, []string{"400", "496", "401", "401 unhandled", "403", "404", "405", "501", "alert", "eof", "reset"}},
-		"or 400 (A-08)":                              {Unauthenticated().Or(400), harness.Profile{}, token, []string{"400", "401", "401 unhandled"}},
+		"unauthenticated, 421 declared": {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP421}, without,
+			[]string{"421", "alert", "eof", "reset"}},
+		"unauthenticated, 403 declared": {Unauthenticated(), harness.Profile{NoCertificate: harness.HTTP403}, without,
+			[]string{"403", "alert", "eof", "reset"}},
+		"forbidden (A-07)": {Forbidden(), declared, withCertificate, []string{"403"}},
+		"denied (A-21)": {Denied(), harness.Profile{}, token, []string{"401", "401 unhandled", "403", "404", "405",
+			"501"}},
+		"denied, no certificate, declared": {Denied(), declared, without, []string{"400", "496", "401", "401 unhandled", "403", "404",
+			"405", "501", "alert", "eof", "reset"}},
+		"or 400 (A-08)": {Unauthenticated().Or(400), harness.Profile{}, token, []string{"400", "401",
+			"401 unhandled"}},
 	} {
 		for class, o := range seen {
 			want := undocumented
@@ -201,8 +209,10 @@ func TestChallenged(t *testing.T) {
 		"403 needs none":              {harness.OIDC, 403, nil, undocumented},
 		"absent although unavailable": {harness.OIDC, 503, nil, unseenYet},
 	} {
-		x := harness.Exchange{Request: harness.Request{Mode: row.mode}, Observation: harness.Observation{Status: row.status, Header: http.Header{"Www-Authenticate": row.challenges}}}
-		if got := verdict(t, Unauthenticated().Challenged().Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
+		x := harness.Exchange{Request: harness.Request{Mode: row.mode}, Observation: harness.Observation{Status: row.status,
+			Header: http.Header{"Www-Authenticate": row.challenges}}}
+		if got := verdict(t, Unauthenticated().Challenged().Judge(harness.Profile{},
+			harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}
@@ -264,12 +274,14 @@ func TestOpaque(t *testing.T) {
 		`{"error":"wrong audience, want aegis-service"}`:              undocumented,
 		`{"error":"wrong issuer, want https://idp.test/realm"}`:       undocumented,
 	} {
-		x := harness.Exchange{Observation: harness.Observation{Status: 401, Body: []byte(body), Header: http.Header{"Content-Type": {"application/json"}}}}
+		x := harness.Exchange{Observation: harness.Observation{Status: 401, Body: []byte(body),
+			Header: http.Header{"Content-Type": {"application/json"}}}}
 		if got := verdict(t, Unauthenticated().Opaque().Judge(profile, harness.Trace{Exchanges: []harness.Exchange{x}})); got != want {
 			t.Errorf("%q is %q, want %q", body, got, want)
 		}
 	}
-	page := harness.Exchange{Observation: harness.Observation{Status: 401, Body: []byte("<h1>401</h1>"), Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}}}
+	page := harness.Exchange{Observation: harness.Observation{Status: 401, Body: []byte("<h1>401</h1>"),
+		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}}}
 	if got := verdict(t, Unauthenticated().Opaque().Judge(profile, harness.Trace{Exchanges: []harness.Exchange{page}})); got != undocumented {
 		t.Errorf("a page of HTML is %q, want %q", got, undocumented)
 	}
@@ -291,8 +303,10 @@ func TestAsCertified(t *testing.T) {
 		"no certificate":     {nil, &harness.Reached{Identity: []string{"caller"}, Complete: true}, unseenYet},
 		"unread certificate": {&tls.Certificate{}, &harness.Reached{Identity: []string{"caller"}, Complete: true}, unseenYet},
 	} {
-		x := harness.Exchange{Request: harness.Request{Certificate: row.certificate}, Observation: harness.Observation{Status: 200, Reached: row.reached}}
-		if got := verdict(t, Accepted().AsCertified().Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
+		x := harness.Exchange{Request: harness.Request{Certificate: row.certificate}, Observation: harness.Observation{Status: 200,
+			Reached: row.reached}}
+		if got := verdict(t, Accepted().AsCertified().Judge(harness.Profile{},
+			harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)
 		}
 	}
@@ -306,7 +320,8 @@ func TestRedirects(t *testing.T) {
 		want     judged
 	}{
 		"at home (A-22)": {307, "/home", pass}, "permanent": {308, "/home", pass}, "to another": {307, "//evil", undocumented},
-		"nowhere": {307, "", undocumented}, "by another status": {302, "/home", undocumented}, "denied": {401, "", pass}, "served": {200, "", hole},
+		"nowhere": {307, "", undocumented}, "by another status": {302, "/home", undocumented}, "denied": {401, "", pass}, "served": {200, "",
+			hole},
 	} {
 		x := harness.Exchange{Observation: harness.Observation{Status: row.status, Header: http.Header{"Location": {row.location}}}}
 		if got := verdict(t, outcome.Judge(harness.Profile{}, harness.Trace{Exchanges: []harness.Exchange{x}})); got != row.want {
@@ -324,7 +339,8 @@ func TestSharedOutcomesStayApart(t *testing.T) {
 		t.Errorf("%q and %q", a.Want(harness.Profile{}), b.Want(harness.Profile{}))
 	}
 	tolerant := base.Or(400)
-	x := harness.Trace{Exchanges: []harness.Exchange{{Request: harness.Request{Mode: harness.OIDC}, Observation: harness.Observation{Status: 400}}}}
+	x := harness.Trace{Exchanges: []harness.Exchange{{Request: harness.Request{Mode: harness.OIDC},
+		Observation: harness.Observation{Status: 400}}}}
 	if len(tolerant.Judge(harness.Profile{}, x).Problems) != 0 || len(base.Judge(harness.Profile{}, x).Problems) != 1 {
 		t.Error("a tolerance of one is one of the other")
 	}

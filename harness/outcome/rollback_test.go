@@ -20,7 +20,8 @@ func TestRolledBack(t *testing.T) {
 		facts []harness.Fact
 		want  judged
 	}{
-		"as it must be":          {[]harness.Exchange{call("valid", 200), call("none, later", 401)}, []harness.Fact{harness.SoundRollout.Was("ready")}, pass},
+		"as it must be": {[]harness.Exchange{call("valid", 200), call("none, later", 401)},
+			[]harness.Fact{harness.SoundRollout.Was("ready")}, pass},
 		"served":                 {[]harness.Exchange{call("none", 200)}, nil, hole},
 		"refused":                {[]harness.Exchange{call("valid", 401)}, nil, undocumented},
 		"no answer meanwhile":    {[]harness.Exchange{call("valid", 200), call("none", 502)}, nil, pass},

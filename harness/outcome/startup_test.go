@@ -105,17 +105,19 @@ func TestStartsBesides(t *testing.T) {
 		starts  []harness.Startup
 		want    judged
 	}{
-		"named":               {RefusesToStart().Named(), []harness.Startup{exits}, pass},
-		"not named":           {RefusesToStart().Named(), []harness.Startup{untold}, undocumented},
-		"discreet":            {RefusesToStart().Discreet(), []harness.Startup{exits}, pass},
-		"not discreet":        {RefusesToStart().Named().Discreet(), []harness.Startup{told}, undocumented},
-		"exit goes before":    {RefusesToStart().Discreet(), []harness.Startup{hangs}, undocumented},
-		"serves":              {Serves(), []harness.Startup{serves}, pass},
-		"serves nobody":       {Serves(), []harness.Startup{exits}, undocumented},
-		"serves anybody":      {Serves(), []harness.Startup{open}, hole},
-		"each its own":        {PerStart{"a": Serves(), "b": RefusesToStart()}, []harness.Startup{of("a", serves), of("b", exits), control}, pass},
-		"each its own, not b": {PerStart{"a": Serves(), "b": RefusesToStart()}, []harness.Startup{of("a", serves), of("b", serves), control}, undocumented},
-		"nothing started":     {PerStart{"a": Serves()}, nil, unseenYet},
+		"named":            {RefusesToStart().Named(), []harness.Startup{exits}, pass},
+		"not named":        {RefusesToStart().Named(), []harness.Startup{untold}, undocumented},
+		"discreet":         {RefusesToStart().Discreet(), []harness.Startup{exits}, pass},
+		"not discreet":     {RefusesToStart().Named().Discreet(), []harness.Startup{told}, undocumented},
+		"exit goes before": {RefusesToStart().Discreet(), []harness.Startup{hangs}, undocumented},
+		"serves":           {Serves(), []harness.Startup{serves}, pass},
+		"serves nobody":    {Serves(), []harness.Startup{exits}, undocumented},
+		"serves anybody":   {Serves(), []harness.Startup{open}, hole},
+		"each its own": {PerStart{"a": Serves(), "b": RefusesToStart()}, []harness.Startup{of("a", serves), of("b", exits), control},
+			pass},
+		"each its own, not b": {PerStart{"a": Serves(), "b": RefusesToStart()}, []harness.Startup{of("a", serves), of("b", serves), control},
+			undocumented},
+		"nothing started": {PerStart{"a": Serves()}, nil, unseenYet},
 	} {
 		if got := verdict(t, row.outcome.Judge(harness.Profile{}, harness.Trace{Startups: row.starts})); got != row.want {
 			t.Errorf("%s: %q, want %q", name, got, row.want)

@@ -38,7 +38,8 @@ func TestTallies(t *testing.T) {
 		"fresh, not at zero":            {harness.Tally{Fresh: true, Before: counter(0, 1), After: counter(0, 1)}, pass, pass, undocumented},
 		"fresh, absent":                 {harness.Tally{Fresh: true, Before: none, After: none}, pass, pass, unseenYet},
 	} {
-		trace := harness.Trace{Tallies: []harness.Tally{row.tally}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
+		trace := harness.Trace{Tallies: []harness.Tally{row.tally},
+			Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
 		for outcome, want := range map[string]judged{"each": row.each, "none": row.not, "there": row.there} {
 			o := map[string]Tallies{"each": CountsEach(Unauthenticated()), "none": CountsNone(Unauthenticated()), "there": PresentAtZero()}[outcome]
 			if got := verdict(t, o.Judge(harness.Profile{}, trace)); got != want {
@@ -81,7 +82,8 @@ func TestReadings(t *testing.T) {
 		"reset at the end":     {read("counter", 3, 5, 0), undocumented, undocumented},
 		"one worker's at last": {read("counter", 0, 2, 1), undocumented, undocumented},
 	} {
-		trace := harness.Trace{Tallies: []harness.Tally{row.tally}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
+		trace := harness.Trace{Tallies: []harness.Tally{row.tally},
+			Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}}
 		if got := verdict(t, IsCounter(Unauthenticated()).Judge(harness.Profile{}, trace)); got != row.isCounter {
 			t.Errorf("%s, as a counter: %q, want %q", name, got, row.isCounter)
 		}
@@ -95,7 +97,8 @@ func TestReadings(t *testing.T) {
 // count say nothing.
 func TestCallsThatCannotBeCounted(t *testing.T) {
 	for _, status := range []int{200, 404, 503} {
-		trace := harness.Trace{Tallies: []harness.Tally{{Before: counter(0), After: counter(1), Calls: 1}}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: status}}}}
+		trace := harness.Trace{Tallies: []harness.Tally{{Before: counter(0), After: counter(1), Calls: 1}},
+			Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: status}}}}
 		if got := verdict(t, CountsEach(Unauthenticated()).Judge(harness.Profile{}, trace)); got != unseenYet {
 			t.Errorf("%d: %q, want %q", status, got, unseenYet)
 		}
@@ -108,10 +111,14 @@ func TestAllows(t *testing.T) {
 		facts []harness.Fact
 		want  judged
 	}{
-		"exactly":      {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, pass},
-		"more":         {[]harness.Fact{harness.VaultAllows.Was("list", "read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
-		"less":         {[]harness.Fact{harness.VaultAllows.Was().Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
-		"root":         {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"), harness.VaultAllows.Was("root").Of("sys/mounts")}, undocumented},
+		"exactly": {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"),
+			harness.VaultAllows.Was("deny").Of("sys/mounts")}, pass},
+		"more": {[]harness.Fact{harness.VaultAllows.Was("list", "read").Of("secret/data/aegis/runtime"),
+			harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
+		"less": {[]harness.Fact{harness.VaultAllows.Was().Of("secret/data/aegis/runtime"),
+			harness.VaultAllows.Was("deny").Of("sys/mounts")}, undocumented},
+		"root": {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime"),
+			harness.VaultAllows.Was("root").Of("sys/mounts")}, undocumented},
 		"one not read": {[]harness.Fact{harness.VaultAllows.Was("read").Of("secret/data/aegis/runtime")}, unseenYet},
 	} {
 		if got := verdict(t, want.Judge(harness.Profile{}, harness.Trace{Facts: row.facts})); got != row.want {
@@ -137,7 +144,8 @@ func TestProcessesInTurn(t *testing.T) {
 		t.Error("one process that counts too little is told as several")
 	}
 	workers := harness.Tally{Before: counter(0), Between: []harness.Family{counter(2), counter(1)}, After: counter(2), Calls: 3}
-	j := Steady(Unauthenticated()).Judge(harness.Profile{}, harness.Trace{Tallies: []harness.Tally{workers}, Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}})
+	j := Steady(Unauthenticated()).Judge(harness.Profile{}, harness.Trace{Tallies: []harness.Tally{workers},
+		Exchanges: []harness.Exchange{{Observation: harness.Observation{Status: 401}}}})
 	if len(j.Problems) == 0 || !strings.Contains(j.Problems[0].Got, "in turn") {
 		t.Errorf("%+v, want several processes told", j.Problems)
 	}

@@ -27,11 +27,16 @@ func TestTolerances(t *testing.T) {
 		outcome harness.Outcome
 		want    map[string]judged
 	}{
-		{"either", either, map[string]judged{"200": pass, "401": pass, "403": undocumented, "500": undocumented, "502": unseenYet, "time-out": unseenYet}},
-		{"genuine", Unauthenticated().Genuine(), map[string]judged{"200": detail, "401": pass, "500": detail, "502": unseenYet, "time-out": unseenYet}},
-		{"genuine, either", Either(Accepted(), Unauthenticated()).Genuine(), map[string]judged{"200": pass, "401": pass, "500": detail, "403": detail}},
-		{"never breaks", NeverBreaks(), map[string]judged{"200": pass, "401": pass, "404": pass, "500": undocumented, "503": unseenYet, "eof": pass}},
-		{"too big", Unauthenticated().TooBig(), map[string]judged{"401": pass, "400": pass, "eof": pass, "reset": pass, "200": hole, "500": undocumented, "404": undocumented}},
+		{"either", either, map[string]judged{"200": pass, "401": pass, "403": undocumented, "500": undocumented, "502": unseenYet,
+			"time-out": unseenYet}},
+		{"genuine", Unauthenticated().Genuine(), map[string]judged{"200": detail, "401": pass, "500": detail, "502": unseenYet,
+			"time-out": unseenYet}},
+		{"genuine, either", Either(Accepted(), Unauthenticated()).Genuine(), map[string]judged{"200": pass, "401": pass, "500": detail,
+			"403": detail}},
+		{"never breaks", NeverBreaks(), map[string]judged{"200": pass, "401": pass, "404": pass, "500": undocumented, "503": unseenYet,
+			"eof": pass}},
+		{"too big", Unauthenticated().TooBig(), map[string]judged{"401": pass, "400": pass, "eof": pass, "reset": pass, "200": hole,
+			"500": undocumented, "404": undocumented}},
 	} {
 		for class, want := range c.want {
 			if got := verdict(t, judge(t, c.outcome, of("v", seen[class]))); got != want {
@@ -126,7 +131,8 @@ func TestTimely(t *testing.T) {
 	if j := judge(t, timely, of("usual", quick), of("costly", slow)); len(j.Problems) != 0 || len(j.Notes) != 1 {
 		t.Errorf("slow: got %+v", j)
 	}
-	if j := judge(t, timely, of("usual", quick), of("costly", seen["time-out"])); len(j.Problems) != 1 || j.Problems[0].Verdict != harness.Inconclusive {
+	if j := judge(t, timely, of("usual", quick), of("costly", seen["time-out"])); len(j.Problems) != 1 ||
+		j.Problems[0].Verdict != harness.Inconclusive {
 		t.Errorf("no answer once: got %+v, want it inconclusive", j.Problems)
 	}
 	again := seen["time-out"]
@@ -141,7 +147,8 @@ func TestTimely(t *testing.T) {
 }
 
 func TestLeeway(t *testing.T) {
-	leeway := Leeway{Ages: map[string]time.Duration{"30s": 30 * time.Second, "8m": 8 * time.Minute, "10m": 10 * time.Minute}, Free: 5 * time.Minute, Limit: 10 * time.Minute}
+	leeway := Leeway{Ages: map[string]time.Duration{"30s": 30 * time.Second, "8m": 8 * time.Minute, "10m": 10 * time.Minute},
+		Free: 5 * time.Minute, Limit: 10 * time.Minute}
 	for name, c := range map[string]struct {
 		answers map[string]string
 		want    judged

@@ -42,7 +42,8 @@ func TestSameOrigin(t *testing.T) {
 		t.Error("behind a mapping of ports, the port that the server listens on is another origin")
 	}
 	r.Origin = "http://aegis.test"
-	for location, want := range map[string]bool{"/predict": true, "http://aegis.test/predict": true, "http://aegis.test:80/": true, "http://evil.test/": false, "https://evil.test/": false} {
+	for location, want := range map[string]bool{"/predict": true, "http://aegis.test/predict": true, "http://aegis.test:80/": true,
+		"http://evil.test/": false, "https://evil.test/": false} {
 		if got := SameOrigin(r, location); got != want {
 			t.Errorf("of a face in plain HTTP, %q: %v, want %v", location, got, want)
 		}
@@ -64,7 +65,8 @@ func redirecting(t *testing.T, location string) (*harness.Target, func() []*http
 		}
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", ContentType: "application/json", Body: []byte(`{"id":"{{unique}}"}`)}}
+	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", ContentType: "application/json",
+		Body: []byte(`{"id":"{{unique}}"}`)}}
 	return target, func() []*http.Request {
 		mu.Lock()
 		defer mu.Unlock()
@@ -97,8 +99,9 @@ func TestRedirects(t *testing.T) {
 		"query only":     {"?x=1", true, []string{"/predict/", "/predict/?x=1"}},
 		"another origin": {stranger.URL + "/stolen", true, []string{"/predict/"}},
 		"no scheme":      {"//elsewhere.test/stolen", true, []string{"/predict/"}},
-		"another port":   {strings.TrimPrefix(stranger.URL, "http:") + "/moved", true, []string{"/predict/", "/moved"}}, // of the face, and not of who is there
-		"none":           {"", true, []string{"/predict/"}},
+		// of the face, and not of who is there
+		"another port": {strings.TrimPrefix(stranger.URL, "http:") + "/moved", true, []string{"/predict/", "/moved"}},
+		"none":         {"", true, []string{"/predict/"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target, seen := redirecting(t, row.location)
@@ -205,8 +208,9 @@ func differing(a, b harness.Request) []string {
 
 func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
 	target := &harness.Target{
-		Faces:     map[harness.Mode]harness.Face{harness.OIDC: {URL: "https://oidc.test"}, harness.MTLS: {URL: "https://mtls.test"}},
-		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "enrollment", Path: "/enroll"}, {Name: "review", Path: "/review"}},
+		Faces: map[harness.Mode]harness.Face{harness.OIDC: {URL: "https://oidc.test"}, harness.MTLS: {URL: "https://mtls.test"}},
+		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "enrollment", Path: "/enroll"}, {Name: "review",
+			Path: "/review"}},
 	}
 	calls := NoCredential(harness.OIDC, harness.MTLS).Over(map[string]uint16{"TLS 1.2": 0x303, "TLS 1.3": 0x304})
 	requests, _, err := calls.requests(target, calls.pick(target))
@@ -243,7 +247,8 @@ func TestWhatAGivenTokenIsUnfitFor(t *testing.T) {
 	if err != nil || len(trace.Exchanges) != 1 || len(trace.Notes) != 1 || !strings.Contains(trace.Notes[0], `"unfit" was not sent`) {
 		t.Errorf("%d exchanges, notes %q, %v", len(trace.Exchanges), trace.Notes, err)
 	}
-	if _, err := Bearer(unfit).Build().Act(t.Context(), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) || !strings.Contains(err.Error(), "unfit") {
+	if _, err := Bearer(unfit).Build().Act(t.Context(), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) ||
+		!strings.Contains(err.Error(), "unfit") {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
@@ -261,7 +266,8 @@ func TestCallsWaitForTheEnd(t *testing.T) {
 		t.Errorf("%d exchanges, %v, shown %q: want one call with the token, after its end", len(trace.Exchanges), err, shown)
 	}
 	target.Control.Ended.At = time.Now().Add(time.Hour)
-	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(wiretest.Within(t, 100*time.Millisecond), probetest.On(target)); !errors.Is(err, harness.ErrUnseen) {
+	if _, err := Bearer(token.Expired(10*time.Minute)).Build().Act(wiretest.Within(t, 100*time.Millisecond),
+		probetest.On(target)); !errors.Is(err, harness.ErrUnseen) {
 		t.Errorf("got %v, want that nothing was seen", err)
 	}
 }
@@ -276,7 +282,8 @@ func TestChangesAreCrossed(t *testing.T) {
 	mark := func(name string) Change {
 		return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Set("X-Marks", r.Get("X-Marks")+name) })
 	}
-	calls := In(harness.OIDC, "marks", mark("a").needing(harness.Metrics), mark("b").once()).Each(mark("x"), mark("y").needing(harness.Logs)).At(mark("z"))
+	calls := In(harness.OIDC, "marks", mark("a").needing(harness.Metrics), mark("b").once()).Each(mark("x"),
+		mark("y").needing(harness.Logs)).At(mark("z"))
 	requests, err := calls.Made(target)
 	if err != nil {
 		t.Fatal(err)
@@ -285,12 +292,14 @@ func TestChangesAreCrossed(t *testing.T) {
 	for _, r := range requests {
 		made = append(made, r.Endpoint.Name+": "+r.Variant+" = "+r.Get("X-Marks"))
 	}
-	want := []string{"inference: a x at z = axz", "review: a x at z = axz", "inference: b x at z = bxz", "inference: a y at z = ayz", "review: a y at z = ayz", "inference: b y at z = byz"}
+	want := []string{"inference: a x at z = axz", "review: a x at z = axz", "inference: b x at z = bxz", "inference: a y at z = ayz",
+		"review: a y at z = ayz", "inference: b y at z = byz"}
 	if !slices.Equal(made, want) {
 		t.Errorf("made %q, want %q", made, want)
 	}
 	built := calls.Build()
-	if !slices.Equal(built.Needs, []harness.Capability{harness.Metrics, harness.Logs}) || built.Words != "call every critical endpoint with marks, x, y, at z" {
+	if !slices.Equal(built.Needs, []harness.Capability{harness.Metrics, harness.Logs}) || built.Words != "call every critical endpoint "+
+		"with marks, x, y, at z" {
 		t.Errorf("needs %v, words %q", built.Needs, built.Words)
 	}
 	broken := Change{Name: "broken", Prepare: func(*harness.Target) (Edit, error) { return nil, errors.New("no such thing") }}

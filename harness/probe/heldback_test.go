@@ -31,7 +31,8 @@ func TestHeldBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := &harness.Target{Faces: map[harness.Mode]harness.Face{harness.OIDC: {URL: row.serve(t)}},
-				Endpoints: []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", ContentType: "application/json", Body: []byte("{}")}}}
+				Endpoints: []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict", ContentType: "application/json",
+					Body: []byte("{}")}}}
 			requests, ok := Withheld().Build().Requests(target)
 			if !ok || len(requests) != 1 || len(requests[0].Body) != 1<<20 {
 				t.Fatalf("%d requests, %v", len(requests), ok)

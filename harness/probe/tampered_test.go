@@ -21,8 +21,10 @@ func TestTamperedIsMadeOfTheAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	target.Tokens.Signing = []harness.SigningKey{key}
-	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}, {Name: "review", Method: "POST", Path: "/review"}}
-	for _, stimulus := range []harness.Stimulus{Tampered(token.FlippedBit(), token.Transplanted()), TamperedTogether(token.FlippedBit(), token.Transplanted())} {
+	target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}, {Name: "review", Method: "POST",
+		Path: "/review"}}
+	for _, stimulus := range []harness.Stimulus{Tampered(token.FlippedBit(), token.Transplanted()), TamperedTogether(token.FlippedBit(),
+		token.Transplanted())} {
 		trace, err := stimulus.Act(wiretest.Within(t, 20*time.Second), probetest.On(target))
 		if err != nil || len(trace.Exchanges) != 8 {
 			t.Fatalf("%d exchanges, %v, want a pair of each kind at each endpoint", len(trace.Exchanges), err)

@@ -75,7 +75,8 @@ func TestAnAcceptedCallThatEndsOnce(t *testing.T) {
 		sent     int64
 	}{
 		"harmless": {harness.Endpoint{Name: "predict", Method: "POST", Path: "/predict"}, harness.Pass, 2},
-		"creating": {harness.Endpoint{Name: "enrollment", Method: "POST", Path: "/enroll", Body: []byte(`{"client":"{{unique}}"}`), Effect: harness.Writes,
+		"creating": {harness.Endpoint{Name: "enrollment", Method: "POST", Path: "/enroll", Body: []byte(`{"client":"{{unique}}"}`),
+			Effect:  harness.Writes,
 			CleanUp: harness.CleanUp{Method: "DELETE", Path: "/enroll/{{unique}}"}}, harness.Inconclusive, 1},
 	} {
 		var calls atomic.Int64

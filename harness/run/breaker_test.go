@@ -37,7 +37,8 @@ func TestStops(t *testing.T) {
 // is an answer.
 func TestAnswersKeepARunGoing(t *testing.T) {
 	r := breaker{stopAfter: 2}
-	for _, transport := range []harness.Transport{harness.Refused, harness.Alert, harness.TimeOut, harness.Answered, harness.DNS, harness.Reset} {
+	for _, transport := range []harness.Transport{harness.Refused, harness.Alert, harness.TimeOut, harness.Answered, harness.DNS,
+		harness.Reset} {
 		r.watch(harness.Request{}, harness.Observation{Transport: transport})
 	}
 	r.watch(harness.Request{}, harness.Observation{Transport: harness.Refused})
@@ -59,7 +60,8 @@ func TestTheStopNamesWhatBeganIt(t *testing.T) {
 	r.watch(call, harness.Observation{Transport: harness.TimeOut, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
 	call.Credential = "valid token"
 	r.watch(call, harness.Observation{Transport: harness.Refused, Detail: "connection refused"})
-	want := "2 requests in a row had no answer, the first POST /predict with token of 1 MB at 03:04:05.000: time-out, the last: refused (connection refused)"
+	want := "2 requests in a row had no answer, the first POST /predict with token of 1 MB at 03:04:05.000: time-out, the last: refused " +
+		"(connection refused)"
 	if got := r.stopped(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

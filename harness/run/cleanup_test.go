@@ -48,7 +48,8 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var enrolling = []harness.Endpoint{{Name: "enrollment", Method: "POST", Path: "/enroll", ContentType: "application/json", Body: []byte(`{"client":"{{unique}}"}`),
+var enrolling = []harness.Endpoint{{Name: "enrollment", Method: "POST", Path: "/enroll", ContentType: "application/json",
+	Body:   []byte(`{"client":"{{unique}}"}`),
 	Effect: harness.Writes, CleanUp: harness.CleanUp{Method: "DELETE", Path: "/enroll/{{unique}}"}}}
 
 // TestNothingIsLeft: whatever answer a call got, and though the run was interrupted

@@ -51,7 +51,8 @@ func TestAGrantThatEnds(t *testing.T) {
 
 // TestWhoIsServedWithWhatHasEnded is no matter of what was granted: it stands.
 func TestWhoIsServedWithWhatHasEnded(t *testing.T) {
-	x := harness.Exchange{Request: harness.Request{Fields: []harness.Field{{Name: "Authorization", Value: "Bearer " + until(time.Now().Add(-time.Hour)).Reveal()}}}}
+	x := harness.Exchange{Request: harness.Request{Fields: []harness.Field{{Name: "Authorization", Value: "Bearer " +
+		until(time.Now().Add(-time.Hour)).Reveal()}}}}
 	target := &harness.Target{Tokens: harness.TokenGrant{Valid: harness.Secret(strings.TrimPrefix(x.Request.Get("Authorization"), "Bearer "))}}
 	problems := []harness.Problem{{Verdict: harness.Fail, Bucket: harness.Security, Got: "200"}}
 	if outlived(target, harness.Trace{Exchanges: []harness.Exchange{x}}, problems); problems[0].Verdict != harness.Fail {
@@ -72,7 +73,8 @@ func TestWhatAGrantsEndIsReadFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := authority.Issue(certs.Leaf{CommonName: "client", NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	pair, err := authority.Issue(certs.Leaf{CommonName: "client", NotBefore: time.Now().Add(-2 * time.Hour),
+		NotAfter: time.Now().Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +89,13 @@ func TestWhatAGrantsEndIsReadFrom(t *testing.T) {
 		request harness.Request
 		want    string
 	}{
-		"a token of a source":          {opaque, harness.Request{Credential: "valid token", Fields: bearer("opaque")}, "the token that was granted ended at"},
-		"a certificate":                {client, harness.Request{Certificate: &own}, "the enrolled certificate that was granted ended at"},
-		"another's certificate":        {&harness.Target{}, harness.Request{Certificate: &own}, ""},
-		"a hostile token that expired": {&harness.Target{}, harness.Request{Credential: "expired token", Fields: bearer(until(gone).Reveal())}, ""},
-		"no credential":                {client, harness.Request{}, ""},
+		"a token of a source": {opaque, harness.Request{Credential: "valid token", Fields: bearer("opaque")},
+			"the token that was granted ended at"},
+		"a certificate":         {client, harness.Request{Certificate: &own}, "the enrolled certificate that was granted ended at"},
+		"another's certificate": {&harness.Target{}, harness.Request{Certificate: &own}, ""},
+		"a hostile token that expired": {&harness.Target{}, harness.Request{Credential: "expired token", Fields: bearer(until(gone).Reveal())},
+			""},
+		"no credential": {client, harness.Request{}, ""},
 	} {
 		got := ended(row.target, harness.Exchange{Request: row.request, Observation: harness.Observation{At: time.Now()}})
 		if !strings.HasPrefix(got, row.want) || row.want == "" && got != "" {
@@ -105,7 +109,8 @@ func TestATokenOfVaultThatEnded(t *testing.T) {
 	for _, left := range []time.Duration{time.Hour, -time.Minute} {
 		s := serve(t, nil)
 		s.Lives = []harness.Life{{What: "the token of Vault", Ends: time.Now().Add(left)}}
-		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) {
+		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context,
+			harness.Client) (harness.Trace, error) {
 			return harness.Trace{}, errors.New("reading aegis/runtime: permission denied")
 		}}}
 		f := judge(t, s.Target, Options{}, x)

@@ -24,8 +24,10 @@ func TestEstimated(t *testing.T) {
 		"unpaced":                             {[]Planned{{Requests: 8}}, 0, Estimate{}},
 		"as it is answered":                   {[]Planned{{Requests: -1}}, 1, Estimate{22 * time.Second, 22 * time.Second}},
 		"what is not run":                     {[]Planned{{Verdict: harness.NotApplicable}}, 1, Estimate{}},
-		"what is sent all the same":           {[]Planned{{Verdict: harness.NotExercised, Requests: 8}}, 5, Estimate{2 * time.Second, 2 * time.Second}},
-		"starts and waits":                    {[]Planned{{Requests: 8, Starts: 3, WaitsMS: 60_000}}, 5, Estimate{17 * time.Second, 77 * time.Second}},
+		"what is sent all the same": {[]Planned{{Verdict: harness.NotExercised, Requests: 8}}, 5, Estimate{2 * time.Second,
+			2 * time.Second}},
+		"starts and waits": {[]Planned{{Requests: 8, Starts: 3, WaitsMS: 60_000}}, 5, Estimate{17 * time.Second,
+			77 * time.Second}},
 	} {
 		if got := Estimated(target, row.rows, row.rate); got != row.want {
 			t.Errorf("%s: %+v, want %+v", name, got, row.want)

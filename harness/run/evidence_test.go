@@ -66,7 +66,8 @@ var placed = map[string]func(r *harness.Request, token string){
 func TestEvidenceHoldsNoCredential(t *testing.T) {
 	for back, reflect := range reflections {
 		for where, put := range placed {
-			for _, o := range []harness.Outcome{outcome.Unauthenticated().Challenged(), outcome.Forbidden(), outcome.Denied().SameOrigin(func(harness.Request, string) bool { return false })} {
+			for _, o := range []harness.Outcome{outcome.Unauthenticated().Challenged(), outcome.Forbidden(),
+				outcome.Denied().SameOrigin(func(harness.Request, string) bool { return false })} {
 				t.Run(back+", "+where, func(t *testing.T) {
 					token := secretToken()
 					s := serve(t, func(w http.ResponseWriter, r *http.Request, _ int, control bool) {
@@ -78,7 +79,8 @@ func TestEvidenceHoldsNoCredential(t *testing.T) {
 					})
 					var mu sync.Mutex
 					var met []string
-					f := judge(t, s.Target, Options{Met: func(_, value string) { mu.Lock(); defer mu.Unlock(); met = append(met, value) }}, presenting(o, token, put))
+					f := judge(t, s.Target, Options{Met: func(_, value string) { mu.Lock(); defer mu.Unlock(); met = append(met, value) }}, presenting(o,
+						token, put))
 					if f.Requests != 1 || len(f.Evidence) != 3 {
 						t.Fatalf("%d requests, %d pieces of evidence: %s (%s)", f.Requests, len(f.Evidence), f.Verdict, f.Reason)
 					}
@@ -98,7 +100,8 @@ func TestEvidenceHoldsNoCredential(t *testing.T) {
 
 // presenting sends one request with a token somewhere.
 func presenting(o harness.Outcome, token string, put func(*harness.Request, string)) harness.Expectation {
-	return harness.Expectation{ID: "X-1", Outcome: o, Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
+	return harness.Expectation{ID: "X-1", Outcome: o, Stimulus: harness.Stimulus{Act: func(ctx context.Context,
+		h harness.Client) (harness.Trace, error) {
 		r := requestTo(h.Target(), "none")
 		put(&r, token)
 		return harness.Trace{Exchanges: []harness.Exchange{h.Send(ctx, r)}}, nil
@@ -147,7 +150,8 @@ func texts(v reflect.Value) []string {
 func TestReplicasLogHoldsNoCredential(t *testing.T) {
 	token := secretToken()
 	s := serve(t, nil)
-	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Act: func(_ context.Context, h harness.Client) (harness.Trace, error) {
+	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Act: func(_ context.Context,
+		h harness.Client) (harness.Trace, error) {
 		sent := harness.Exchange{Request: requestTo(h.Target(), "Bearer "+token)}
 		return harness.Trace{Startups: []harness.Startup{
 			{Log: "DEBUG authorization=" + token, After: []harness.Exchange{sent}}, {Log: token[50:90], Before: []harness.Exchange{sent}},
@@ -164,7 +168,8 @@ func TestReplicasLogHoldsNoCredential(t *testing.T) {
 func TestEvidenceKeepsTheRest(t *testing.T) {
 	r := harness.Request{}
 	r.Set("Authorization", "Bearer "+secretToken())
-	for _, text := range []string{"", "unauthorized", `{"error":"invalid_token","error_description":"Bearer expected"}`, `Bearer error="invalid_token"`, strings.Repeat("x", maxBody)} {
+	for _, text := range []string{"", "unauthorized", `{"error":"invalid_token","error_description":"Bearer expected"}`,
+		`Bearer error="invalid_token"`, strings.Repeat("x", maxBody)} {
 		if got := excerpt(text, r); got != text {
 			t.Errorf("%q became %q", text, got)
 		}
@@ -183,7 +188,8 @@ func TestEvidenceIsSmall(t *testing.T) {
 			_, _ = w.Write(make([]byte, 100<<10))
 		}
 	})
-	x := harness.Expectation{ID: "X-1", Outcome: outcome.Unauthenticated(), Stimulus: harness.Stimulus{Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
+	x := harness.Expectation{ID: "X-1", Outcome: outcome.Unauthenticated(), Stimulus: harness.Stimulus{Act: func(ctx context.Context,
+		h harness.Client) (harness.Trace, error) {
 		var all []harness.Request
 		for range 30 {
 			all = append(all, requestTo(h.Target(), "Bearer bad"))
@@ -202,7 +208,8 @@ func TestEvidenceIsSmall(t *testing.T) {
 // TestEvidenceShowsOnlyListedFields: a header field that is not listed is not
 // shown, whatever is in it.
 func TestEvidenceShowsOnlyListedFields(t *testing.T) {
-	header := http.Header{"Www-Authenticate": {`Bearer realm="aegis"`}, "Set-Cookie": {"session=abcdef"}, "X-Amzn-Oidc-Data": {"abcdef"}, "Authorization": {"Basic abcdef"}}
+	header := http.Header{"Www-Authenticate": {`Bearer realm="aegis"`}, "Set-Cookie": {"session=abcdef"}, "X-Amzn-Oidc-Data": {"abcdef"},
+		"Authorization": {"Basic abcdef"}}
 	e := exhibit(harness.Exchange{Observation: harness.Observation{Status: 401, Header: header}})
 	if text := fmt.Sprint(e); strings.Contains(text, "abcdef") || !strings.Contains(text, `realm="aegis"`) {
 		t.Errorf("%s: want the challenge and no other field", text)
@@ -242,9 +249,11 @@ func TestEvidenceBeginsWithWhatGotTells(t *testing.T) {
 		{Request: harness.Request{Method: "POST", Path: "/second", Credential: "two"}, Observation: harness.Observation{Status: 200}},
 	}}
 	f := judge(t, target, Options{}, harness.Expectation{ID: "X-1",
-		Outcome:  fixed{{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: 0, Got: "404", Want: "401"}, {Verdict: harness.Fail, Bucket: harness.Security, Exchange: 1, Got: "200", Want: "401"}},
+		Outcome: fixed{{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: 0, Got: "404", Want: "401"}, {Verdict: harness.Fail,
+			Bucket: harness.Security, Exchange: 1, Got: "200", Want: "401"}},
 		Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) { return trace, nil }}})
-	if len(f.Evidence) < 2 || !strings.Contains(f.Got, "/second") || !strings.Contains(f.Evidence[0].Request, "/second") || !strings.Contains(f.Evidence[1].Request, "/first") {
+	if len(f.Evidence) < 2 || !strings.Contains(f.Got, "/second") || !strings.Contains(f.Evidence[0].Request, "/second") ||
+		!strings.Contains(f.Evidence[1].Request, "/first") {
 		t.Errorf("got %q, evidence %+v", f.Got, f.Evidence)
 	}
 }

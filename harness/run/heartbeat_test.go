@@ -28,7 +28,8 @@ func TestHeartbeat(t *testing.T) {
 		from, to int
 		want     time.Duration
 	}{
-		"all": {0, 2000, 1250 * time.Millisecond}, "between": {80, 400, 0}, "the last": {600, 700, 1200 * time.Millisecond}, "after": {1800, 2000, 0},
+		"all": {0, 2000, 1250 * time.Millisecond}, "between": {80, 400, 0}, "the last": {600, 700, 1200 * time.Millisecond}, "after": {1800,
+			2000, 0},
 	} {
 		if got := harness.LateIn(h.since(at(row.from)), at(row.from), at(row.to)); got != row.want {
 			t.Errorf("%s: %s late, want %s", name, got, row.want)
@@ -61,25 +62,36 @@ func TestLateIsNotWrong(t *testing.T) {
 		own      *harness.Overdue
 		late     bool
 	}{
-		"on time":                           {harness.Trace{Overdue: waited}, harness.Contract, -1, nil, false},
-		"late by less than a part":          {harness.Trace{Overdue: waited, Late: late(190 * time.Millisecond)}, harness.Contract, -1, nil, false},
-		"late":                              {harness.Trace{Overdue: waited, Late: late(1200 * time.Millisecond)}, harness.Contract, -1, nil, true},
-		"late, and it took longer than all": {harness.Trace{Overdue: long, Late: late(1900 * time.Millisecond)}, harness.Contract, -1, nil, false},
-		"late, and no bound":                {harness.Trace{Late: late(time.Minute)}, harness.Contract, -1, nil, false},
-		"served after the wait":             {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, nil, true},
-		"served before the wait":            {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(-time.Second, served, bearer)}, harness.Security, 0, nil, false},
-		"nobody was served after the wait":  {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served)}, harness.Security, 0, nil, false},
-		"a hole that no wait is about":      {harness.Trace{Overdue: waited, Late: late(time.Second)}, harness.Security, -1, nil, false},
-		"a stall while we were late":        {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Contract, 0, nil, true},
-		"a stall that was served":           {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Security, 0, nil, false},
-		"a stall while we were not":         {harness.Trace{Exchanges: call(0, stalled, bearer)}, harness.Contract, 0, nil, false},
-		"under traffic, no bound":           {harness.Trace{Timeline: timeline, Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, nil, false},
-		"under traffic, a bound":            {harness.Trace{Timeline: timeline, Late: late(time.Second), Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, &waited[0], true},
+		"on time": {harness.Trace{Overdue: waited}, harness.Contract, -1, nil, false},
+		"late by less than a part": {harness.Trace{Overdue: waited, Late: late(190 * time.Millisecond)}, harness.Contract, -1, nil,
+			false},
+		"late": {harness.Trace{Overdue: waited, Late: late(1200 * time.Millisecond)}, harness.Contract, -1, nil,
+			true},
+		"late, and it took longer than all": {harness.Trace{Overdue: long, Late: late(1900 * time.Millisecond)}, harness.Contract, -1, nil,
+			false},
+		"late, and no bound": {harness.Trace{Late: late(time.Minute)}, harness.Contract, -1, nil, false},
+		"served after the wait": {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served,
+			bearer)}, harness.Security, 0, nil, true},
+		"served before the wait": {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(-time.Second, served,
+			bearer)}, harness.Security, 0, nil, false},
+		"nobody was served after the wait": {harness.Trace{Overdue: waited, Late: late(time.Second), Exchanges: call(2*time.Second, served)},
+			harness.Security, 0, nil, false},
+		"a hole that no wait is about": {harness.Trace{Overdue: waited, Late: late(time.Second)}, harness.Security, -1, nil, false},
+		"a stall while we were late": {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Contract,
+			0, nil, true},
+		"a stall that was served": {harness.Trace{Late: late(2 * time.Second), Exchanges: call(0, stalled, bearer)}, harness.Security,
+			0, nil, false},
+		"a stall while we were not": {harness.Trace{Exchanges: call(0, stalled, bearer)}, harness.Contract, 0, nil, false},
+		"under traffic, no bound": {harness.Trace{Timeline: timeline, Overdue: waited, Late: late(time.Second),
+			Exchanges: call(2*time.Second, served, bearer)}, harness.Security, 0, nil, false},
+		"under traffic, a bound": {harness.Trace{Timeline: timeline, Late: late(time.Second), Exchanges: call(2*time.Second, served,
+			bearer)}, harness.Security, 0, &waited[0], true},
 	} {
 		problems := []harness.Problem{{Verdict: harness.Fail, Bucket: row.bucket, Exchange: row.exchange, Got: "200", Overdue: row.own}}
 		timely(harness.Profile{}, row.trace, problems)
 		got := problems[0]
-		if late := got.Verdict == harness.Inconclusive; late != row.late || late != strings.Contains(got.Got, "the harness itself was") || late == (got.Bucket != "") {
+		if late := got.Verdict == harness.Inconclusive; late != row.late || late != strings.Contains(got.Got, "the harness itself was") ||
+			late == (got.Bucket != "") {
 			t.Errorf("%s: %+v, want it late: %v", name, got, row.late)
 		}
 	}
@@ -93,22 +105,23 @@ func TestAKeyThatComesLate(t *testing.T) {
 		e := New(s.Target, Options{})
 		t.Cleanup(e.Close)
 		e.heart.stop() // it beats as is told here only
-		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true, Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
-			over := h.Patience(50 * time.Millisecond)
-			if now := time.Now(); late {
-				e.heart.beat(now, now.Add(10*time.Second))
-			}
-			trace := harness.Trace{}
-			for !over() {
-				calls, err := probe.Bearer(token.Literal("token of the new key", "new")).Build().Act(ctx, h)
-				if err != nil {
-					return trace, err
+		x := harness.Expectation{ID: "X-1", Outcome: outcome.Accepted(), Stimulus: harness.Stimulus{OwnControl: true,
+			Act: func(ctx context.Context, h harness.Client) (harness.Trace, error) {
+				over := h.Patience(50 * time.Millisecond)
+				if now := time.Now(); late {
+					e.heart.beat(now, now.Add(10*time.Second))
 				}
-				trace.Exchanges = calls.Exchanges
-				time.Sleep(5 * time.Millisecond)
-			}
-			return trace, nil
-		}}}
+				trace := harness.Trace{}
+				for !over() {
+					calls, err := probe.Bearer(token.Literal("token of the new key", "new")).Build().Act(ctx, h)
+					if err != nil {
+						return trace, err
+					}
+					trace.Exchanges = calls.Exchanges
+					time.Sleep(5 * time.Millisecond)
+				}
+				return trace, nil
+			}}}
 		f := e.Judge(t.Context(), x)
 		want := map[bool]harness.Verdict{false: harness.Fail, true: harness.Inconclusive}[late]
 		if f.Verdict != want || late != strings.Contains(f.Reason, "the harness itself was 10s late, of the 50ms") {
@@ -119,7 +132,8 @@ func TestAKeyThatComesLate(t *testing.T) {
 
 // TestPatienceMakesUp for what the harness was late, and not for ever.
 func TestPatienceMakesUp(t *testing.T) {
-	for _, row := range []struct{ late, want time.Duration }{{0, 0}, {10 * time.Millisecond, 0}, {40 * time.Millisecond, 90 * time.Millisecond}, {time.Second, 300 * time.Millisecond}} {
+	for _, row := range []struct{ late, want time.Duration }{{0, 0}, {10 * time.Millisecond, 0}, {40 * time.Millisecond,
+		90 * time.Millisecond}, {time.Second, 300 * time.Millisecond}} {
 		if got := extension(100*time.Millisecond, row.late); got != row.want {
 			t.Errorf("%s late: %s longer, want %s", row.late, got, row.want)
 		}

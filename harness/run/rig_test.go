@@ -123,7 +123,8 @@ func (f fixed) Judge(harness.Profile, harness.Trace) harness.Judgement {
 func requestTo(t *harness.Target, authorization string) harness.Request {
 	e := t.Endpoints[0]
 	return harness.Request{Mode: harness.OIDC, Endpoint: e, Method: e.Method, Path: e.Path, Credential: "a credential",
-		Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: harness.ProbeHeader, Value: "run-" + token.Random(6)}, {Name: "Authorization", Value: authorization}}}
+		Fields: []harness.Field{{Name: "Host", Value: "aegis.test"}, {Name: harness.ProbeHeader, Value: "run-" + token.Random(6)},
+			{Name: "Authorization", Value: authorization}}}
 }
 
 // judge judges one expectation with an engine of its own, which is never late.

@@ -68,10 +68,12 @@ func TestDeadTargetsPassNothing(t *testing.T) {
 	for name, start := range targets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for words, o := range map[string]harness.Outcome{"unauthenticated": outcome.Unauthenticated(), "forbidden": outcome.Forbidden(), "denied": outcome.Denied(), "pass": fixed{}} {
+			for words, o := range map[string]harness.Outcome{"unauthenticated": outcome.Unauthenticated(), "forbidden": outcome.Forbidden(),
+				"denied": outcome.Denied(), "pass": fixed{}} {
 				s := start()
 				s.Profile.NoCertificate = harness.TLSAlert
-				f := judge(t, s.Target, Options{TimeOut: 300 * time.Millisecond}, harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC), Outcome: o})
+				f := judge(t, s.Target, Options{TimeOut: 300 * time.Millisecond}, harness.Expectation{ID: "X-1",
+					Stimulus: probe.NoCredential(harness.OIDC), Outcome: o})
 				if name == "answers 201" && words != "pass" { // what is served must not be, whatever the control
 					if f.Verdict != harness.Fail || f.Bucket != harness.Security {
 						t.Errorf("%s: %s %s (%s), want a hole", words, f.Verdict, f.Bucket, f.Reason)
@@ -82,7 +84,8 @@ func TestDeadTargetsPassNothing(t *testing.T) {
 					t.Errorf("%s: %s (%s), want inconclusive for the control before", words, f.Verdict, f.Reason)
 				}
 				if all, controls := s.seen(); !denies[name] && (f.Requests != 0 || len(all) != controls) {
-					t.Errorf("%s: %d requests sent although nobody answered a control: %d came, %d of them controls", words, f.Requests, len(all), controls)
+					t.Errorf("%s: %d requests sent although nobody answered a control: %d came, %d of them controls", words, f.Requests, len(all),
+						controls)
 				} else if denies[name] && f.Requests == 0 {
 					t.Errorf("%s: nothing was sent: a control that was refused hides a hole", words)
 				}
@@ -105,8 +108,10 @@ func TestControlRefusedHidesNothing(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	})
-	x := harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC).With("X-Ssl-Client-Cn", "enrolled"), Outcome: outcome.Unauthenticated()}
-	if f := judge(t, s.Target, Options{}, x); f.Verdict != harness.Fail || f.Bucket != harness.Security || !strings.Contains(f.Control, "0 of") {
+	x := harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC).With("X-Ssl-Client-Cn", "enrolled"),
+		Outcome: outcome.Unauthenticated()}
+	if f := judge(t, s.Target, Options{}, x); f.Verdict != harness.Fail || f.Bucket != harness.Security || !strings.Contains(f.Control,
+		"0 of") {
 		t.Errorf("%s %s (%s), %q, want a hole beside controls that were refused", f.Verdict, f.Bucket, f.Reason, f.Control)
 	}
 	x.Stimulus = probe.NoCredential(harness.OIDC)
@@ -131,10 +136,12 @@ func TestHookThatReturnsEarly(t *testing.T) {
 				}
 			})
 			s.Profile.Propagation = 2 * time.Second
-			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{Modes: []harness.Mode{harness.OIDC}, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
-				back.Store(time.Now().Add(row.takes).UnixNano())
-				return harness.Trace{}, nil
-			}}})
+			f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Outcome: fixed{},
+				Stimulus: harness.Stimulus{Modes: []harness.Mode{harness.OIDC}, Effect: harness.Disruptive, Act: func(context.Context,
+					harness.Client) (harness.Trace, error) {
+					back.Store(time.Now().Add(row.takes).UnixNano())
+					return harness.Trace{}, nil
+				}}})
 			if f.Verdict != row.want {
 				t.Errorf("%s (%s), want %s", f.Verdict, f.Reason, row.want)
 			}
@@ -150,7 +157,8 @@ func TestControlRefusedAfter(t *testing.T) {
 		want   harness.Verdict
 		bucket harness.Bucket
 	}{
-		"refused": {401, harness.Inconclusive, ""}, "not as documented": {404, harness.Inconclusive, ""}, "served": {200, harness.Fail, harness.Security},
+		"refused": {401, harness.Inconclusive, ""}, "not as documented": {404, harness.Inconclusive, ""}, "served": {200, harness.Fail,
+			harness.Security},
 	} {
 		var gone atomic.Bool
 		s := serve(t, func(w http.ResponseWriter, r *http.Request, n int, control bool) {
@@ -161,7 +169,8 @@ func TestControlRefusedAfter(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		})
-		f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC).On("predict"), Outcome: outcome.Unauthenticated()})
+		f := judge(t, s.Target, Options{}, harness.Expectation{ID: "X-1", Stimulus: probe.NoCredential(harness.OIDC).On("predict"),
+			Outcome: outcome.Unauthenticated()})
 		if f.Verdict != row.want || f.Bucket != row.bucket {
 			t.Errorf("%s: %s %s (%s), want %s %s", name, f.Verdict, f.Bucket, f.Reason, row.want, row.bucket)
 		}
@@ -192,7 +201,8 @@ func TestWithoutCredentials(t *testing.T) {
 		if f.Verdict != want || f.Requests != plan.Requests || len(all) != plan.Requests || controls != 0 {
 			t.Errorf("%d: %s (%s), %d requests, %d came", status, f.Verdict, f.Reason, f.Requests, len(all))
 		}
-		if want == harness.Fail && (f.Bucket != harness.Security || len(f.Notes) == 0) || want != harness.Fail && !slices.Equal(f.Missing, plan.Missing) {
+		if want == harness.Fail && (f.Bucket != harness.Security || len(f.Notes) == 0) || want != harness.Fail && !slices.Equal(f.Missing,
+			plan.Missing) {
 			t.Errorf("%d: bucket %q, lacks %v, notes %v", status, f.Bucket, f.Missing, f.Notes)
 		}
 	}
@@ -343,8 +353,10 @@ func TestAlone(t *testing.T) {
 	}
 	var all []harness.Expectation
 	for range 8 {
-		all = append(all, watch(true, harness.Stimulus{OwnControl: true, Effect: harness.Disruptive}), watch(false, harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly}),
-			watch(true, harness.Stimulus{OwnControl: true, Effect: harness.AuthFailures, Alone: true}), watch(false, harness.Stimulus{OwnControl: true, Effect: harness.Writes}))
+		all = append(all, watch(true, harness.Stimulus{OwnControl: true, Effect: harness.Disruptive}), watch(false,
+			harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly}),
+			watch(true, harness.Stimulus{OwnControl: true, Effect: harness.AuthFailures, Alone: true}), watch(false,
+				harness.Stimulus{OwnControl: true, Effect: harness.Writes}))
 	}
 	for i := range all {
 		all[i].ID = fmt.Sprintf("X-%d", i)
@@ -377,7 +389,8 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 	t.Cleanup(e.Close)
 	var apart, ended atomic.Int32
 	beside := make(chan struct{})
-	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
+	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context,
+		harness.Client) (harness.Trace, error) {
 		if apart.Add(1) > 1 {
 			t.Error("two of them at once")
 		}
@@ -390,7 +403,8 @@ func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 		close(beside)
 		return harness.Trace{}, nil
 	}}
-	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
+	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace,
+		error) {
 		if ended.Load() != 2 {
 			t.Error("what must be alone began before the others ended")
 		}
@@ -414,10 +428,11 @@ func TestInterrupted(t *testing.T) {
 		t.Cleanup(e.Close)
 		ctx, interrupt := context.WithCancel(t.Context())
 		interrupt()
-		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace, error) {
-			t.Error("a run that was interrupted still acts")
-			return harness.Trace{}, nil
-		}}}
+		disrupt := harness.Expectation{ID: "X-D", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Effect: harness.Disruptive,
+			Act: func(context.Context, harness.Client) (harness.Trace, error) {
+				t.Error("a run that was interrupted still acts")
+				return harness.Trace{}, nil
+			}}}
 		for _, f := range e.All(ctx, append(refusals(20), disrupt), nil) {
 			if f.Verdict != harness.NotExercised || f.Reason == "" {
 				t.Errorf("%s: %s (%s), want not-exercised", f.ID, f.Verdict, f.Reason)
@@ -474,7 +489,10 @@ func TestConclusions(t *testing.T) {
 		"what was granted is missing":  {nil, fmt.Errorf("reading metrics: %w", harness.ErrMissing), harness.Fail, harness.Contract},
 	} {
 		f := judge(t, serve(t, nil).Target, Options{}, harness.Expectation{ID: "X-1", Outcome: row.problems,
-			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace, error) { return harness.Trace{}, row.err }}})
+			Stimulus: harness.Stimulus{OwnControl: true, Act: func(context.Context, harness.Client) (harness.Trace,
+				error) {
+				return harness.Trace{}, row.err
+			}}})
 		if f.Verdict != row.want || f.Bucket != row.bucket || (f.Reason == "") != (row.want == harness.Pass) {
 			t.Errorf("%s: %s %q (%s), want %s %q", name, f.Verdict, f.Bucket, f.Reason, row.want, row.bucket)
 		}
@@ -491,7 +509,8 @@ func TestToldWithoutDeclaring(t *testing.T) {
 		tells []harness.Key
 		want  harness.Verdict
 	}{
-		"declared": {[]harness.Key{harness.CallsOutOfBand}, harness.Pass}, "undeclared": {nil, harness.Error}, "another": {[]harness.Key{harness.KeySetFetches}, harness.Error},
+		"declared": {[]harness.Key{harness.CallsOutOfBand}, harness.Pass}, "undeclared": {nil,
+			harness.Error}, "another": {[]harness.Key{harness.KeySetFetches}, harness.Error},
 	} {
 		x := harness.Stimulus{OwnControl: true, Tells: row.tells, Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			return harness.Trace{Facts: []harness.Fact{harness.CallsOutOfBand.Was(0)}}, nil
@@ -504,13 +523,15 @@ func TestToldWithoutDeclaring(t *testing.T) {
 }
 
 func TestNotActed(t *testing.T) {
-	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true, Needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
+	x := harness.Expectation{ID: "X-1", Outcome: fixed{}, Stimulus: harness.Stimulus{OwnControl: true,
+		Needs: []harness.Capability{harness.GivenTokens, harness.VaultWrite, harness.ComponentLogs, harness.ClientCAKey},
 		Act: func(context.Context, harness.Client) (harness.Trace, error) {
 			t.Error("acted")
 			return harness.Trace{}, nil
 		}}}
 	f := judge(t, serve(t, nil).Target, Options{}, x)
-	if f.Verdict != harness.NotExercised || !slices.Equal(f.Missing, []harness.Capability{harness.VaultWrite, harness.ComponentLogs}) || !strings.Contains(f.Reason, "vault-write") {
+	if f.Verdict != harness.NotExercised || !slices.Equal(f.Missing, []harness.Capability{harness.VaultWrite, harness.ComponentLogs}) ||
+		!strings.Contains(f.Reason, "vault-write") {
 		t.Errorf("%s, missing %v (%s)", f.Verdict, f.Missing, f.Reason)
 	}
 	x.Unless = func(p harness.Profile) string { return "the profile says so" }
@@ -543,7 +564,8 @@ func TestOracle(t *testing.T) {
 		"no JSON":     {say(`<html>`), harness.Pass, "not observed"},
 		"too much":    {say(strings.Repeat(" ", 2<<20) + `{"handled":1}`), harness.Pass, "not observed"},
 		"error":       {http.NotFound, harness.Pass, "not observed"},
-		"elsewhere":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.URL, http.StatusFound) }, harness.Pass, "not observed"},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, stranger.URL, http.StatusFound) }, harness.Pass,
+			"not observed"},
 	} {
 		oracle := httptest.NewServer(row.oracle)
 		s := serve(t, nil)
@@ -595,7 +617,8 @@ func TestTogetherOnOneConnection(t *testing.T) {
 		sound(w, r, n, control)
 	})
 	x := harness.Expectation{ID: "X-1", Stimulus: probe.InTurn(token.Sound(), token.Literal("bad", "bad"), token.Sound()).On("predict"),
-		Outcome: outcome.PerVariant{"1: valid token": outcome.Accepted(), "2: bad": outcome.Unauthenticated(), "3: valid token": outcome.Accepted()}}
+		Outcome: outcome.PerVariant{"1: valid token": outcome.Accepted(), "2: bad": outcome.Unauthenticated(),
+			"3: valid token": outcome.Accepted()}}
 	if f := judge(t, s.Target, Options{}, x); f.Verdict != harness.Pass || f.Requests != 3 {
 		t.Errorf("%s (%s) of %d requests", f.Verdict, f.Reason, f.Requests)
 	}
@@ -616,8 +639,10 @@ func TestSameRunTwice(t *testing.T) {
 		}
 	})
 	var all []harness.Expectation
-	for i, c := range []probe.Calls{probe.NoCredential(harness.OIDC), probe.Bearer(token.Garbage()...), probe.ValidToken(), probe.ValidToken().On("review")} {
-		for j, o := range []harness.Outcome{outcome.Unauthenticated(), outcome.Forbidden(), outcome.Denied(), outcome.Accepted(), outcome.Unauthenticated().Challenged()} {
+	for i, c := range []probe.Calls{probe.NoCredential(harness.OIDC), probe.Bearer(token.Garbage()...), probe.ValidToken(),
+		probe.ValidToken().On("review")} {
+		for j, o := range []harness.Outcome{outcome.Unauthenticated(), outcome.Forbidden(), outcome.Denied(), outcome.Accepted(),
+			outcome.Unauthenticated().Challenged()} {
 			all = append(all, harness.Expectation{ID: fmt.Sprintf("X-%d%d", i, j), Stimulus: c, Outcome: o})
 		}
 	}
@@ -682,7 +707,8 @@ func TestAtOnceIsAtOnce(t *testing.T) {
 	h := &client{Engine: e}
 	requests := make([]harness.Request, crowd)
 	for i := range requests {
-		requests[i] = harness.Request{Mode: harness.OIDC, Method: "POST", Path: "/predict", Endpoint: s.Endpoints[0], Fields: []harness.Field{{Name: "Host", Value: "x"}}}
+		requests[i] = harness.Request{Mode: harness.OIDC, Method: "POST", Path: "/predict", Endpoint: s.Endpoints[0],
+			Fields: []harness.Field{{Name: "Host", Value: "x"}}}
 	}
 	for i, x := range h.SendAtOnce(t.Context(), requests) {
 		if x.Observation.Status != http.StatusUnauthorized {

@@ -33,24 +33,33 @@ func TestTransportOutcomes(t *testing.T) {
 		target *harness.Target
 		want   harness.Transport
 	}{
-		"nobody listens":            {wiretest.PlainTarget(closed.Addr().String()), harness.Refused},
-		"closed at once":            {wiretest.PlainTarget(closing), harness.EOF},
-		"closed at once under TLS":  {wiretest.Target("https://"+closing, roots), harness.EOF},
-		"closed after the request":  {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering(""))), harness.EOF},
-		"reset":                     {wiretest.PlainTarget(wiretest.Listen(t, reset)), harness.Reset},
-		"no answer":                 {wiretest.PlainTarget(wiretest.Listen(t, hold)), harness.TimeOut},
-		"no answer under TLS":       {wiretest.Target("https://"+wiretest.Listen(t, hold), roots), harness.TimeOut},
-		"name does not resolve":     {wiretest.Target("https://aegis-conformance.invalid", nil), harness.DNS},
-		"server not trusted":        {withoutRoots(wiretest.Serve(t, func(http.ResponseWriter, *http.Request) {})), harness.Untrusted},
-		"no HTTP":                   {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("SSH-2.0-OpenSSH_9.2\r\n"))), harness.Malformed},
-		"half a status line":        {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 20"))), harness.Malformed},
-		"half a head":               {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 200 OK\r\nServer: x\r\n"))), harness.Malformed},
-		"negative length":           {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"))), harness.Malformed},
-		"escape in a field":         {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 200 OK\r\nX: \x1b[31m\r\n\r\n"))), harness.Malformed},
-		"answered":                  {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"))), harness.Answered},
-		"half a head, then silence": {wiretest.PlainTarget(wiretest.Listen(t, func(c net.Conn) { wiretest.Answering("HTTP/1.1 200 OK\r\n")(c); hold(c) })), harness.TimeOut},
-		"no face":                   {&harness.Target{}, harness.Broken},
-		"no TLS on a TLS port":      {wiretest.Target("https://"+wiretest.Listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); hold(c) }), roots), harness.Malformed},
+		"nobody listens":           {wiretest.PlainTarget(closed.Addr().String()), harness.Refused},
+		"closed at once":           {wiretest.PlainTarget(closing), harness.EOF},
+		"closed at once under TLS": {wiretest.Target("https://"+closing, roots), harness.EOF},
+		"closed after the request": {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering(""))), harness.EOF},
+		"reset":                    {wiretest.PlainTarget(wiretest.Listen(t, reset)), harness.Reset},
+		"no answer":                {wiretest.PlainTarget(wiretest.Listen(t, hold)), harness.TimeOut},
+		"no answer under TLS":      {wiretest.Target("https://"+wiretest.Listen(t, hold), roots), harness.TimeOut},
+		"name does not resolve":    {wiretest.Target("https://aegis-conformance.invalid", nil), harness.DNS},
+		"server not trusted":       {withoutRoots(wiretest.Serve(t, func(http.ResponseWriter, *http.Request) {})), harness.Untrusted},
+		"no HTTP":                  {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("SSH-2.0-OpenSSH_9.2\r\n"))), harness.Malformed},
+		"half a status line":       {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 20"))), harness.Malformed},
+		"half a head": {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 200 OK\r\nServer: x\r\n"))),
+			harness.Malformed},
+		"negative length": {wiretest.PlainTarget(wiretest.Listen(t,
+			wiretest.Answering("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"))), harness.Malformed},
+		"escape in a field": {wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering("HTTP/1.1 200 OK\r\nX: \x1b[31m\r\n\r\n"))),
+			harness.Malformed},
+		"answered": {wiretest.PlainTarget(wiretest.Listen(t,
+			wiretest.Answering("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"))), harness.Answered},
+		"half a head, then silence": {wiretest.PlainTarget(wiretest.Listen(t,
+			func(c net.Conn) { wiretest.Answering("HTTP/1.1 200 OK\r\n")(c); hold(c) })), harness.TimeOut},
+		"no face": {&harness.Target{}, harness.Broken},
+		"no TLS on a TLS port": {wiretest.Target("https://"+wiretest.Listen(t, func(c net.Conn) {
+			_, _ = io.WriteString(c,
+				"HTTP/1.1 400 Bad Request\r\n\r\n")
+			hold(c)
+		}), roots), harness.Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit := 20 * time.Second
@@ -188,7 +197,8 @@ func TestWireBytes(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 204 No\r\n\r\n")
 	})
 	r := harness.Request{Mode: harness.OIDC, Method: "pOsT", Path: "//a/../%70redict?x=%zz", Fields: []harness.Field{
-		{Name: "zz-last", Value: "1"}, {Name: "Host", Value: "h"}, {Name: "x-ssl-client-cn", Value: "a"}, {Name: "X-SSL-Client-CN", Value: " b "}, {Name: "x_ssl_client_cn", Value: ""},
+		{Name: "zz-last", Value: "1"}, {Name: "Host", Value: "h"}, {Name: "x-ssl-client-cn", Value: "a"}, {Name: "X-SSL-Client-CN",
+			Value: " b "}, {Name: "x_ssl_client_cn", Value: ""},
 	}}
 	fields := "zz-last: 1\r\nHost: h\r\nx-ssl-client-cn: a\r\nX-SSL-Client-CN:  b \r\nx_ssl_client_cn: \r\n"
 	for body, want := range map[string]string{
@@ -244,7 +254,8 @@ func TestFloods(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64
-			seen := Send(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(wiretest.Listen(t, flood(row.begin, row.text, &sent))), wiretest.Post("/"))
+			seen := Send(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(wiretest.Listen(t, flood(row.begin, row.text, &sent))),
+				wiretest.Post("/"))
 			if seen.Transport != row.transport || seen.Status != row.status {
 				t.Errorf("%q %d (%s), want %q %d", seen.Transport, seen.Status, seen.Detail, row.transport, row.status)
 			}
@@ -310,9 +321,11 @@ func TestBodiesAsTheyCame(t *testing.T) {
 		"interim first":    {"HTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			seen := Send(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering(row.raw))), wiretest.Post("/"))
+			seen := Send(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(wiretest.Listen(t, wiretest.Answering(row.raw))),
+				wiretest.Post("/"))
 			if seen.Status != 200 || string(seen.Body) != row.body || seen.Truncated != row.truncated {
-				t.Errorf("%d, %d bytes, truncated %v (%s); want 200, %d bytes, %v", seen.Status, len(seen.Body), seen.Truncated, seen.Detail, len(row.body), row.truncated)
+				t.Errorf("%d, %d bytes, truncated %v (%s); want 200, %d bytes, %v", seen.Status, len(seen.Body), seen.Truncated, seen.Detail,
+					len(row.body), row.truncated)
 			}
 			if strings.Contains(row.raw, "X-Evil") && seen.Header.Get("X-Evil") != "\xff\xfe" {
 				t.Errorf("header field %q, want its bytes", seen.Header.Get("X-Evil"))
@@ -327,12 +340,14 @@ func TestTogether(t *testing.T) {
 		answers []string // one per request; the connection ends after the last
 		want    []harness.Transport
 	}{
-		"kept alive":        {[]string{answer, answer, answer}, []harness.Transport{"", "", ""}},
-		"closed as said":    {[]string{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"}, []harness.Transport{"", harness.Broken, harness.Broken}},
-		"closed unsaid":     {[]string{answer}, []harness.Transport{"", harness.Broken, harness.Broken}},
-		"closed at once":    {nil, []harness.Transport{harness.EOF, harness.EOF, harness.EOF}},
-		"unasked bytes":     {[]string{answer + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", answer, answer}, []harness.Transport{"", harness.Broken, harness.Broken}},
-		"body of no end":    {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + strings.Repeat("x", 99999), answer, answer}, []harness.Transport{"", harness.Broken, harness.Broken}},
+		"kept alive":     {[]string{answer, answer, answer}, []harness.Transport{"", "", ""}},
+		"closed as said": {[]string{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"}, []harness.Transport{"", harness.Broken, harness.Broken}},
+		"closed unsaid":  {[]string{answer}, []harness.Transport{"", harness.Broken, harness.Broken}},
+		"closed at once": {nil, []harness.Transport{harness.EOF, harness.EOF, harness.EOF}},
+		"unasked bytes": {[]string{answer + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", answer, answer}, []harness.Transport{"",
+			harness.Broken, harness.Broken}},
+		"body of no end": {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + strings.Repeat("x", 99999), answer, answer},
+			[]harness.Transport{"", harness.Broken, harness.Broken}},
 		"no HTTP in second": {[]string{answer, "nonsense\r\n\r\n", ""}, []harness.Transport{"", harness.Malformed, harness.Malformed}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -351,7 +366,8 @@ func TestTogether(t *testing.T) {
 				}
 				goodbye(conn)
 			})
-			seen := SendTogether(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(address), []harness.Request{wiretest.Post("/1"), wiretest.Post("/2"), wiretest.Post("/3")})
+			seen := SendTogether(wiretest.Within(t, 20*time.Second), wiretest.PlainTarget(address), []harness.Request{wiretest.Post("/1"),
+				wiretest.Post("/2"), wiretest.Post("/3")})
 			for i, want := range row.want {
 				if seen[i].Transport != want {
 					t.Errorf("request %d: %q (%s), want %q", i+1, seen[i].Transport, seen[i].Detail, want)

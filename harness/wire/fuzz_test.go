@@ -18,7 +18,8 @@ import (
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "\x15\x03\x01\x00\x02\x02\x28",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nzz\r\n", "\x15\x03\x01\x00\x02\x02\x28",
 		"HTTP/0.9 1\r\n\r\n", "HTTP/1.1 204 \r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 200 OK\nA:b\n\nx", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\n : \r\n\r\n",
 	} {
 		f.Add([]byte(seed))

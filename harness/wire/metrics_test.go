@@ -85,7 +85,8 @@ func TestHostilePages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			families, err := Scrape(wiretest.Within(t, 20*time.Second), http.DefaultClient, wiretest.Page(t, serve))
 			if families != nil || errors.Is(err, harness.ErrUnseen) == missing[name] || errors.Is(err, harness.ErrMissing) != missing[name] {
-				t.Errorf("%d families, error %v; want none, and one that says that the page is missing: %v, or else that nothing was seen", len(families), err, missing[name])
+				t.Errorf("%d families, error %v; want none, and one that says that the page is missing: %v, or else that nothing was seen",
+					len(families), err, missing[name])
 			}
 		})
 	}
@@ -97,8 +98,10 @@ func TestHostilePages(t *testing.T) {
 // TestFormats: the counter of auth failures is read alike in every format that a
 // page may be served in.
 func TestFormats(t *testing.T) {
-	const classic = "# HELP aegis_auth_failures_total Refused.\n# TYPE aegis_auth_failures_total counter\naegis_auth_failures_total{reason=\"expired\"} 5\n"
-	const open = "# TYPE aegis_auth_failures counter\n# HELP aegis_auth_failures Refused.\naegis_auth_failures_total{reason=\"expired\"} 5 # {trace_id=\"a\"} 1 1.7e9\naegis_auth_failures_created{reason=\"expired\"} 1.7e9\n# EOF\n"
+	const classic = "# HELP aegis_auth_failures_total Refused.\n# TYPE aegis_auth_failures_total " +
+		"counter\naegis_auth_failures_total{reason=\"expired\"} 5\n"
+	const open = "# TYPE aegis_auth_failures counter\n# HELP aegis_auth_failures Refused.\naegis_auth_failures_total{reason=\"expired\"} " +
+		"5 # {trace_id=\"a\"} 1 1.7e9\naegis_auth_failures_created{reason=\"expired\"} 1.7e9\n# EOF\n"
 	kind, help, reason, five := dto.MetricType_COUNTER, "Refused.", "expired", 5.0
 	name, label := "aegis_auth_failures_total", "reason"
 	var binary bytes.Buffer
@@ -107,7 +110,8 @@ func TestFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	for format, page := range map[string]string{
-		"": classic, "text/plain": classic, "text/plain; version=0.0.4; charset=utf-8": classic, "text/plain; version=1.0.0; escaping=allow-utf-8": classic,
+		"": classic, "text/plain": classic, "text/plain; version=0.0.4; charset=utf-8": classic, "text/plain; version=1.0.0; " +
+			"escaping=allow-utf-8": classic,
 		"application/octet-stream":                                                                     classic,
 		"application/openmetrics-text":                                                                 open,
 		"application/openmetrics-text; version=0.0.1; charset=utf-8":                                   open,

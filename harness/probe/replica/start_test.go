@@ -67,7 +67,8 @@ func TestSecretsArePutBack(t *testing.T) {
 			target := wiretest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { interrupt(); w.WriteHeader(http.StatusForbidden) })
 			target.Faces[harness.MTLS] = target.Faces[harness.OIDC]
 			target.Endpoints = []harness.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}}
-			target.Certs = harness.CertGrant{Authority: harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)}, EnrolledCN: "caller", UnenrolledCN: "other"}
+			target.Certs = harness.CertGrant{Authority: harness.CertPair{Chain: a.Pair().ChainPEM(), Key: harness.Secret(key)},
+				EnrolledCN: "caller", UnenrolledCN: "other"}
 			store := &shelf{fields: maps.Clone(original)}
 			target.Control = &harness.Control{Launcher: noLauncher{interrupt}, Secrets: store}
 			_, _ = stimulus.Build().Act(ctx, probetest.On(target))

@@ -28,7 +28,8 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 		}
 	})
 	target.Profile.Replicas = 1
-	target.Endpoints = []harness.Endpoint{{Name: "writes", Method: "POST", Path: "/w", Effect: harness.Writes}, {Name: "reads", Method: "GET", Path: "/r", Effect: harness.ReadOnly}}
+	target.Endpoints = []harness.Endpoint{{Name: "writes", Method: "POST", Path: "/w", Effect: harness.Writes}, {Name: "reads",
+		Method: "GET", Path: "/r", Effect: harness.ReadOnly}}
 	trace, err := underTraffic("it opens", func(harness.Profile) time.Duration { return time.Minute },
 		func(ctx context.Context, tr *traffic) error {
 			tr.within(time.Second)
@@ -45,7 +46,8 @@ func TestTrafficGoesOnThroughAChange(t *testing.T) {
 		t.Fatalf("%v, open %v: want no error, and closed again", err, open.Load())
 	}
 	line := trace.Timeline
-	if line.Change != "it opens" || line.Bound != time.Second || len(line.Marks) != 1 || line.Marks[0].Label != "opened" || len(line.Samples) > 0 {
+	if line.Change != "it opens" || line.Bound != time.Second || len(line.Marks) != 1 || line.Marks[0].Label != "opened" ||
+		len(line.Samples) > 0 {
 		t.Errorf("timeline: %+v", line)
 	}
 	if m := line.Marks[0]; m.Done()-m.AtMS < 20 {
