@@ -119,15 +119,15 @@ func CatalogueDigest() string {
 // Markdown is the catalogue, one line per expectation: CATALOGUE.md.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("# Catalogue\n\nEvery expectation; `conformance explain ID` tells the rest. Written by `go test ./suites -run Catalogue -update`.\n\n")
-	b.WriteString("| ID | level | tier | effect | rule | runbook | needs |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("# Catalogue\n\nEvery expectation; `conformance explain ID` tells the rest. Elsewhere is where CWE, ASVS 5.0.0, RFC 9700 and NIST SP 800-53 revision 5 ask for the same. Written by `go test ./suites -run Catalogue -update`.\n\n")
+	b.WriteString("| ID | level | tier | effect | rule | runbook | needs | elsewhere |\n|---|---|---|---|---|---|---|---|\n")
 	for _, x := range All() {
 		e := Describe(x)
 		var needs []string
 		for _, c := range e.Needs {
 			needs = append(needs, string(c))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", e.ID, e.Level, e.Tier, e.Effect, e.Rule.Text, strings.Join(e.Clauses, ", "), strings.Join(needs, ", "))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", e.ID, e.Level, e.Tier, e.Effect, e.Rule.Text, strings.Join(e.Clauses, ", "), strings.Join(needs, ", "), signoff.TopicOf(x.ID).Elsewhere)
 	}
 	return b.String()
 }

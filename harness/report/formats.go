@@ -25,6 +25,7 @@ var Formats = []Format{
 	{"junit", "junit.xml", "JUnit XML, for CI servers", JUnit},
 	{"sarif", "signoff.sarif", "SARIF 2.1.0, for code scanning", SARIF},
 	{"ctrf", "ctrf.json", "Common Test Report Format, for test dashboards", CTRF},
+	{"oscal", "oscal.json", "OSCAL assessment results, for compliance tools", OSCAL},
 	{"step-summary", "step-summary.md", "a short Markdown summary, for a CI job's page", StepSummary},
 }
 

@@ -315,3 +315,48 @@ func TestChoose(t *testing.T) {
 		t.Errorf("%v; want the names there are", err)
 	}
 }
+
+// TestOSCALHoldsToItsSchema holds the document against NIST's own schema, of sound and of
+// hostile records.
+func TestOSCALHoldsToItsSchema(t *testing.T) {
+	schema := schemaOf(t, "oscal.schema.json")
+	for _, r := range append(hostileRecords(), sample(), rehearsal(), broken(t), realRecord(t), signoff.Conclude(signoff.Input{})) {
+		document := decoded(t, files(t, r)["oscal.json"])
+		if err := schema.Validate(document); err != nil {
+			t.Errorf("%s: %.1500v", r.Run, err)
+		}
+		document.(map[string]any)["surplus"] = true
+		if schema.Validate(document) == nil {
+			t.Error("the schema lets a surplus field pass")
+		}
+	}
+}
+
+// TestOSCALSatisfiesOnlyWhatWasSeen: a control is satisfied where what is claimed of it held and
+// nothing failed; a rehearsal satisfies none.
+func TestOSCALSatisfiesOnlyWhatWasSeen(t *testing.T) {
+	state := func(r signoff.Record) map[string]oscalStatus {
+		var d oscalDocument
+		if err := json.Unmarshal(files(t, r)["oscal.json"], &d); err != nil {
+			t.Fatal(err)
+		}
+		of := map[string]oscalStatus{}
+		for _, f := range d.Results.Results[0].Findings {
+			of[f.Target.ID] = f.Target.Status
+		}
+		if n := len(d.Results.Results[0].Observations); n != len(r.Findings) {
+			t.Errorf("%d observations of %d expectations", n, len(r.Findings))
+		}
+		return of
+	}
+	sound, failed, rehearsed := state(realRecord(t)), state(broken(t)), state(rehearsal())
+	satisfied, failures := oscalStatus{"satisfied", "pass"}, oscalStatus{"not-satisfied", "fail"}
+	if sound["ac-12_obj"] != satisfied || failed["ac-12_obj"] != failures || sound["ia-5.2_obj"] != satisfied {
+		t.Errorf("where expired tokens are refused %v, where they are served %v", sound["ac-12_obj"], failed["ac-12_obj"])
+	}
+	for id, status := range rehearsed {
+		if status.State == "satisfied" {
+			t.Errorf("a rehearsal satisfies %s", id)
+		}
+	}
+}

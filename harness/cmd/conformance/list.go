@@ -11,6 +11,7 @@ import (
 
 	"aegis.test/conformance/fixtures/faults"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/signoff"
 	"aegis.test/conformance/suites"
 	"aegis.test/conformance/suites/rollback"
 )
@@ -161,6 +162,12 @@ func explain(x harness.Expectation) string {
 	if !proven {
 		line("proven by", "no fault yet")
 	}
+	topic := signoff.TopicOf(x.ID)
+	line("why", topic.Why)
+	for _, m := range topic.Mend {
+		line("mend", m.Product+": "+m.Do)
+	}
+	line("elsewhere", topic.Elsewhere.String())
 	line("rerun", suites.Program+" run --only "+x.ID)
 	return strings.TrimRight(b.String(), "\n")
 }
