@@ -98,7 +98,8 @@ func (c sidecars) Launch(ctx context.Context, launch harness.Launch) (harness.Re
 	})
 	user, _, _ := strings.Cut(images.User, ":")
 	agent, err := c.engine.start(ctx, part{
-		name: "agent-" + localhost.Nonce(), image: c.have[images.Vault], command: []string{"/bin/vault", "agent", "-config=" + files + "agent.json"},
+		name: "agent-" + localhost.Nonce(), image: c.have[images.Vault],
+		command: []string{"/bin/vault", "agent", "-config=" + files + "agent.json"},
 		files: map[string][]byte{
 			ServiceCA: c.blueprint.servers.RootPEM(), files + "agent.json": []byte(vault.AgentConfig(o)),
 			o.RoleFile: []byte(login.RoleID.Reveal()), o.IDFile: []byte(login.SecretID.Reveal()),

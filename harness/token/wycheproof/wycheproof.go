@@ -1,8 +1,9 @@
 // Package wycheproof drafts tokens from Wycheproof's vectors (github.com/c2sp/wycheproof,
 // Apache License 2.0, LICENSE beside them), of which it keeps the two files that are about
-// tokens: the whole module is 110 MB in every program that reads one of them. The vectors sign "foo" and the like, which no service takes for a
-// token whatever its signature: so what is wrong with a vector's signature is
-// carried over to a token with right claims, under a key minted per run.
+// tokens: the whole module is 110 MB in every program that reads one of them. The vectors
+// sign "foo" and the like, which no service takes for a token whatever its signature: so
+// what is wrong with a vector's signature is carried over to a token with right claims,
+// under a key minted per run.
 package wycheproof
 
 import (
