@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,37 +18,57 @@ type lacking struct {
 	Claimed  int // how many of them the sign-off claims
 }
 
+// mostLacks is how many groups a reader goes through: of more, each capability is told alone.
+const mostLacks = 20
+
 // lackings groups what was not exercised although this kind of run could show it, what
-// would show most first.
+// would show most first: by all that each expectation lacks, or where that is too many
+// groups, by each thing that it lacks.
 func lackings(r signoff.Record) []lacking {
+	if all := lackingBy(r, func(f signoff.Finding) [][]harness.Capability { return [][]harness.Capability{f.Missing} }); len(all) <= mostLacks {
+		return all
+	}
+	return lackingBy(r, func(f signoff.Finding) [][]harness.Capability {
+		if len(f.Missing) == 0 {
+			return [][]harness.Capability{nil}
+		}
+		return slices.Collect(slices.Chunk(f.Missing, 1))
+	})
+}
+
+// lackingBy groups by what an expectation is filed under.
+func lackingBy(r signoff.Record, under func(signoff.Finding) [][]harness.Capability) []lacking {
 	var all []lacking
 	at := map[string]int{}
 	for _, f := range r.ByVerdict(harness.NotExercised) {
 		if f.BeyondReach {
 			continue
 		}
-		key := join(f.Missing)
-		if key == "" {
-			key = f.Reason
-		}
-		if _, known := at[key]; !known {
-			at[key] = len(all)
-			all = append(all, lacking{Lacks: f.Missing, Reason: f.Reason})
-		}
-		one := &all[at[key]]
-		one.Findings = append(one.Findings, f)
-		if r.Claim.Wants(f.Level, f.Tier) {
-			one.Claimed++
+		for _, lacks := range under(f) {
+			key := or(join(lacks), f.Reason)
+			if _, known := at[key]; !known {
+				at[key] = len(all)
+				all = append(all, lacking{Lacks: lacks, Reason: f.Reason})
+			}
+			one := &all[at[key]]
+			one.Findings = append(one.Findings, f)
+			if r.Claim.Wants(f.Level, f.Tier) {
+				one.Claimed++
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b lacking) int {
-		if a.Claimed != b.Claimed {
-			return b.Claimed - a.Claimed
-		}
-		return len(b.Findings) - len(a.Findings)
+		return cmp.Or(b.Claimed-a.Claimed, len(b.Findings)-len(a.Findings))
 	})
 	return all
 }
+
+// shownLacking is how many expectations of a group are named.
+const shownLacking = 24
+
+// Named are the expectations of a group that are named, and More how many there are besides.
+func (l lacking) Named() []signoff.Finding { return l.Findings[:min(shownLacking, len(l.Findings))] }
+func (l lacking) More() int                { return max(0, len(l.Findings)-shownLacking) }
 
 // ToWrite is the YAML that grants what a record lacks, as one piece; empty where it lacks
 // nothing that a configuration gives.

@@ -76,3 +76,27 @@ func read(t *testing.T, what, written string) {
 		}
 	}
 }
+
+// TestManyLacksAreFewGroups: where expectations lack many things together, each thing is told
+// alone, with how many lack it; and what lacks nothing that can be granted keeps its reason.
+func TestManyLacksAreFewGroups(t *testing.T) {
+	all := harness.Capabilities()
+	r := lacks(nil)
+	for i, a := range all {
+		for _, b := range all[i+1:] {
+			r.Findings = append(r.Findings, signoff.Finding{ID: "X-" + string(a) + string(b), Verdict: harness.NotExercised, Missing: []harness.Capability{a, b}})
+		}
+	}
+	r.Findings = append(r.Findings, signoff.Finding{ID: "X-0", Verdict: harness.NotExercised, Reason: "the run stopped"})
+	page, err := report.HTML(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := strings.Count(string(page), `<td data-label="Expectations" class="ids">`)
+	if want := len(all) + 1; groups != want {
+		t.Errorf("%d groups of %d expectations; want %d", groups, len(r.Findings), want)
+	}
+	if !strings.Contains(string(page), "the run stopped") {
+		t.Error("the reason of what lacks nothing is not told")
+	}
+}
