@@ -14,7 +14,8 @@ import (
 var sent = regexp.MustCompile(`^([A-Z]+) (\S+) with (.+)$`)
 
 // rawly are requests that no HTTP client sends.
-var rawly = regexp.MustCompile(`(?i)handshake|session ticket|resum|early data|PROXY|HTTP/0\.9|smuggl|trailer|chunk|pieces|without its key|one connection`)
+var rawly = regexp.MustCompile(`(?i)handshake|session ticket|resum|early data|PROXY|HTTP/0\.9|` +
+	`smuggl|trailer|chunk|pieces|without its key|one connection`)
 
 // commands are a request again, as a shell sends it: what must not be shown is a variable,
 // which the first line explains. Nothing where evidence is of no request.

@@ -57,7 +57,8 @@ func (c *console) card(r signoff.Record, one card) {
 	if one.Tone != "fail" {
 		colour = yellow
 	}
-	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID), one.Heading, f.Bucket, weight(f), one.Whose)
+	fmt.Fprintf(&c.b, "%s %s (%s, %s), to be mended in %s\n", c.paint(colour, strings.ToUpper(string(f.Verdict))+" "+f.ID),
+		one.Heading, f.Bucket, weight(f), one.Whose)
 	if ids := one.IDs()[1:]; len(ids) > 0 {
 		c.field("also", named(ids))
 	}

@@ -202,7 +202,8 @@ func (m *markdown) failed(f failure) {
 	for _, c := range f.Runbook {
 		held = append(held, "runbook "+c.ID)
 	}
-	m.line("- **%s** %s (%s, %s; %s): got %s, want %s", md(f.ID), md(f.Title), md(f.Bucket), md(f.Weight), md(strings.Join(held, ", ")), code(or(f.Got, f.Reason)), code(f.Want))
+	m.line("- **%s** %s (%s, %s; %s): got %s, want %s", md(f.ID), md(f.Title), md(f.Bucket), md(f.Weight),
+		md(strings.Join(held, ", ")), code(or(f.Got, f.Reason)), code(f.Want))
 	if f.Leave != "" {
 		m.line("  - **waived**: %s", md(f.Leave))
 	}
@@ -243,7 +244,8 @@ func (m *markdown) unseen(r signoff.Record) {
 		for _, f := range l.Findings {
 			ids = append(ids, f.ID)
 		}
-		rows = append(rows, []string{fmt.Sprint(len(ids)), md(or(join(l.Lacks), l.Reason)), md(l.Findings[0].Reason), md(strings.Join(ids, ", "))})
+		rows = append(rows, []string{fmt.Sprint(len(ids)), md(or(join(l.Lacks), l.Reason)), md(l.Findings[0].Reason),
+			md(strings.Join(ids, ", "))})
 	}
 	if len(rows) > 0 {
 		m.table([]string{"not exercised", "lacks", "reason", "expectations"}, rows)

@@ -129,15 +129,19 @@ func OSCAL(r signoff.Record) ([]byte, error) {
 	}
 	controls := controlled(r)
 	result := oscalResult{
-		UUID: id("result"), Title: cmp.Or(title(r), "A sign-off"), Description: cmp.Or(r.Headline, string(r.Verdict)), Start: oscalTime(r.Started), End: oscalTime(r.Ended),
-		Props:    oscalProps("verdict", string(r.Verdict), "kind", string(r.Kind), "claim", string(r.Claim), "run", r.Run, "target", r.Target.Name),
+		UUID: id("result"), Title: cmp.Or(title(r), "A sign-off"), Description: cmp.Or(r.Headline, string(r.Verdict)),
+		Start: oscalTime(r.Started), End: oscalTime(r.Ended),
+		Props: oscalProps("verdict", string(r.Verdict), "kind", string(r.Kind), "claim", string(r.Claim), "run", r.Run,
+			"target", r.Target.Name),
 		Reviewed: oscalReviewed{[]oscalSelection{{}}},
 	}
 	of := byID(r)
 	for _, f := range r.Findings {
 		result.Observations = append(result.Observations, oscalObservation{
-			UUID: id(f.ID), Title: cmp.Or(strings.TrimSpace(f.ID+" "+f.Title), "an expectation"), Description: cmp.Or(strings.TrimSpace(f.Rule+"\n"+detail(r, f, of[f.ID])), "no words"),
-			Props:   oscalProps("id", f.ID, "verdict", string(f.Verdict), "bucket", string(f.Bucket), "level", string(f.Level), "clauses", strings.Join(f.Clauses, " "), "reason", clip(f.Reason, 400)),
+			UUID: id(f.ID), Title: cmp.Or(strings.TrimSpace(f.ID+" "+f.Title), "an expectation"),
+			Description: cmp.Or(strings.TrimSpace(f.Rule+"\n"+detail(r, f, of[f.ID])), "no words"),
+			Props: oscalProps("id", f.ID, "verdict", string(f.Verdict), "bucket", string(f.Bucket), "level", string(f.Level),
+				"clauses", strings.Join(f.Clauses, " "), "reason", clip(f.Reason, 400)),
 			Methods: []string{"TEST"}, Collected: oscalTime(r.Ended),
 		})
 	}
@@ -152,8 +156,10 @@ func OSCAL(r signoff.Record) ([]byte, error) {
 	runbook := id("runbook")
 	return indented(oscalDocument{oscalResults{
 		UUID: id("document"), Plan: oscalHref{"#" + runbook}, Results: []oscalResult{result},
-		Metadata: oscalMetadata{"Aegis conformance sign-off", oscalTime(r.Ended), cmp.Or(strings.TrimSpace(r.Harness.Version), "unknown"), oscalVersion},
-		Back: oscalBack{[]oscalResource{{runbook, "The runbook", "What the deployment was held against; its digest is " + or(r.Runbook.Digest, "unknown") + ".",
+		Metadata: oscalMetadata{"Aegis conformance sign-off", oscalTime(r.Ended),
+			cmp.Or(strings.TrimSpace(r.Harness.Version), "unknown"), oscalVersion},
+		Back: oscalBack{[]oscalResource{{runbook, "The runbook",
+			"What the deployment was held against; its digest is " + or(r.Runbook.Digest, "unknown") + ".",
 			[]oscalHref{{runbookPath}}}}},
 	}})
 }
@@ -233,7 +239,8 @@ func (c control) finding(r signoff.Record, id func(string) string) oscalFinding 
 	}
 	return oscalFinding{
 		UUID: id("control " + c.number), Title: c.number,
-		Description: fmt.Sprintf("Of %s about it %d held, %d failed and %d of what is claimed were not seen.", counted(len(c.findings), "expectation"), held, failed, unseen),
-		Target:      oscalTarget{"objective-id", c.id() + "_obj", status}, Related: related,
+		Description: fmt.Sprintf("Of %s about it %d held, %d failed and %d of what is claimed were not seen.",
+			counted(len(c.findings), "expectation"), held, failed, unseen),
+		Target: oscalTarget{"objective-id", c.id() + "_obj", status}, Related: related,
 	}
 }

@@ -187,7 +187,8 @@ func (p targetPlan) summary(b *strings.Builder, rate float64) {
 	}
 	b.WriteString("; and accepted calls around all of these\n")
 	if bare > 0 {
-		fmt.Fprintf(b, "%s of those that cannot: sent all the same, %s; they fail where they are served, and pass nothing without an accepted call\n", plural(bare, "row"), plural(bareRequests, "request"))
+		fmt.Fprintf(b, "%s of those that cannot: sent all the same, %s; they fail where they are served, and pass nothing without "+
+			"an accepted call\n", plural(bare, "row"), plural(bareRequests, "request"))
 	}
 	fmt.Fprintf(b, "it takes about %s", span(p.LeastS))
 	if p.MostS > p.LeastS {

@@ -32,7 +32,8 @@ Exit status: 0 it holds now, 1 it fails now, 3 it was not seen now, 2 usage.`,
 		Example: "  conformance replay build/signoff OIDC-005 --config staging.yaml",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usage{fmt.Errorf("%s takes a record, or the directory that holds it, and one ID or more, got %d arguments", c.CommandPath(), len(args))}
+				return usage{fmt.Errorf("%s takes a record, or the directory that holds it, and one ID or more, got %d arguments",
+					c.CommandPath(), len(args))}
 			}
 			return nil
 		},

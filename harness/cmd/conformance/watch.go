@@ -178,7 +178,8 @@ func (w *watcher) recall() (remembered, error) {
 		return known, fmt.Errorf("reading the history: %w: name another directory with --history", err)
 	}
 	if before.Target != known.Target {
-		return known, fmt.Errorf("the history in %s is of %q, the configuration of %q: name another directory with --history", w.history, before.Target, known.Target)
+		return known, fmt.Errorf("the history in %s is of %q, the configuration of %q: name another directory with --history",
+			w.history, before.Target, known.Target)
 	}
 	return before, nil
 }

@@ -101,10 +101,12 @@ func (i *Image) digests(ctx context.Context, at ocispec.Descriptor) ([]string, e
 // Subject is the image as a statement is about it; an error where the record is of another.
 func (i *Image) Subject(r signoff.Record) (signoff.Subject, error) {
 	if r.Build == nil || r.Build.ImageDigest == "" {
-		return signoff.Subject{}, errors.New("the record does not say which image was under test: sign --attach wants a record of an image's run, or a release")
+		return signoff.Subject{}, errors.New("the record does not say which image was under test: " +
+			"sign --attach wants a record of an image's run, or a release")
 	}
 	if !slices.Contains(i.Digests, r.Build.ImageDigest) {
-		return signoff.Subject{}, fmt.Errorf("the record is of the image %s, %s goes by %s", r.Build.ImageDigest, i.Name, strings.Join(i.Digests, ", "))
+		return signoff.Subject{}, fmt.Errorf("the record is of the image %s, %s goes by %s",
+			r.Build.ImageDigest, i.Name, strings.Join(i.Digests, ", "))
 	}
 	return signoff.Subject{Name: i.Name, Digest: i.Digests[0]}, nil
 }
