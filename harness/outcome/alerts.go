@@ -2,6 +2,8 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +77,7 @@ type Alarms struct {
 // Want says what is wanted.
 func (a Alarms) Want(p harness.Profile) string {
 	words := []string{a.Quiet + " no alert"}
-	for _, when := range sortedKeys(a.Fires) {
+	for _, when := range slices.Sorted(maps.Keys(a.Fires)) {
 		if a.Fires[when] {
 			words = append(words, when+" an alert")
 		} else {
@@ -103,7 +105,7 @@ func (a Alarms) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 			j.Problems = append(j.Problems, *problem)
 		}
 	}
-	for _, when := range sortedKeys(a.Fires) {
+	for _, when := range slices.Sorted(maps.Keys(a.Fires)) {
 		if !seen[when] && len(j.Problems) == 0 {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: "nothing was seen " + when,
 				Want: a.Want(p)})

@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func (b BoundTo) loose(role harness.LoginRole) []string {
 	if role.Period > longestLogin {
 		found = append(found, "a period of "+role.Period.String())
 	}
-	for _, name := range sortedKeys(role.Policies) {
+	for _, name := range slices.Sorted(maps.Keys(role.Policies)) {
 		if wide := wildcard.FindString(role.Policies[name]); wide != "" || name == "root" {
 			found = append(found, fmt.Sprintf("the policy %s, with %s", name, wide))
 		}

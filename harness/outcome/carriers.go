@@ -2,7 +2,9 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
@@ -86,12 +88,12 @@ func (c Consistent) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 			accepted[x.Request.Variant] = false
 		}
 	}
-	for _, name := range sortedKeys(accepted) {
+	for _, name := range slices.Sorted(maps.Keys(accepted)) {
 		if !accepted[name] {
 			continue
 		}
 		j.Notes = append(j.Notes, "accepted: "+name)
-		for _, other := range sortedKeys(accepted) {
+		for _, other := range slices.Sorted(maps.Keys(accepted)) {
 			if !accepted[other] {
 				j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: example[name],
 					Got: fmt.Sprintf("%s to %s, and a refusal of %s", Answer(t.Exchanges[example[name]].Observation), name, other), Want: c.Want(p)})

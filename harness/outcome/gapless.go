@@ -3,6 +3,7 @@ package outcome
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func Until(mark string, before, after Answers) []Duty {
 // Want says what is wanted of each class.
 func (g Gapless) Want(p harness.Profile) string {
 	var words []string
-	for _, class := range sortedKeys(g.Classes) {
+	for _, class := range slices.Sorted(maps.Keys(g.Classes)) {
 		var duties []string
 		for _, d := range g.Classes[class] {
 			if said := d.Want.Want(p); d.From == "" {
@@ -94,7 +95,7 @@ func (g Gapless) judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	line := *t.Timeline
 	j := harness.Judgement{Timeline: &line}
 	lost, dropped := 0, []harness.Problem(nil)
-	for _, class := range sortedKeys(g.Classes) {
+	for _, class := range slices.Sorted(maps.Keys(g.Classes)) {
 		w := watch{profile: p, line: line, first: t.Exchanges[0].Observation.At, class: class, duties: inForce(g.Classes[class], line)}
 		for i, x := range t.Exchanges {
 			if x.Request.Variant == class {

@@ -3,6 +3,7 @@ package outcome
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -62,7 +63,7 @@ func (e entry) field(names []string) string {
 			return v
 		}
 	}
-	for _, at := range sortedKeys(e.fields) {
+	for _, at := range slices.Sorted(maps.Keys(e.fields)) {
 		for _, name := range names {
 			if strings.HasSuffix(at, "."+name) && e.fields[at] != "" {
 				return e.fields[at]

@@ -5,6 +5,7 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -307,7 +308,7 @@ type PerVariant map[string]harness.Outcome
 // Want says what is wanted of each.
 func (v PerVariant) Want(p harness.Profile) string {
 	var words []string
-	for _, name := range sortedKeys(v) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
 		words = append(words, name+": "+v[name].Want(p))
 	}
 	return strings.Join(words, "; ")
@@ -332,20 +333,11 @@ func (v PerVariant) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 		}
 		j.Notes = append(j.Notes, one.Notes...)
 	}
-	for _, name := range sortedKeys(v) {
+	for _, name := range slices.Sorted(maps.Keys(v)) {
 		if !seen[name] && !slices.Contains(t.Moot, name) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
 				Got: fmt.Sprintf("variant %q was not sent", name), Want: v[name].Want(p)})
 		}
 	}
 	return j
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

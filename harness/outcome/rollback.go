@@ -26,7 +26,7 @@ type RolledBack struct {
 // Want says what is wanted.
 func (r RolledBack) Want(p harness.Profile) string {
 	var words []string
-	for _, name := range sortedKeys(r.Calls) {
+	for _, name := range slices.Sorted(maps.Keys(r.Calls)) {
 		words = append(words, name+": "+r.Calls[name].Want(p))
 	}
 	for _, states := range []map[harness.StateOf]string{r.Controls, r.States} {
@@ -79,7 +79,7 @@ func (r RolledBack) outcome(variant string) harness.Outcome {
 	if want, ok := r.Calls[variant]; ok {
 		return want
 	}
-	for _, name := range sortedKeys(r.Calls) {
+	for _, name := range slices.Sorted(maps.Keys(r.Calls)) {
 		if strings.HasPrefix(variant, name) {
 			return r.Calls[name]
 		}

@@ -2,6 +2,8 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"aegis.test/conformance/harness"
@@ -119,7 +121,7 @@ type PerStart map[string]Startup
 // Want says what is wanted of each.
 func (s PerStart) Want(p harness.Profile) string {
 	var words []string
-	for _, variant := range sortedKeys(s) {
+	for _, variant := range slices.Sorted(maps.Keys(s)) {
 		words = append(words, variant+": "+s[variant].Want(p))
 	}
 	return strings.Join(words, "; ")

@@ -2,6 +2,7 @@ package outcome
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -96,7 +97,7 @@ func IsCounter(calls harness.Outcome) Tallies {
 
 // falls names a series that fell from one reading to the next, or went away.
 func falls(before, after harness.Family) string {
-	for _, series := range sortedKeys(before.Series) {
+	for _, series := range slices.Sorted(maps.Keys(before.Series)) {
 		if now, ok := after.Series[series]; !ok || now < before.Series[series] {
 			return series
 		}
@@ -184,7 +185,7 @@ type Allows map[string][]string
 // Want says what is wanted.
 func (a Allows) Want(harness.Profile) string {
 	var words []string
-	for _, path := range sortedKeys(a) {
+	for _, path := range slices.Sorted(maps.Keys(a)) {
 		words = append(words, fmt.Sprintf("%s: %s", path, strings.Join(a[path], ", ")))
 	}
 	return strings.Join(words, "; ")
@@ -194,7 +195,7 @@ func (a Allows) Want(harness.Profile) string {
 func (a Allows) Judge(_ harness.Profile, t harness.Trace) harness.Judgement {
 	var j harness.Judgement
 	read := harness.VaultAllows.In(t)
-	for _, path := range sortedKeys(a) {
+	for _, path := range slices.Sorted(maps.Keys(a)) {
 		if !slices.ContainsFunc(read, func(s harness.State) bool { return s.Of == path }) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1,
 				Got: "nothing was read of " + path, Want: strings.Join(a[path], ", ")})

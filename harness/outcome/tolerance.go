@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -89,7 +90,7 @@ func (a Answers) Unreflected(mark string) Answers {
 		for name, values := range x.Observation.Header {
 			said += "\n" + name + ": " + strings.Join(values, "\n")
 		}
-		for _, claim := range sortedKeys(claims(x.Request)) {
+		for _, claim := range slices.Sorted(maps.Keys(claims(x.Request))) {
 			value, _ := claims(x.Request)[claim].(string)
 			if strings.HasPrefix(value, mark) && strings.Contains(said, value) {
 				return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract,
@@ -174,7 +175,7 @@ func (a Apart) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		}
 		parts[name] = append(parts[name], i)
 	}
-	for _, name := range append(sortedKeys(a.Those), "") {
+	for _, name := range append(slices.Sorted(maps.Keys(a.Those)), "") {
 		want := a.Those[name]
 		if name == "" {
 			want = a.Rest
