@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/challenge"
 )
 
 // attribute is the value of error= as RFC 6750 section 3 has it: of printable
@@ -30,18 +31,18 @@ func (a Answers) Explained() Answers {
 
 // misfit says what is wrong with an answer's Bearer challenge, or is empty.
 func misfit(x harness.Exchange) string {
-	bearer, err := bearerChallenge(x)
+	bearer, err := challenge.Bearer(x)
 	if err != nil {
 		return "WWW-Authenticate is no list of challenges: " + err.Error()
 	}
 	if bearer == nil {
 		return "no Bearer challenge"
 	}
-	said, present := bearer.params["error"]
+	said, present := bearer.Params["error"]
 	switch shown := x.Request.Get("Authorization") != ""; {
-	case present && (!said.quoted || !attribute.MatchString(said.value)):
+	case present && (!said.Quoted || !attribute.MatchString(said.Value)):
 		return "a challenge whose error is not a quoted string"
-	case shown && said.value != "invalid_token":
+	case shown && said.Value != "invalid_token":
 		return `a challenge without error="invalid_token"`
 	case !shown && present:
 		return "a challenge with an error, although no credential was sent"

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/challenge"
 )
 
 // TestChallenges: what RFC 9110 section 11.6.1 lets stand in one field.
@@ -36,7 +37,7 @@ func TestChallenges(t *testing.T) {
 		`{"error":"unauthorized"}`:                   `an error`,
 		`Bearer error_description="d;e", error="no"`: `bearer error="no" error_description="d;e"`,
 	} {
-		found, err := parseChallenges(field)
+		found, err := challenge.Parse(field)
 		if got := written(found, err); got != want {
 			t.Errorf("%q: %q, want %q", field, got, want)
 		}
@@ -44,16 +45,16 @@ func TestChallenges(t *testing.T) {
 }
 
 // written is what was read, one text.
-func written(found []challenge, err error) string {
+func written(found []challenge.Challenge, err error) string {
 	var all []string
 	for _, c := range found {
-		text := strings.TrimSpace(c.scheme + " " + c.token68)
-		for _, name := range slices.Sorted(maps.Keys(c.params)) {
-			value := c.params[name].value
-			if c.params[name].quoted {
+		text := strings.TrimSpace(c.Scheme + " " + c.Token68)
+		for _, name := range slices.Sorted(maps.Keys(c.Params)) {
+			value := c.Params[name].Value
+			if c.Params[name].Quoted {
 				value = `"` + value + `"`
 			}
-			if c.params[name].value != "" {
+			if c.Params[name].Value != "" {
 				text += " " + name + "=" + value
 			}
 		}
@@ -104,11 +105,11 @@ func FuzzChallenges(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, field string) {
-		found, err := parseChallenges(field)
+		found, err := challenge.Parse(field)
 		if err != nil {
 			return
 		}
-		again, err := parseChallenges(rewritten(found))
+		again, err := challenge.Parse(rewritten(found))
 		if err != nil || !reflect.DeepEqual(again, found) && len(found) > 0 {
 			t.Errorf("%q: %+v, and again %+v, %v", field, found, again, err)
 		}
@@ -116,17 +117,17 @@ func FuzzChallenges(f *testing.F) {
 }
 
 // rewritten are challenges as a field.
-func rewritten(found []challenge) string {
+func rewritten(found []challenge.Challenge) string {
 	var all []string
 	for _, c := range found {
-		all = append(all, strings.TrimSpace(c.scheme+" "+c.token68))
-		for _, name := range slices.Sorted(maps.Keys(c.params)) {
-			value := c.params[name].value
-			if c.params[name].quoted {
+		all = append(all, strings.TrimSpace(c.Scheme+" "+c.Token68))
+		for _, name := range slices.Sorted(maps.Keys(c.Params)) {
+			value := c.Params[name].Value
+			if c.Params[name].Quoted {
 				value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 			}
 			param := fmt.Sprintf("%s=%s", name, value)
-			if last := len(all) - 1; all[last] == c.scheme {
+			if last := len(all) - 1; all[last] == c.Scheme {
 				all[last] += " " + param
 			} else {
 				all = append(all, param)

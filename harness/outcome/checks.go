@@ -7,13 +7,14 @@ import (
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/challenge"
 )
 
 // Challenged wants a Bearer challenge on every 401 of oidc mode (RFC 9110
 // section 15.5.2, RFC 6750 section 3; rulings A-05), among others or alone.
 func (a Answers) Challenged() Answers {
 	return a.with(check{"a Bearer challenge in WWW-Authenticate", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		bearer, err := bearerChallenge(x)
+		bearer, err := challenge.Bearer(x)
 		if x.Request.Mode != harness.OIDC || x.Observation.Status != 401 || bearer != nil {
 			return nil, ""
 		}
@@ -35,13 +36,13 @@ func unread(err error) string {
 // 6750 section 3.1).
 func (a Answers) NotingError() Answers {
 	return a.with(check{"its error attribute fits", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		bearer, _ := bearerChallenge(x)
+		bearer, _ := challenge.Bearer(x)
 		switch {
 		case bearer == nil:
 			return nil, ""
-		case x.Request.Get("Authorization") == "" && bearer.says() != "":
+		case x.Request.Get("Authorization") == "" && bearer.Says() != "":
 			return nil, "the challenge carries error= although no credential was sent (RFC 6750 section 3.1: SHOULD NOT)"
-		case x.Request.Get("Authorization") != "" && bearer.says() != "invalid_token":
+		case x.Request.Get("Authorization") != "" && bearer.Says() != "invalid_token":
 			return nil, `the challenge lacks error="invalid_token" (RFC 6750 section 3.1: SHOULD)`
 		}
 		return nil, ""

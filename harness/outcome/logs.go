@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/logline"
 )
 
 // Logged wants what a log must hold of calls, which are answered as given.
@@ -74,13 +75,13 @@ func recorded(x harness.Exchange, lines []string) *harness.Problem {
 		return contract(fmt.Sprintf("%d records that give a reason, among %d lines on the call", len(denials), len(lines)), want)
 	}
 	var lacking []string
-	if !denials[0].dated() {
+	if !denials[0].Dated() {
 		lacking = append(lacking, "a time")
 	}
-	if !denials[0].places(x.Request.Path) {
+	if !denials[0].Places(x.Request.Path) {
 		lacking = append(lacking, "the endpoint")
 	}
-	if !denials[0].sourced() {
+	if !denials[0].Sourced() {
 		lacking = append(lacking, "a source")
 	}
 	if len(lacking) > 0 {
@@ -91,13 +92,13 @@ func recorded(x harness.Exchange, lines []string) *harness.Problem {
 
 // reasoned are the records that give a reason: of a denial, and of no call that was
 // only noted. Where some name it as a field, those are the records.
-func reasoned(lines []string) []entry {
-	var named, worded []entry
+func reasoned(lines []string) []logline.Entry {
+	var named, worded []logline.Entry
 	for _, line := range lines {
-		switch e := entryOf(line); {
-		case e.field(whyNames) != "":
+		switch e := logline.Parse(line); {
+		case e.Field(logline.WhyNames) != "":
 			named = append(named, e)
-		case e.reason() != "":
+		case e.Reason() != "":
 			worded = append(worded, e)
 		}
 	}
@@ -178,11 +179,11 @@ func (u unreadable) Judge(p harness.Profile, t harness.Trace) harness.Judgement 
 func complains(log string) bool {
 	worse := false
 	for line := range strings.Lines(log) {
-		e := entryOf(strings.TrimSpace(line))
-		if level := e.level(); level != "" {
-			worse = severe[level]
+		e := logline.Parse(strings.TrimSpace(line))
+		if level := e.Level(); level != "" {
+			worse = logline.Severe[level]
 		}
-		if worse && strings.Contains(e.said(), "aegis/runtime") {
+		if worse && strings.Contains(e.Said(), "aegis/runtime") {
 			return true
 		}
 	}

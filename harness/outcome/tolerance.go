@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/challenge"
 )
 
 // Either tolerates the answers of both, where sound stacks differ.
@@ -74,7 +75,7 @@ func (a Answers) TooBig() Answers {
 // section 3.1).
 func (a Answers) Scoped() Answers {
 	return a.with(check{"a challenge that names insufficient_scope", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
-		if bearer, _ := bearerChallenge(x); x.Observation.Status != 403 || bearer.says() == "insufficient_scope" {
+		if bearer, _ := challenge.Bearer(x); x.Observation.Status != 403 || bearer.Says() == "insufficient_scope" {
 			return nil, ""
 		}
 		return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Protocol,

@@ -66,3 +66,21 @@ func anything(f *testing.F, answer *atomic.Pointer[[]byte]) string {
 	}()
 	return listener.Addr().String()
 }
+
+// FuzzPage: whatever a metrics page holds, in whatever format it says to be, it is read to
+// families or refused, without a panic.
+func FuzzPage(f *testing.F) {
+	for _, seed := range []string{"", "a 1\n", "# TYPE a counter\na_total{x=\"y\"} 1\n# EOF\n", "a{b=\"", "\x00\x01", "a NaN\na +Inf\n"} {
+		for format := range 3 {
+			f.Add([]byte(seed), format)
+		}
+	}
+	types := []string{"text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0",
+		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"}
+	f.Fuzz(func(t *testing.T, page []byte, format int) {
+		families, err := parsePage(page, http.Header{"Content-Type": {types[(format%3+3)%3]}})
+		if (families == nil) != (err != nil) {
+			t.Errorf("%d families and %v", len(families), err)
+		}
+	})
+}

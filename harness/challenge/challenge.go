@@ -1,4 +1,5 @@
-package outcome
+// Package challenge reads the challenges of WWW-Authenticate (RFC 9110 section 11.6.1).
+package challenge
 
 import (
 	"fmt"
@@ -8,27 +9,27 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// challenge is one challenge of WWW-Authenticate (RFC 9110 section 11.6.1).
-type challenge struct {
-	scheme  string // in lower case
-	token68 string // "" where it has parameters
-	params  map[string]param
+// Challenge is one challenge of WWW-Authenticate (RFC 9110 section 11.6.1).
+type Challenge struct {
+	Scheme  string // in lower case
+	Token68 string // "" where it has parameters
+	Params  map[string]param
 }
 
 // param is a parameter of a challenge: its name is in lower case.
 type param struct {
-	value  string
-	quoted bool
+	Value  string
+	Quoted bool
 }
 
-// challenges reads every WWW-Authenticate field: several challenges may stand in
+// Of reads every WWW-Authenticate field: several challenges may stand in
 // one, each may have several parameters, and both lists are parted by commas. It
 // gives what it has read when a field is no list of challenges, with an error.
-func challenges(x harness.Exchange) ([]challenge, error) {
-	var all []challenge
+func Of(x harness.Exchange) ([]Challenge, error) {
+	var all []Challenge
 	var trouble error
 	for _, value := range x.Observation.Header[textproto.CanonicalMIMEHeaderKey("WWW-Authenticate")] {
-		found, err := parseChallenges(value)
+		found, err := Parse(value)
 		all = append(all, found...)
 		if trouble == nil {
 			trouble = err
@@ -37,10 +38,10 @@ func challenges(x harness.Exchange) ([]challenge, error) {
 	return all, trouble
 }
 
-// parseChallenges reads one field's value.
-func parseChallenges(value string) ([]challenge, error) {
+// Parse reads one field's value.
+func Parse(value string) ([]Challenge, error) {
 	s := &scanner{rest: value}
-	var found []challenge
+	var found []Challenge
 	for {
 		s.skip(", \t") // elements of a list may be empty (RFC 9110 section 5.6.1.2)
 		if s.rest == "" {
@@ -50,14 +51,14 @@ func parseChallenges(value string) ([]challenge, error) {
 		switch name, isParam := s.assigned(word); {
 		case word == "":
 			return found, s.wrong("a scheme or a parameter")
-		case isParam && (len(found) == 0 || found[len(found)-1].token68 != ""):
+		case isParam && (len(found) == 0 || found[len(found)-1].Token68 != ""):
 			return found, s.wrong("a scheme before the parameter " + name)
 		case isParam:
 			if err := s.param(&found[len(found)-1], name); err != nil {
 				return found, err
 			}
 		default:
-			found = append(found, challenge{scheme: strings.ToLower(word), params: map[string]param{}})
+			found = append(found, Challenge{Scheme: strings.ToLower(word), Params: map[string]param{}})
 			if err := s.first(&found[len(found)-1]); err != nil {
 				return found, err
 			}
@@ -109,7 +110,7 @@ func (s *scanner) assigned(word string) (name string, is bool) {
 }
 
 // first reads what stands behind a scheme: nothing, a token68, or a parameter.
-func (s *scanner) first(c *challenge) error {
+func (s *scanner) first(c *Challenge) error {
 	spaced := strings.HasPrefix(s.rest, " ")
 	s.skip(" ")
 	if s.skip("\t"); !spaced || s.rest == "" || s.rest[0] == ',' {
@@ -120,30 +121,30 @@ func (s *scanner) first(c *challenge) error {
 		return s.param(c, name)
 	}
 	*s = before
-	c.token68 = s.while(func(b byte) bool { return alphanumeric(b) || strings.IndexByte("-._~+/", b) >= 0 })
-	if c.token68 == "" {
+	c.Token68 = s.while(func(b byte) bool { return alphanumeric(b) || strings.IndexByte("-._~+/", b) >= 0 })
+	if c.Token68 == "" {
 		return s.wrong("a parameter")
 	}
-	c.token68 += s.while(func(b byte) bool { return b == '=' })
+	c.Token68 += s.while(func(b byte) bool { return b == '=' })
 	return nil
 }
 
 // param reads a parameter's value: a token, or a quoted string.
-func (s *scanner) param(c *challenge, name string) error {
+func (s *scanner) param(c *Challenge, name string) error {
 	s.skip(" \t")
-	if _, twice := c.params[name]; twice {
+	if _, twice := c.Params[name]; twice {
 		return fmt.Errorf("the parameter %q stands twice", name)
 	}
 	if strings.HasPrefix(s.rest, `"`) {
 		value, err := s.quoted()
-		c.params[name] = param{value, true}
+		c.Params[name] = param{value, true}
 		return err
 	}
 	value := s.token()
 	if value == "" {
 		return s.wrong("the value of " + name)
 	}
-	c.params[name] = param{value, false}
+	c.Params[name] = param{value, false}
 	return nil
 }
 
@@ -167,22 +168,22 @@ func (s *scanner) quoted() (string, error) {
 	return "", s.wrong("a quoted string that ends")
 }
 
-// bearerChallenge is an answer's challenge for a bearer token; nil where there is
+// Bearer is an answer's challenge for a bearer token; nil where there is
 // none. The error says that a field is no list of challenges.
-func bearerChallenge(x harness.Exchange) (*challenge, error) {
-	all, err := challenges(x)
+func Bearer(x harness.Exchange) (*Challenge, error) {
+	all, err := Of(x)
 	for i := range all {
-		if all[i].scheme == "bearer" {
+		if all[i].Scheme == "bearer" {
 			return &all[i], err
 		}
 	}
 	return nil, err
 }
 
-// says is a challenge's error attribute; "" where it has none, or is none.
-func (c *challenge) says() string {
+// Says is a challenge's error attribute; "" where it has none, or is none.
+func (c *Challenge) Says() string {
 	if c == nil {
 		return ""
 	}
-	return c.params["error"].value
+	return c.Params["error"].Value
 }

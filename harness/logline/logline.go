@@ -1,4 +1,5 @@
-package outcome
+// Package logline reads one line of a log, in whatever form: JSON, logfmt or text.
+package logline
 
 import (
 	"encoding/json"
@@ -12,17 +13,17 @@ import (
 	"time"
 )
 
-// entry is a line of a log, in whatever form it is: JSON, logfmt, or text.
-type entry struct {
+// Entry is a line of a log, in whatever form it is: JSON, logfmt, or text.
+type Entry struct {
 	line string
 	// fields are the members of a JSON line or the pairs of a logfmt line, nested
 	// ones by their path, in lower case: log.level. Text has none.
 	fields map[string]string
 }
 
-// entryOf reads a line. An engine's or a collector's prefix may stand before it.
-func entryOf(line string) entry {
-	e := entry{line: line, fields: map[string]string{}}
+// Parse reads a line. An engine's or a collector's prefix may stand before it.
+func Parse(line string) Entry {
+	e := Entry{line: line, fields: map[string]string{}}
 	if i := strings.IndexByte(line, '{'); i >= 0 {
 		var members map[string]any
 		if json.NewDecoder(strings.NewReader(line[i:])).Decode(&members) == nil {
@@ -55,9 +56,9 @@ func flatten(into map[string]string, path string, members map[string]any) {
 	}
 }
 
-// field is the first of some fields that is there, by its whole path or its last
+// Field is the first of some fields that is there, by its whole path or its last
 // part.
-func (e entry) field(names []string) string {
+func (e Entry) Field(names []string) string {
 	for _, name := range names {
 		if v := e.fields[name]; v != "" {
 			return v
@@ -76,7 +77,7 @@ func (e entry) field(names []string) string {
 // Names that loggers give to what a record must hold.
 var (
 	whenNames   = []string{"time", "timestamp", "ts", "@timestamp", "@t", "datetime", "date", "asctime"}
-	whyNames    = []string{"reason", "reason_class", "cause", "error_code", "auth_error", "denial"}
+	WhyNames    = []string{"reason", "reason_class", "cause", "error_code", "auth_error", "denial"}
 	sourceNames = []string{"from", "source", "source_ip", "client", "client_ip", "client_addr", "remote", "remote_addr", "remote_ip", "ip",
 		"peer", "source.ip", "client.ip"}
 	levelNames = []string{"level", "severity", "levelname", "lvl", "log.level", "severity_text", "loglevel", "@l", "level_value"}
@@ -96,21 +97,21 @@ var (
 // sentences are the names of what a record says in words.
 var sentences = []string{"msg", "message", "event", "error", "err", "detail", "short_message", "body", "@m", "@mt", "description"}
 
-// reason is why a record says that a call was denied; "" where it gives none.
-func (e entry) reason() string {
-	if why := e.field(whyNames); why != "" {
+// Reason is why a record says that a call was denied; "" where it gives none.
+func (e Entry) Reason() string {
+	if why := e.Field(WhyNames); why != "" {
 		return why
 	}
 	text := e.line
 	if strings.Contains(e.line, "{") && len(e.fields) > 0 {
-		text = e.field(sentences)
+		text = e.Field(sentences)
 	}
 	return because.FindString(standard.ReplaceAllString(text, ""))
 }
 
-// dated reports a time: of RFC 3339 or another form that is common, or a number.
-func (e entry) dated() bool {
-	when := e.field(whenNames)
+// Dated reports a time: of RFC 3339 or another form that is common, or a number.
+func (e Entry) Dated() bool {
+	when := e.Field(whenNames)
 	if _, err := time.Parse(time.RFC3339Nano, when); err == nil {
 		return true
 	}
@@ -121,12 +122,12 @@ func (e entry) dated() bool {
 }
 
 // words are the words of a line, without what quotes, encloses or joins them.
-func (e entry) words() []string {
+func (e Entry) words() []string {
 	return strings.FieldsFunc(e.line, func(r rune) bool { return strings.ContainsRune(" \t\"'`,;()[]{}=<>|", r) })
 }
 
-// places reports whether the record tells of a path: as a field, or as a word.
-func (e entry) places(path string) bool {
+// Places reports whether the record tells of a path: as a field, or as a word.
+func (e Entry) Places(path string) bool {
 	for _, v := range e.fields {
 		if v == path || strings.HasSuffix(v, " "+path) || strings.Contains(v, " "+path+" ") {
 			return true
@@ -138,10 +139,10 @@ func (e entry) places(path string) bool {
 	})
 }
 
-// sourced reports whether the record tells whom the call was of: in a field, or by
+// Sourced reports whether the record tells whom the call was of: in a field, or by
 // an address.
-func (e entry) sourced() bool {
-	return e.field(sourceNames) != "" || slices.ContainsFunc(e.words(), func(word string) bool {
+func (e Entry) Sourced() bool {
+	return e.Field(sourceNames) != "" || slices.ContainsFunc(e.words(), func(word string) bool {
 		word = strings.TrimSuffix(word, ":")
 		if host, port, found := strings.Cut(word, ":"); found && strings.Trim(port, "0123456789") == "" {
 			word = host // of an IPv4 address
@@ -151,9 +152,9 @@ func (e entry) sourced() bool {
 	})
 }
 
-// severe are the names of levels that are error or worse, with pino's numbers and
+// Severe are the names of levels that are error or worse, with pino's numbers and
 // logstash's.
-var severe = map[string]bool{
+var Severe = map[string]bool{
 	"error": true, "err": true, "critical": true, "crit": true, "fatal": true, "alert": true, "emerg": true, "emergency": true,
 	"panic": true, "severe": true,
 	"e": true, "f": true, "50": true, "60": true, "40000": true, "50000": true,
@@ -166,12 +167,12 @@ var levelled = regexp.MustCompile(`\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR
 	`PANIC)\b|(?i:[\[<(|]\s*(trace|debug|info|notice|warn|warning|error|err|critical|crit|fatal|severe|alert|emerg|panic)\s*[\])>|])|` +
 	`(?i:(?:^|\s)(trace|debug|info|notice|warn|warning|error|critical|fatal|panic):)|^([IWEF])\d{4} \d\d:|^<(\d{1,3})>`)
 
-// level is the level of a record, in lower case; "" where the line has none.
-func (e entry) level() string {
-	if level := e.field(levelNames); level != "" {
+// Level is the level of a record, in lower case; "" where the line has none.
+func (e Entry) Level() string {
+	if level := e.Field(levelNames); level != "" {
 		return strings.ToLower(level)
 	}
-	if n, err := strconv.Atoi(e.field([]string{"severity_number", "severitynumber", "levelno"})); err == nil {
+	if n, err := strconv.Atoi(e.Field([]string{"severity_number", "severitynumber", "levelno"})); err == nil {
 		return map[bool]string{true: "error", false: "info"}[n >= 17 && n <= 24 || n >= 40] // OpenTelemetry's, and Python's
 	}
 	found := levelled.FindStringSubmatch(e.line)
@@ -185,8 +186,8 @@ func (e entry) level() string {
 	return strings.ToLower(found[1] + found[2] + found[3] + found[4])
 }
 
-// said is all that a record tells, with what JSON escapes.
-func (e entry) said() string {
+// Said is all that a record tells, with what JSON escapes.
+func (e Entry) Said() string {
 	text := e.line
 	for _, v := range e.fields {
 		text += "\n" + v
