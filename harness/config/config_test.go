@@ -141,7 +141,8 @@ func TestBeginningAndExamples(t *testing.T) {
 		if name == "beginning, every line of it" { // two ways to the same thing: read, not loaded
 			text = strings.Replace(text, "    valid: env:STAGING_TOKEN\n", "", 1)
 		}
-		if _, err := load(t, text, nil); err != nil {
+		// what Kubernetes puts into a pod is not here
+		if _, err := load(t, strings.ReplaceAll(text, "file:/var/run/secrets/vault/token", "env:OPAQUE"), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := schema.Validate(asJSON(t, text)); err != nil {
