@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"google.golang.org/protobuf/encoding/protodelim"
 
 	"aegis.test/conformance/harness"
 )
@@ -52,10 +53,10 @@ func parsePage(page []byte, header http.Header) (map[string]harness.Family, erro
 	if format.FormatType() == expfmt.TypeUnknown {
 		format = expfmt.FmtText
 	}
-	decoder := expfmt.NewDecoder(bytes.NewReader(page), format.WithEscapingScheme(model.NoEscaping))
+	decode := decoderOf(page, format)
 	for {
 		var family dto.MetricFamily
-		switch err := decoder.Decode(&family); {
+		switch err := decode(&family); {
 		case errors.Is(err, io.EOF):
 			return families, nil
 		case err != nil:
@@ -63,6 +64,17 @@ func parsePage(page []byte, header http.Header) (map[string]harness.Family, erro
 		}
 		families[sampled(&family, format)] = summarise(&family)
 	}
+}
+
+// decoderOf reads the families of a page one after the other. Of protocol buffers expfmt
+// makes room for whatever length a page says to have: here it is the page's at most.
+func decoderOf(page []byte, format expfmt.Format) func(*dto.MetricFamily) error {
+	if format.FormatType() == expfmt.TypeProtoDelim {
+		in, bounded := bytes.NewReader(page), protodelim.UnmarshalOptions{MaxSize: int64(len(page))}
+		return func(family *dto.MetricFamily) error { return bounded.UnmarshalFrom(in, family) }
+	}
+	decoder := expfmt.NewDecoder(bytes.NewReader(page), format.WithEscapingScheme(model.NoEscaping))
+	return func(family *dto.MetricFamily) error { return decoder.Decode(family) }
 }
 
 // sampled is the name that a family's samples have. In OpenMetrics a counter's
