@@ -47,8 +47,8 @@ func (s Swept) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	return j
 }
 
-// told are texts that no open page holds, whatever the target (ASVS 16.5.1).
-var told = []struct {
+// insides are texts that no open page holds, whatever the target (ASVS 16.5.1).
+var insides = []struct {
 	what    string
 	pattern *regexp.Regexp
 }{
@@ -81,7 +81,7 @@ func (TellsNothing) Judge(_ harness.Profile, t harness.Trace) harness.Judgement 
 			Got: "a page that tells " + what, Want: "nothing of the inside"})
 	}
 	for i, x := range t.Exchanges {
-		for _, l := range told {
+		for _, l := range insides {
 			if l.pattern.Match(x.Observation.Body) {
 				leak(i, l.what)
 			}

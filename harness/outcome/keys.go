@@ -153,10 +153,10 @@ type Sparing struct{}
 
 // Want says what is wanted.
 func (Sparing) Want(p harness.Profile) string {
-	return fmt.Sprintf("%s, and at most %d fetches of the JWKS%s", Unauthenticated().Want(p), declared(p), anyway(p))
+	return fmt.Sprintf("%s, and at most %d fetches of the JWKS%s", Unauthenticated().Want(p), declaredFetches(p), anyway(p))
 }
 
-func declared(p harness.Profile) int { return cmp.Or(p.KeyFetches, harness.DefaultKeyFetches) }
+func declaredFetches(p harness.Profile) int { return cmp.Or(p.KeyFetches, harness.DefaultKeyFetches) }
 
 func anyway(p harness.Profile) string {
 	if p.KeyRefresh <= 0 {
@@ -182,7 +182,7 @@ func (s Sparing) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	}
 	minutes := 1 + int(lasted/time.Minute)
 	switch {
-	case fetches > declared(p)*minutes+due:
+	case fetches > declaredFetches(p)*minutes+due:
 		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Contract, Exchange: -1,
 			Got: fmt.Sprintf("%d fetches of the JWKS within %s", fetches, lasted.Round(time.Millisecond)), Want: s.Want(p)})
 	case due >= len(t.Exchanges):

@@ -86,8 +86,8 @@ func unproven(p harness.Profile, x harness.Exchange) classes {
 	}
 }
 
-// statuses are those of each class of denial.
-var statuses = map[harness.Refusal][]int{
+// statusesOf are those of each class of denial.
+var statusesOf = map[harness.Refusal][]int{
 	harness.HTTP401: {401}, harness.HTTP400: {400, 495, 496}, harness.HTTP403: {403}, harness.HTTP421: {421},
 }
 
@@ -96,7 +96,7 @@ var statuses = map[harness.Refusal][]int{
 func refusal(declared harness.Refusal) classes {
 	c := classes{tls: true}
 	for _, class := range declared.Classes() {
-		c.statuses = append(c.statuses, statuses[class]...)
+		c.statuses = append(c.statuses, statusesOf[class]...)
 	}
 	return c
 }

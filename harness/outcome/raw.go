@@ -90,7 +90,7 @@ func (h Headless) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 			}
 			continue
 		}
-		if !names(x.Observation.Body) {
+		if !namesOf(x.Observation.Body) {
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Fail, Bucket: harness.Security, Exchange: i,
 				Got: "an answer without a head that names no refusal", Want: h.Want(p)})
 		}
@@ -98,8 +98,8 @@ func (h Headless) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 	return j
 }
 
-// names reports whether a body names a refusal, in words or by its status.
-func names(body []byte) bool { return refusalWords.Match(body) }
+// namesOf reports whether a body names a refusal, in words or by its status.
+func namesOf(body []byte) bool { return refusalWords.Match(body) }
 
 var refusalWords = regexp.MustCompile(`(?i)\b4\d\d\b|unauthori|forbidden|bad request|not allowed|not found|required|denied|refused|invalid`)
 

@@ -545,7 +545,7 @@ func Methods(mode harness.Mode, methods ...string) Calls {
 func Paths(mode harness.Mode, forms map[string]func(path string) string) Calls {
 	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(forms)) {
-		changes = append(changes, path(name, forms[name]))
+		changes = append(changes, pathChange(name, forms[name]))
 	}
 	return In(mode, "no credential at "+namesOf(changes, ", "), changes...)
 }

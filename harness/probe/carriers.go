@@ -31,7 +31,7 @@ func Carried(changes ...Change) Calls { return In(harness.OIDC, namesOf(changes,
 func Authorization(forms map[string]func(token string) string) Calls {
 	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(forms)) {
-		changes = append(changes, valid(name, func(_ *harness.Target, r *harness.Request, token string) {
+		changes = append(changes, carryingValid(name, func(_ *harness.Target, r *harness.Request, token string) {
 			r.Set("Authorization",
 				forms[name](token))
 		}))
@@ -55,7 +55,7 @@ func (c Calls) Writing() Calls {
 	return c
 }
 
-func valid(name string, carry func(t *harness.Target, r *harness.Request, token string)) Change {
+func carryingValid(name string, carry func(t *harness.Target, r *harness.Request, token string)) Change {
 	return carried(name, token.Sound(), carry)
 }
 
@@ -83,10 +83,10 @@ func EmptyBearers() []Change {
 // Junk are valid tokens with something around them (BRR-005).
 func Junk() []Change {
 	return []Change{
-		valid("valid token, a space and more", inHeader("Authorization", "Bearer %s x")),
-		valid("valid token, a comma and more", inHeader("Authorization", "Bearer %s,x")),
-		valid("valid token in quotes", inHeader("Authorization", `Bearer "%s"`)),
-		valid("valid token after another word", inHeader("Authorization", "Bearer x %s")),
+		carryingValid("valid token, a space and more", inHeader("Authorization", "Bearer %s x")),
+		carryingValid("valid token, a comma and more", inHeader("Authorization", "Bearer %s,x")),
+		carryingValid("valid token in quotes", inHeader("Authorization", `Bearer "%s"`)),
+		carryingValid("valid token after another word", inHeader("Authorization", "Bearer x %s")),
 	}
 }
 
@@ -105,7 +105,7 @@ func TwoLines() []Change {
 			}
 		}
 	}
-	return []Change{valid(InvalidFirst, both("conformance", "%s")), valid(ValidFirst, both("%s", "conformance"))}
+	return []Change{carryingValid(InvalidFirst, both("conformance", "%s")), carryingValid(ValidFirst, both("%s", "conformance"))}
 }
 
 // inQuery carries a token in the query.
@@ -114,7 +114,7 @@ func inQuery(_ *harness.Target, r *harness.Request, token string) {
 }
 
 // InQuery is a valid token in the query alone (BRR-007).
-func InQuery() []Change { return []Change{valid("valid token in the query", inQuery)} }
+func InQuery() []Change { return []Change{carryingValid("valid token in the query", inQuery)} }
 
 // inForm carries a token in a form that is the body.
 func inForm(_ *harness.Target, r *harness.Request, token string) {
@@ -133,7 +133,7 @@ func inJSON(_ *harness.Target, r *harness.Request, token string) {
 
 // InBody is a valid token in the body alone (BRR-008).
 func InBody() []Change {
-	return []Change{valid("valid token in a form", inForm), valid("valid token in JSON", inJSON)}
+	return []Change{carryingValid("valid token in a form", inForm), carryingValid("valid token in JSON", inJSON)}
 }
 
 // Userinfo is the carrier that a server may refuse as such (RFC 9110 section
@@ -144,14 +144,14 @@ const Userinfo = "valid token in the URI's user information"
 func OtherCarriers() []Change {
 	var all []Change
 	for _, name := range []string{"access_token", "token", "jwt", "Authorization"} {
-		all = append(all, valid("valid token in the cookie "+name, inHeader("Cookie", name+"=%s")))
+		all = append(all, carryingValid("valid token in the cookie "+name, inHeader("Cookie", name+"=%s")))
 	}
 	for _, name := range []string{"X-Auth-Token", "X-Access-Token", "X-Forwarded-Access-Token"} {
-		all = append(all, valid("valid token in "+name, inHeader(name, "%s")))
+		all = append(all, carryingValid("valid token in "+name, inHeader(name, "%s")))
 	}
 	return append(all,
-		valid("valid token in Proxy-Authorization", inHeader("Proxy-Authorization", "Bearer %s")),
-		valid(Userinfo, func(t *harness.Target, r *harness.Request, token string) {
+		carryingValid("valid token in Proxy-Authorization", inHeader("Proxy-Authorization", "Bearer %s")),
+		carryingValid(Userinfo, func(t *harness.Target, r *harness.Request, token string) {
 			r.Path = "https://bearer:" + token + "@" + r.Get("Host") + r.Path
 		}),
 	)
@@ -168,17 +168,17 @@ const (
 func TwoMethods() []Change {
 	good := inHeader("Authorization", "Bearer %s")
 	return []Change{
-		valid(BesideQuery, func(t *harness.Target, r *harness.Request, token string) {
+		carryingValid(BesideQuery, func(t *harness.Target, r *harness.Request, token string) {
 			good(t, r, token)
 			inQuery(t, r, "conformance")
 		}),
-		valid(BesideBody, func(t *harness.Target, r *harness.Request, token string) {
+		carryingValid(BesideBody, func(t *harness.Target, r *harness.Request, token string) {
 			good(t, r, token)
 			if len(r.Body) > 0 {
 				inJSON(t, r, "conformance")
 			}
 		}),
-		valid(WorseQuery, func(t *harness.Target, r *harness.Request, token string) {
+		carryingValid(WorseQuery, func(t *harness.Target, r *harness.Request, token string) {
 			good(t, r, "conformance")
 			inQuery(t, r, token)
 		}),
@@ -197,7 +197,7 @@ var whitespace = []struct{ name, form string }{
 func Whitespace() (all []Change, accepted, refused []string) {
 	for _, w := range whitespace {
 		good, bad := "valid token "+w.name, "tampered token "+w.name
-		all = append(all, valid(good, inHeader("Authorization", w.form)), tampered(bad, inHeader("Authorization", w.form)))
+		all = append(all, carryingValid(good, inHeader("Authorization", w.form)), tampered(bad, inHeader("Authorization", w.form)))
 		accepted, refused = append(accepted, good), append(refused, bad)
 	}
 	return all, accepted, refused
@@ -209,10 +209,10 @@ func ControlBytes() []Change {
 	var all []Change
 	for _, b := range []struct{ name, text string }{{"CR", "\r"}, {"LF", "\n"}, {"NUL", "\x00"}, {"0x80", "\x80"}, {"0xFF", "\xff"}} {
 		if b.text != "\n" { // alone it may end the line (RFC 9112 section 2.2): the token would be sound
-			all = append(all, valid("valid token with "+b.name+" behind", inHeader("Authorization", "Bearer %s"+b.text+"x")))
+			all = append(all, carryingValid("valid token with "+b.name+" behind", inHeader("Authorization", "Bearer %s"+b.text+"x")))
 		}
 		all = append(all,
-			valid("valid token with "+b.name+" in it", func(t *harness.Target, r *harness.Request, token string) {
+			carryingValid("valid token with "+b.name+" in it", func(t *harness.Target, r *harness.Request, token string) {
 				half := len(token) / 2
 				inHeader("Authorization", "Bearer %s")(t, r, token[:half]+b.text+token[half:])
 			}))
@@ -224,7 +224,7 @@ func ControlBytes() []Change {
 func Oversize() []Change {
 	var all []Change
 	for _, kB := range []int{16, 64} {
-		all = append(all, valid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request,
+		all = append(all, carryingValid(fmt.Sprintf("valid token with a signature of %d kB", kB), func(t *harness.Target, r *harness.Request,
 			token string) {
 			inHeader("Authorization", "Bearer %s")(t, r, token+strings.Repeat("A", kB<<10))
 		}))
@@ -252,11 +252,11 @@ const InClear = "valid token over plain HTTP"
 
 // Uncovered presents a valid token at the plain-HTTP port (BRR-014).
 func Uncovered() Calls {
-	inClear := valid(InClear, func(t *harness.Target, r *harness.Request, token string) {
+	inClear := carryingValid(InClear, func(t *harness.Target, r *harness.Request, token string) {
 		r.To(harness.Face{URL: t.Plain, Host: t.Faces[harness.OIDC].Host})
 		inHeader("Authorization", "Bearer %s")(t, r, token)
 	})
-	return Carried(inClear, valid(OverTLS, inHeader("Authorization", "Bearer %s"))).Needing(harness.PlainPort).Writing()
+	return Carried(inClear, carryingValid(OverTLS, inHeader("Authorization", "Bearer %s"))).Needing(harness.PlainPort).Writing()
 }
 
 // The calls of Again.
@@ -274,7 +274,7 @@ func Again() harness.Stimulus {
 		return carried(name, token.Literal("no token", ""), func(_ *harness.Target, r *harness.Request, _ string) { edit(r) })
 	}
 	calls := Carried(
-		valid(First, inHeader("Authorization", "Bearer %s")),
+		carryingValid(First, inHeader("Authorization", "Bearer %s")),
 		none(Second, func(*harness.Request) {}),
 		none(Third, func(r *harness.Request) { r.Set("Accept", "text/html, */*;q=0.1") }),
 		none(Fourth, func(r *harness.Request) { r.Set("Host", strings.ToUpper(r.Get("Host"))) }),

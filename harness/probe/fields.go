@@ -31,16 +31,16 @@ func PastIngress(forms ...Change) Calls {
 // header alone, by it and what an ingress might prove itself with.
 func DirectClaims() []Change {
 	return []Change{
-		claims("the identity header", func(header, enrolled string) []harness.Field {
+		claimBy("the identity header", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: enrolled}}
 		}),
-		claims("the identity header and an empty proof", func(header, enrolled string) []harness.Field {
+		claimBy("the identity header and an empty proof", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: enrolled}, {Name: harness.ProxyHeader, Value: ""}}
 		}),
-		claims("the identity header and a guessed proof", func(header, enrolled string) []harness.Field {
+		claimBy("the identity header and a guessed proof", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: enrolled}, {Name: harness.ProxyHeader, Value: token.Random(16)}}
 		}),
-		claims("the identity header, and the marks of a proxy", func(header, enrolled string) []harness.Field {
+		claimBy("the identity header, and the marks of a proxy", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: enrolled}, {Name: "X-Forwarded-For", Value: "127.0.0.1"},
 				{Name: "X-Forwarded-Proto", Value: "https"}, {Name: "X-SSL-Client-Verify", Value: "SUCCESS"}}
 		}),
@@ -52,14 +52,14 @@ func Sends(name, value string) Change {
 	return Fields(name+": "+value, func(*harness.Target) []harness.Field { return []harness.Field{{Name: name, Value: value}} })
 }
 
-// claims is a change of fields that name the enrolled client.
-func claims(name string, fields func(header, enrolled string) []harness.Field) Change {
+// claimBy is a change of fields that name the enrolled client.
+func claimBy(name string, fields func(header, enrolled string) []harness.Field) Change {
 	return Fields(name, func(t *harness.Target) []harness.Field { return fields(t.Profile.Header(), t.Certs.EnrolledCN) })
 }
 
 // spelled claims the enrolled identity under another spelling of the header.
 func spelled(name string, spell func(header string) string) Change {
-	return claims(name, func(header, enrolled string) []harness.Field {
+	return claimBy(name, func(header, enrolled string) []harness.Field {
 		return []harness.Field{{Name: spell(header), Value: enrolled}}
 	})
 }
@@ -114,16 +114,16 @@ func MalformedNames() []Change {
 		spelled("a NUL in the name", func(header string) string { return header + "\x00" }),
 		spelled("a vertical tab in the name", func(header string) string { return header + "\x0b" }),
 		spelled("a space before the name", func(header string) string { return " " + header }),
-		claims("a folded line", func(header, enrolled string) []harness.Field {
+		claimBy("a folded line", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: "X-Note", Value: "a\r\n " + header + ": " + enrolled}}
 		}),
-		claims("a folded value", func(header, enrolled string) []harness.Field {
+		claimBy("a folded value", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: header, Value: "\r\n " + enrolled}}
 		}),
-		claims("a bare CR", func(header, enrolled string) []harness.Field {
+		claimBy("a bare CR", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: "X-Note", Value: "a\r" + header + ": " + enrolled}}
 		}),
-		claims("a bare LF", func(header, enrolled string) []harness.Field {
+		claimBy("a bare LF", func(header, enrolled string) []harness.Field {
 			return []harness.Field{{Name: "X-Note", Value: "a\n" + header + ": " + enrolled}}
 		}),
 	}
@@ -132,14 +132,14 @@ func MalformedNames() []Change {
 // HopByHop is a change that declares the identity header to be of this hop only
 // (RFC 9110 section 7.6.1; HDR-008).
 func HopByHop() Change {
-	return claims("Connection: the identity header", func(header, _ string) []harness.Field {
+	return claimBy("Connection: the identity header", func(header, _ string) []harness.Field {
 		return []harness.Field{{Name: "Connection", Value: "close, " + header}}
 	})
 }
 
 // HopByHopClaim is the same, beside a claim of the enrolled identity.
 func HopByHopClaim() Change {
-	return claims("a claim, and Connection: the identity header", func(header, enrolled string) []harness.Field {
+	return claimBy("a claim, and Connection: the identity header", func(header, enrolled string) []harness.Field {
 		return []harness.Field{{Name: header, Value: enrolled}, {Name: "Connection", Value: "close, " + header}}
 	})
 }

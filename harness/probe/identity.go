@@ -46,12 +46,12 @@ func Identify(ctx context.Context, t *harness.Target) (Identity, error) {
 		}
 		certificates = append(certificates, seen.Peer)
 		servers = append(servers, seen.Header.Get("Server"))
-		versions = append(versions, version(t.Build, seen))
+		versions = append(versions, versionOf(t.Build, seen))
 		if date, err := http.ParseTime(seen.Header.Get("Date")); err == nil {
 			id.Offset, id.Timed = offset(date, seen), true
 		}
 	}
-	id.Version, id.Certificate, id.Server = told(versions), digest(certificates), told(servers)
+	id.Version, id.Certificate, id.Server = joined(versions), digest(certificates), joined(servers)
 	return id, nil
 }
 
@@ -72,7 +72,7 @@ func identifying(t *harness.Target, mode harness.Mode) harness.Request {
 	return r
 }
 
-func version(from harness.Build, seen harness.Observation) string {
+func versionOf(from harness.Build, seen harness.Observation) string {
 	switch {
 	case from.Path == "" || seen.Status != http.StatusOK:
 		return ""
@@ -89,8 +89,8 @@ func offset(date time.Time, seen harness.Observation) time.Duration {
 	return date.Add(time.Second / 2).Sub(seen.At.Add(seen.Total / 2))
 }
 
-// told joins what faces tell, each thing once.
-func told(all []string) string {
+// joined joins what faces tell, each thing once.
+func joined(all []string) string {
 	var once []string
 	for _, one := range all {
 		if one != "" && !slices.Contains(once, one) {
@@ -102,7 +102,7 @@ func told(all []string) string {
 
 // digest is the one certificate's, or one over several faces'.
 func digest(certificates []string) string {
-	all := told(certificates)
+	all := joined(certificates)
 	if !strings.Contains(all, ", ") {
 		return all
 	}

@@ -33,15 +33,15 @@ func Launch(ctx context.Context, client harness.Client, launch harness.Launch) (
 	if launch.HoldVault {
 		replica.Release()
 	}
-	if err := answers(limited, client, launch.Mode, replica); err != nil {
+	if err := awaitAnswer(limited, client, launch.Mode, replica); err != nil {
 		_ = replica.Stop(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return replica, nil
 }
 
-// answers waits until a replica answers, ends, or has had its time.
-func answers(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica) error {
+// awaitAnswer waits until a replica answers, ends, or has had its time.
+func awaitAnswer(ctx context.Context, client harness.Client, mode harness.Mode, replica harness.Replica) error {
 	ended := make(chan int, 1)
 	go func() {
 		if code, err := replica.Wait(ctx); err == nil {

@@ -67,8 +67,8 @@ func Crossed(words string, changes ...Change) Calls {
 	return c
 }
 
-// path is a change of the path.
-func path(name string, form func(string) string) Change {
+// pathChange is a change of the path.
+func pathChange(name string, form func(string) string) Change {
 	return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Path = form(r.Path) })
 }
 
@@ -89,8 +89,8 @@ func bodied(r *harness.Request, method string) {
 	r.Method = method
 }
 
-// field is a change of one header field.
-func field(name, value string) Change {
+// fieldChange is a change of one header field.
+func fieldChange(name, value string) Change {
 	return Alter(name+": "+value, func(_ *harness.Target, r *harness.Request) { r.Set(name, value) })
 }
 
@@ -127,13 +127,13 @@ func MethodOverrides() []Change {
 // 3986 section 6.2.2; EPT-005).
 func DotSegments() []Change {
 	return []Change{
-		path("two slashes", func(p string) string { return "/" + p }),
-		path("a dot segment", func(p string) string { return "/." + p }),
-		path("a segment and back", func(p string) string { return "/x/.." + p }),
-		path("an empty parameter", func(p string) string { return "/;" + p }),
-		path("a dot with a parameter", func(p string) string { return "/.;" + p }),
-		path("slashes inside", func(p string) string { return strings.ReplaceAll(p, "/", "//") }),
-		path("a backslash", func(p string) string { return `/x\..` + p }),
+		pathChange("two slashes", func(p string) string { return "/" + p }),
+		pathChange("a dot segment", func(p string) string { return "/." + p }),
+		pathChange("a segment and back", func(p string) string { return "/x/.." + p }),
+		pathChange("an empty parameter", func(p string) string { return "/;" + p }),
+		pathChange("a dot with a parameter", func(p string) string { return "/.;" + p }),
+		pathChange("slashes inside", func(p string) string { return strings.ReplaceAll(p, "/", "//") }),
+		pathChange("a backslash", func(p string) string { return `/x\..` + p }),
 	}
 }
 
@@ -141,13 +141,13 @@ func DotSegments() []Change {
 // 3986 section 6.2.2.2; EPT-006).
 func PercentEncodings() []Change {
 	return []Change{
-		path("the first letter encoded", func(p string) string { return "/" + escaped(p[1]) + p[2:] }),
-		path("the last letter encoded", func(p string) string { return p[:len(p)-1] + escaped(p[len(p)-1]) }),
-		path("an encoded dot segment", func(p string) string { return "/%2e" + p }),
-		path("an encoded slash at the end", func(p string) string { return p + "%2f" }),
-		path("an encoded way back", func(p string) string { return "/x%2f.." + strings.Replace(p, "/", "%2f", 1) }),
-		path("encoded twice", func(p string) string { return "/%25" + escaped(p[1])[1:] + p[2:] }),
-		path("an encoded slash, encoded again", func(p string) string { return p + "%252f" }),
+		pathChange("the first letter encoded", func(p string) string { return "/" + escaped(p[1]) + p[2:] }),
+		pathChange("the last letter encoded", func(p string) string { return p[:len(p)-1] + escaped(p[len(p)-1]) }),
+		pathChange("an encoded dot segment", func(p string) string { return "/%2e" + p }),
+		pathChange("an encoded slash at the end", func(p string) string { return p + "%2f" }),
+		pathChange("an encoded way back", func(p string) string { return "/x%2f.." + strings.Replace(p, "/", "%2f", 1) }),
+		pathChange("encoded twice", func(p string) string { return "/%25" + escaped(p[1])[1:] + p[2:] }),
+		pathChange("an encoded slash, encoded again", func(p string) string { return p + "%252f" }),
 	}
 }
 
@@ -160,7 +160,7 @@ func escaped(c byte) string {
 func Suffixes() []Change {
 	var changes []Change
 	for _, suffix := range []string{";a=b", ".json", "%20", "%00", "%09", "..;/", ".", "%3b", ";/", "/..;/x", ".css", "~"} {
-		changes = append(changes, path("the path and "+suffix, func(p string) string { return p + suffix }))
+		changes = append(changes, pathChange("the path and "+suffix, func(p string) string { return p + suffix }))
 	}
 	return changes
 }
@@ -168,8 +168,8 @@ func Suffixes() []Change {
 // LetterCases are paths in other letters (EPT-008).
 func LetterCases() []Change {
 	return []Change{
-		path("capitals", strings.ToUpper),
-		path("a capital", func(p string) string { return p[:1] + strings.ToUpper(p[1:2]) + p[2:] }),
+		pathChange("capitals", strings.ToUpper),
+		pathChange("a capital", func(p string) string { return p[:1] + strings.ToUpper(p[1:2]) + p[2:] }),
 	}
 }
 
@@ -177,12 +177,12 @@ func LetterCases() []Change {
 // (RFC 9112 section 3.2, CVE-2023-45539; EPT-009).
 func Delimiters() []Change {
 	return []Change{
-		path("an empty query", func(p string) string { return p + "?" }),
-		path("a fragment", func(p string) string { return p + "#x" }),
-		path("a fragment that names a file", func(p string) string { return p + "#.png" }),
-		path("a query that names an open path", func(p string) string { return p + "?/health" }),
-		path("a query that names a probe", func(p string) string { return p + "?/../healthz" }),
-		path("an encoded question mark", func(p string) string { return p + "%3f" }),
+		pathChange("an empty query", func(p string) string { return p + "?" }),
+		pathChange("a fragment", func(p string) string { return p + "#x" }),
+		pathChange("a fragment that names a file", func(p string) string { return p + "#.png" }),
+		pathChange("a query that names an open path", func(p string) string { return p + "?/health" }),
+		pathChange("a query that names a probe", func(p string) string { return p + "?/../healthz" }),
+		pathChange("an encoded question mark", func(p string) string { return p + "%3f" }),
 		Alter("an open path, the endpoint's in the query", func(_ *harness.Target, r *harness.Request) {
 			r.Path = "/health?/.." + r.Path
 			bodied(r, http.MethodPost) // nobody's liveness check is a POST
@@ -204,8 +204,8 @@ func Hosts() []Change {
 		host("this host by name", func(string) string { return "localhost" }),
 		host("another port", func(h string) string { return strings.Split(h, ":")[0] + ":1" }),
 		host("user information", func(h string) string { return "admin@" + h }),
-		field("X-Forwarded-Host", "localhost"),
-		field("Forwarded", "for=127.0.0.1;host=localhost;proto=http"),
+		fieldChange("X-Forwarded-Host", "localhost"),
+		fieldChange("Forwarded", "for=127.0.0.1;host=localhost;proto=http"),
 	}
 }
 
@@ -213,10 +213,10 @@ func Hosts() []Change {
 // EPT-011).
 func Aliases() []Change {
 	changes := []Change{
-		path("/v1 before", func(p string) string { return "/v1" + p }),
-		path("/api before", func(p string) string { return "/api" + p }),
-		path("/batch below", func(p string) string { return p + "/batch" }),
-		path("/stream below", func(p string) string { return p + "/stream" }),
+		pathChange("/v1 before", func(p string) string { return "/v1" + p }),
+		pathChange("/api before", func(p string) string { return "/api" + p }),
+		pathChange("/batch below", func(p string) string { return p + "/batch" }),
+		pathChange("/stream below", func(p string) string { return p + "/stream" }),
 	}
 	for _, target := range []string{"/infer", "/enrollment", "/reviews", "/item/1/review", "/revoke", "/peers", "/internal/predict",
 		"/admin"} {
@@ -232,13 +232,13 @@ func Aliases() []Change {
 // switch for tests says that a call is another one (EPT-020).
 func Internals() []Change {
 	changes := []Change{
-		field("X-Middleware-Subrequest", "middleware:middleware:middleware:middleware:middleware"),
-		field("X-PAN-AUTHCHECK", "off"), field("X-Envoy-Internal", "true"), field("X-Auth-Mode", "none"),
-		field("X-Original-URL", "/healthz"), field("X-Rewrite-URL", "/healthz"), field("X-Forwarded-Prefix", "/healthz"),
-		field("X-Forwarded-Uri", "/healthz"), field("X-Forwarded-For", "127.0.0.1"), field("X-Real-IP", "127.0.0.1"),
-		field("X-Internal", "1"), field("X-Debug", "true"), field("Authorization-Mode", "none"),
-		path("?auth=none", func(p string) string { return p + "?auth=none" }),
-		path("?debug=true&auth_mode=none", func(p string) string { return p + "?debug=true&auth_mode=none" }),
+		fieldChange("X-Middleware-Subrequest", "middleware:middleware:middleware:middleware:middleware"),
+		fieldChange("X-PAN-AUTHCHECK", "off"), fieldChange("X-Envoy-Internal", "true"), fieldChange("X-Auth-Mode", "none"),
+		fieldChange("X-Original-URL", "/healthz"), fieldChange("X-Rewrite-URL", "/healthz"), fieldChange("X-Forwarded-Prefix", "/healthz"),
+		fieldChange("X-Forwarded-Uri", "/healthz"), fieldChange("X-Forwarded-For", "127.0.0.1"), fieldChange("X-Real-IP", "127.0.0.1"),
+		fieldChange("X-Internal", "1"), fieldChange("X-Debug", "true"), fieldChange("Authorization-Mode", "none"),
+		pathChange("?auth=none", func(p string) string { return p + "?auth=none" }),
+		pathChange("?debug=true&auth_mode=none", func(p string) string { return p + "?debug=true&auth_mode=none" }),
 	}
 	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri"} {
 		changes = append(changes, Alter("another path with "+name, func(_ *harness.Target, r *harness.Request) {
@@ -297,22 +297,22 @@ func Upgrades() []Change {
 // Unfit are bodies that a schema refuses, in sound JSON (EPT-014).
 func Unfit() []Change {
 	return []Change{
-		body("an object of other members", "application/json", `{"unexpected":{"deep":[true]}}`),
-		body("a list", "application/json", `[1,2,3]`),
-		body("null", "application/json", `null`),
+		bodyChange("an object of other members", "application/json", `{"unexpected":{"deep":[true]}}`),
+		bodyChange("a list", "application/json", `[1,2,3]`),
+		bodyChange("null", "application/json", `null`),
 	}
 }
 
 // Broken are bodies that are no JSON (EPT-015).
 func Broken() []Change {
 	return []Change{
-		body("broken JSON", "application/json", `{"inputs":[1,`),
-		body("another content type", "text/plain", `inputs`),
-		body("no body", "application/json", ``),
+		bodyChange("broken JSON", "application/json", `{"inputs":[1,`),
+		bodyChange("another content type", "text/plain", `inputs`),
+		bodyChange("no body", "application/json", ``),
 	}
 }
 
-func body(name, kind, text string) Change {
+func bodyChange(name, kind, text string) Change {
 	return Alter(name, func(_ *harness.Target, r *harness.Request) {
 		if r.Method == http.MethodGet {
 			return

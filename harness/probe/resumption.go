@@ -166,7 +166,7 @@ func Interleaving(each int) harness.Stimulus {
 					if err != nil {
 						return trace, err
 					}
-					lots = append(lots, lot(client.Target(), each, who.Name, certificate, protocol))
+					lots = append(lots, callsOf(client.Target(), each, who.Name, certificate, protocol))
 				}
 			}
 			trace.Exchanges = SendLots(ctx, client, lots)
@@ -175,8 +175,8 @@ func Interleaving(each int) harness.Stimulus {
 	}
 }
 
-// lot is what one client sends on one connection: to every endpoint in turn.
-func lot(t *harness.Target, each int, name string, certificate tls.Certificate, protocol string) []harness.Request {
+// callsOf is what one client sends on one connection: to every endpoint in turn.
+func callsOf(t *harness.Target, each int, name string, certificate tls.Certificate, protocol string) []harness.Request {
 	var lot []harness.Request
 	for i := range each {
 		r := Plain(t, harness.MTLS, t.Endpoints[i%len(t.Endpoints)])

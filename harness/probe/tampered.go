@@ -28,7 +28,7 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 	s.Requests = func(t *harness.Target) ([]harness.Request, bool) {
 		var all []harness.Request
 		for _, endpoint := range calls.pick(t) {
-			requests, _, err := pairs(t, endpoint, recipes)
+			requests, _, err := tamperedPairs(t, endpoint, recipes)
 			if err != nil {
 				return nil, false
 			}
@@ -39,7 +39,7 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
 		var trace harness.Trace
 		for _, endpoint := range calls.pick(client.Target()) {
-			requests, unfit, err := pairs(client.Target(), endpoint, recipes)
+			requests, unfit, err := tamperedPairs(client.Target(), endpoint, recipes)
 			if err != nil {
 				return trace, err
 			}
@@ -57,8 +57,8 @@ func tampering(calls Calls, recipes []token.Recipe) harness.Stimulus {
 	return s
 }
 
-// pairs are a valid token and what is made of it, for each recipe.
-func pairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Recipe) (requests []harness.Request, unfit []string,
+// tamperedPairs are a valid token and what is made of it, for each recipe.
+func tamperedPairs(target *harness.Target, endpoint harness.Endpoint, recipes []token.Recipe) (requests []harness.Request, unfit []string,
 	err error) {
 	for _, recipe := range recipes {
 		from := token.From(target)

@@ -32,7 +32,7 @@ func (e *Engine) again(requests []harness.Request, seen []harness.Observation, b
 	switch {
 	case len(seen) == 0:
 		return ""
-	case slices.ContainsFunc(seen, limited):
+	case slices.ContainsFunc(seen, rateLimited):
 		if e.breaker.patient() && len(earlier) < attempts {
 			return tooMany
 		}
@@ -74,9 +74,9 @@ func sentAgain(exchanges []harness.Exchange) []string {
 	return notes
 }
 
-// limited reports that the target had too many requests for one that was sent, or for one
+// rateLimited reports that the target had too many requests for one that was sent, or for one
 // that was sent behind it.
-func limited(seen harness.Observation) bool {
+func rateLimited(seen harness.Observation) bool {
 	return seen.Status == http.StatusTooManyRequests || slices.Contains(seen.Further, http.StatusTooManyRequests)
 }
 
@@ -84,7 +84,7 @@ func limited(seen harness.Observation) bool {
 // wanted of it: it has not looked at it.
 func overrun(t harness.Trace, problems []harness.Problem) {
 	for i, p := range problems {
-		if p.Verdict == harness.Fail && p.Bucket != harness.Security && p.Exchange >= 0 && limited(t.Exchanges[p.Exchange].Observation) {
+		if p.Verdict == harness.Fail && p.Bucket != harness.Security && p.Exchange >= 0 && rateLimited(t.Exchanges[p.Exchange].Observation) {
 			problems[i].Verdict, problems[i].Bucket = harness.Inconclusive, ""
 		}
 	}

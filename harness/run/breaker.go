@@ -59,7 +59,7 @@ func (r *breaker) heed(ctx context.Context) error {
 // wait learns from an answer how long the target asks for, within both bounds. It
 // gives until when nothing is sent, and reports whether that is later than before.
 func (r *breaker) wait(request harness.Request, seen harness.Observation) (until time.Time, more bool) {
-	if request.Face != nil && !limited(seen) {
+	if request.Face != nil && !rateLimited(seen) {
 		return until, false // a place where nobody need be
 	}
 	asked := retryAfter(seen)
@@ -126,7 +126,7 @@ const unsaid = time.Second
 func retryAfter(seen harness.Observation) time.Duration {
 	least := time.Duration(0)
 	switch {
-	case limited(seen):
+	case rateLimited(seen):
 		least = unsaid
 	case seen.Status == http.StatusServiceUnavailable:
 	default:

@@ -117,7 +117,7 @@ func (l *controlCache) run(p harness.Profile, at route, here *routeControls, f *
 	here.next, here.running = nil, f.done
 	l.mu.Unlock()
 	x := l.send(at)
-	f.result = control{exchange: x, ended: time.Now(), refusal: refused(p, x)}
+	f.result = control{exchange: x, ended: time.Now(), refusal: refusalOf(p, x)}
 	if f.result.refusal != "" && l.ended != nil {
 		if why := l.ended(x); why != "" {
 			f.result.refusal = why + ": " + f.result.refusal
@@ -132,8 +132,8 @@ func (l *controlCache) run(p harness.Profile, at route, here *routeControls, f *
 	close(f.done)
 }
 
-// refused says why a control was not accepted, or "".
-func refused(p harness.Profile, x harness.Exchange) string {
+// refusalOf says why a control was not accepted, or "".
+func refusalOf(p harness.Profile, x harness.Exchange) string {
 	judgement := outcome.Accepted().Judge(p, harness.Trace{Exchanges: []harness.Exchange{x}})
 	if len(judgement.Problems) == 0 {
 		return ""
@@ -145,10 +145,10 @@ func refused(p harness.Profile, x harness.Exchange) string {
 // credentialCache keeps the credentials of controls: one serves many, for a minute.
 type credentialCache struct {
 	mu   sync.Mutex
-	made map[harness.Mode]credential
+	made map[harness.Mode]madeCredential
 }
 
-type credential struct {
+type madeCredential struct {
 	change probe.Edit
 	at     time.Time
 }
@@ -164,9 +164,9 @@ func (w *credentialCache) of(t *harness.Target, mode harness.Mode) (probe.Edit, 
 		return change, err
 	}
 	if w.made == nil {
-		w.made = map[harness.Mode]credential{}
+		w.made = map[harness.Mode]madeCredential{}
 	}
-	w.made[mode] = credential{change, time.Now()}
+	w.made[mode] = madeCredential{change, time.Now()}
 	return change, nil
 }
 

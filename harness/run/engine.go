@@ -197,7 +197,7 @@ func (e *Engine) send(ctx context.Context, requests []harness.Request, by sendin
 			break
 		}
 		if len(requests) > e.options.Burst { // each for itself
-			pending = slices.DeleteFunc(pending, func(i int) bool { return why == tooMany && !limited(exchanges[i].Observation) })
+			pending = slices.DeleteFunc(pending, func(i int) bool { return why == tooMany && !rateLimited(exchanges[i].Observation) })
 		}
 		earlier = append(earlier, why)
 	}
@@ -228,7 +228,7 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 	smooth := true
 	for i := range seen {
 		until, more := e.breaker.wait(requests[i], seen[i])
-		if limited(seen[i]) {
+		if rateLimited(seen[i]) {
 			smooth = false
 			if more {
 				e.pacer.slow(seen[i].At, until)
@@ -439,15 +439,17 @@ func (h *client) sendBy(ctx context.Context, requests []harness.Request, by send
 	return h.send(ctx, requests, by)
 }
 
-func (h *client) Hold(like harness.Request) harness.Conn { return kept{h, wire.Hold(h.target, like)} }
+func (h *client) Hold(like harness.Request) harness.Conn {
+	return keptOpen{h, wire.Hold(h.target, like)}
+}
 
-// kept sends on a connection that is kept open.
-type kept struct {
+// keptOpen sends on a connection that is kept open.
+type keptOpen struct {
 	client *client
 	*wire.Conn
 }
 
-func (c kept) Send(ctx context.Context, r harness.Request) harness.Exchange {
+func (c keptOpen) Send(ctx context.Context, r harness.Request) harness.Exchange {
 	put := func(ctx context.Context, requests []harness.Request) ([]harness.Observation, error) {
 		if err := enter(ctx, c.client.underWay); err != nil {
 			return nil, err

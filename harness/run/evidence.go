@@ -242,8 +242,8 @@ func veil(f *harness.Finding, exchanges []harness.Exchange) {
 	}
 }
 
-// requests are what a replica was sent.
-func requests(s harness.Startup) []harness.Request {
+// startRequests are what a replica was sent.
+func startRequests(s harness.Startup) []harness.Request {
 	var sent []harness.Request
 	for _, x := range slices.Concat(s.Before, s.After) {
 		sent = append(sent, x.Request)
@@ -261,7 +261,7 @@ func startups(trace harness.Trace) []harness.Evidence {
 		}
 		kept = append(kept, harness.Evidence{
 			Control: s.Control, Variant: s.Variant, Request: "start a replica " + s.Variant,
-			Response: response, Body: excerpt(s.Log, requests(s)...), Millis: s.Took.Milliseconds(),
+			Response: response, Body: excerpt(s.Log, startRequests(s)...), Millis: s.Took.Milliseconds(),
 		})
 	}
 	for _, t := range trace.Tallies {

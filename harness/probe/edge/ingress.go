@@ -60,13 +60,13 @@ var (
 		Prepare: func(t *harness.Target) (probe.Edit, error) { return probe.Credential(t, harness.OIDC) }}, probe.OIDCOnly}
 )
 
-// places gives where the calls of a mode go.
-type places func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error)
+// placesOf gives where the calls of a mode go.
+type placesOf func(ctx context.Context, t *harness.Target, mode harness.Mode) ([]probe.Change, error)
 
 // around calls the critical endpoints at other places than a mode's face: each place as
 // each of some callers. Calls without a credential to the face itself go with them, and
 // accepted ones around them all.
-func around(words string, needs []harness.Capability, modes []harness.Mode, at places, callers ...caller) harness.Stimulus {
+func around(words string, needs []harness.Capability, modes []harness.Mode, at placesOf, callers ...caller) harness.Stimulus {
 	var names []string
 	for _, c := range callers {
 		names = append(names, c.Name)
@@ -93,7 +93,7 @@ func around(words string, needs []harness.Capability, modes []harness.Mode, at p
 }
 
 // aroundOf are the calls of one mode.
-func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at places, callers []caller) ([]harness.Request, error) {
+func aroundOf(ctx context.Context, t *harness.Target, mode harness.Mode, at placesOf, callers []caller) ([]harness.Request, error) {
 	there, err := at(ctx, t, mode)
 	if err != nil {
 		return nil, err

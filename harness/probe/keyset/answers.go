@@ -86,8 +86,8 @@ func Recovery() harness.Stimulus {
 	}
 }
 
-// hostile are answers of a JWKS endpoint that hold no key set (JWKS-008).
-var hostile = []struct {
+// hostileAnswers are answers of a JWKS endpoint that hold no key set (JWKS-008).
+var hostileAnswers = []struct {
 	name   string
 	answer harness.JWKSAnswer
 }{
@@ -111,7 +111,7 @@ func Hostile() harness.Stimulus {
 			if err != nil {
 				return err
 			}
-			all := append(slices.Clone(hostile), struct {
+			all := append(slices.Clone(hostileAnswers), struct {
 				name   string
 				answer harness.JWKSAnswer
 			}{"the keys as text/plain", harness.JWKSAnswer{ContentType: "text/plain", Body: token.KeySet(keys...)}})

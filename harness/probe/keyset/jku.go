@@ -71,24 +71,24 @@ func pointedTo(member string, key harness.SigningKey) ([]byte, error) {
 	return token.Chain(key)
 }
 
-type form struct{ name, url string }
+type addressForm struct{ name, url string }
 
 // forms are the ways to write the listener's address that a careless check of
 // it would let pass (WSTG-SESS-10).
-func forms(spot harness.Spot, issuer string) []form {
+func forms(spot harness.Spot, issuer string) []addressForm {
 	trusted, err := url.Parse(issuer)
 	there := strings.TrimPrefix(spot.URL, "https://")
-	all := []form{{"of ours", spot.URL + "/jwks"}}
+	all := []addressForm{{"of ours", spot.URL + "/jwks"}}
 	if spot.Through != "" {
-		all = append(all, form{"by an open redirect", spot.Through})
+		all = append(all, addressForm{"by an open redirect", spot.Through})
 	}
 	if err != nil || trusted.Host == "" {
 		return all
 	}
 	return append(all,
-		form{"behind the trusted host as user information", "https://" + trusted.Host + "@" + there + "/jwks"},
-		form{"with the trusted host in its fragment", spot.URL + "/jwks#" + issuer + "/jwks"},
-		form{"with the trusted host in its query", spot.URL + "/jwks?" + issuer + "/jwks"},
+		addressForm{"behind the trusted host as user information", "https://" + trusted.Host + "@" + there + "/jwks"},
+		addressForm{"with the trusted host in its fragment", spot.URL + "/jwks#" + issuer + "/jwks"},
+		addressForm{"with the trusted host in its query", spot.URL + "/jwks?" + issuer + "/jwks"},
 	)
 }
 
