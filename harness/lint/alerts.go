@@ -18,7 +18,7 @@ var alerts = []Rule{
 		Remedy: "add an alert on sum(increase(aegis_auth_failures_total[5m])), or on your own counter of 401s",
 		Check: func(t *Tree) []Hit {
 			for _, r := range t.Alerts {
-				if r.Alert != "" && r.LooksAtFailures(t.Alerts) {
+				if r.Alert != "" && r.LooksAtFailures(t.found.records) {
 					return nil
 				}
 			}
@@ -46,11 +46,15 @@ var alerts = []Rule{
 		Says:   "Alerts on refused calls are quiet on a day like any other.",
 		Remedy: "alert on a rate or an increase, above what is usual",
 		Check: func(t *Tree) []Hit {
+			tries := 0
 			return each(t.Alerts, func(r alert.Rule) []Hit {
-				if r.Alert == "" || !r.LooksAtFailures(t.Alerts) {
+				if r.Alert == "" || !r.LooksAtFailures(t.found.records) {
 					return nil
 				}
-				tried, err := r.Try(t.Alerts, alert.Calm)
+				if tries++; tries > triedAtMost { // LNT-081 tells of them
+					return nil
+				}
+				tried, err := r.Try(t.found.records, alert.Calm)
 				if err != nil || !tried.Known || !tried.Fires {
 					return nil // what cannot be tried is told by LNT-081
 				}
@@ -68,13 +72,13 @@ func spikes(t *Tree) []Hit {
 	var hits []Hit
 	tries := 0
 	for _, r := range t.Alerts {
-		if r.Alert == "" || !r.LooksAtFailures(t.Alerts) {
+		if r.Alert == "" || !r.LooksAtFailures(t.found.records) {
 			continue
 		}
 		if tries++; tries > triedAtMost {
 			return []Hit{{At: r.At, Unseen: fmt.Sprintf("more than %d alerts: the others were not tried", triedAtMost)}}
 		}
-		tried, err := r.Try(t.Alerts, alert.Spike)
+		tried, err := r.Try(t.found.records, alert.Spike)
 		switch {
 		case err != nil:
 			hits = append(hits, Hit{At: r.At, Unseen: fmt.Sprintf("%s was not tried: %s", r, plainly(err))})
@@ -96,14 +100,14 @@ func ends(t *Tree) []Hit {
 	var undecided []Hit
 	tries := 0
 	for _, r := range t.Alerts {
-		if r.Alert == "" || !r.LooksAtLife(t.Alerts) {
+		if r.Alert == "" || !r.LooksAtLife(t.found.records) {
 			continue
 		}
 		if tries++; tries > triedAtMost {
 			return []Hit{{At: r.At, Unseen: fmt.Sprintf("more than %d alerts: the others were not tried", triedAtMost)}}
 		}
 		for _, in := range []alert.Incident{alert.Silent, alert.Gone} {
-			tried, err := r.Try(t.Alerts, in)
+			tried, err := r.Try(t.found.records, in)
 			if err == nil && tried.Fires {
 				return nil
 			}

@@ -239,3 +239,30 @@ func TestRulesAreWhole(t *testing.T) {
 		seen[rule.ID] = true
 	}
 }
+
+// TestLargeFilesEnd reads files near the bound whose every part a rule is about. Before
+// what rules ask for was kept, the first took minutes.
+func TestLargeFilesEnd(t *testing.T) {
+	repeated := func(begin, unit, end string) string {
+		return begin + strings.Repeat(unit, lint.MaxFile/2/len(unit)) + end
+	}
+	for name, text := range map[string]string{
+		"nginx.conf": repeated("http {\n",
+			"server { listen 443 ssl; location / { proxy_set_header X-SSL-Client-CN $ssl_client_s_dn; proxy_pass http://a; } }\n", "}\n"),
+		"haproxy.cfg": repeated("",
+			"frontend a\n bind :443 ssl verify required\n http-request set-header x-cn %[ssl_c_s_dn(cn)]\n default_backend a\n", ""),
+		"rules.yml":  repeated("groups:\n- name: a\n  rules:\n", "  - alert: A\n    expr: rate(aegis_auth_failures_total[5m]) > 1e9\n", ""),
+		"blocks.pem": repeated("", "-----BEGIN X-----\nAAAA\n-----END X-----\n", ""),
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		write(t, path, text)
+		begun := time.Now()
+		r := lint.Run([]string{path}, lint.Options{})
+		if took := time.Since(begun); took > time.Minute {
+			t.Errorf("%s took %s, want a minute at most", name, took)
+		}
+		if len(r.Findings) > 1000*len(lint.Rules()) {
+			t.Errorf("%s: %d findings are told, want a bound", name, len(r.Findings))
+		}
+	}
+}

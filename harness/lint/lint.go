@@ -148,6 +148,7 @@ func Run(paths []string, o Options) *Result {
 		Findings: []Finding{}, Unreadable: []Note{}, Undecided: []Note{}, Unknown: []Note{}, Read: map[Kind]int{}, Held: []string{},
 	}}
 	t.walk(paths)
+	t.settle()
 	for _, rule := range Rules() {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, rule.ID) {
 			continue
@@ -162,21 +163,29 @@ func Run(paths []string, o Options) *Result {
 	return r
 }
 
+// mostHits is how many places are told of one rule.
+const mostHits = 1000
+
 // hold holds what was read to a rule.
 func (t *Tree) hold(rule Rule) {
 	if !t.about(rule.Kind) {
 		return
 	}
 	t.result.Held = append(t.result.Held, rule.ID)
+	seen := map[Hit]bool{}
 	for _, hit := range rule.Check(t) {
+		if seen[hit] {
+			continue
+		}
+		if seen[hit] = true; len(seen) > mostHits {
+			t.result.Undecided = append(t.result.Undecided, Note{hit.At, rule.ID, fmt.Sprintf("more than %d places: the others are not told", mostHits)})
+			return
+		}
 		if hit.Unseen != "" {
 			t.result.Undecided = append(t.result.Undecided, Note{hit.At, rule.ID, hit.Unseen})
 			continue
 		}
-		f := Finding{hit.At, rule.ID, rule.Level, rule.Clauses, hit.Got, hit.Want, rule.Says, rule.Remedy}
-		if !slices.ContainsFunc(t.result.Findings, func(g Finding) bool { return g.Place == f.Place && g.Rule == f.Rule && g.Got == f.Got }) {
-			t.result.Findings = append(t.result.Findings, f)
-		}
+		t.result.Findings = append(t.result.Findings, Finding{hit.At, rule.ID, rule.Level, rule.Clauses, hit.Got, hit.Want, rule.Says, rule.Remedy})
 	}
 }
 

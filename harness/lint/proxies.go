@@ -183,11 +183,11 @@ func (t *Tree) eachServer(check func(ingress.Server) []Hit) []Hit {
 	return each(t.mtlsServers(), check)
 }
 
-// mtlsServers are the listeners that lead to a service in mode mtls: those that ask for
+// everyServer are the listeners that lead to a service in mode mtls: those that ask for
 // certificates or forward what is in them, and those that lead where such a one of the
 // same folder leads. Where the files say that mtls is the only mode, it is every one
 // that leads anywhere.
-func (t *Tree) mtlsServers() []ingress.Server {
+func (t *Tree) everyServer() []ingress.Server {
 	var found []ingress.Server
 	for _, beside := range t.deployed() {
 		found = append(found, t.ofMTLS(beside)...)
@@ -264,6 +264,10 @@ func (t *Tree) carried(s ingress.Server) []string {
 // folder, where one is given, and those that proxies set by themselves, where own says
 // so.
 func (t *Tree) identities(folder string, own bool) []string {
+	key := identityKey{folder, own}
+	if set, known := t.found.identities[key]; known {
+		return set
+	}
 	var set []string
 	for _, s := range t.mtlsServers() {
 		for _, r := range s.Routes {
@@ -275,6 +279,7 @@ func (t *Tree) identities(folder string, own bool) []string {
 			}
 		}
 	}
+	t.found.identities[key] = set
 	return set
 }
 

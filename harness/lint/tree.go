@@ -26,10 +26,43 @@ type Tree struct {
 	options Options
 	result  *Result
 	budget  budget
+	found   found
 }
 
-// workloads are the objects that make Pods.
-func (t *Tree) workloads() []*manifest.Workload {
+// found is what is found of a tree once for all rules.
+type found struct {
+	workloads  []*manifest.Workload
+	services   []*manifest.Container
+	servers    []ingress.Server
+	records    []alert.Rule // recording rules
+	identities map[identityKey][]string
+}
+
+// identityKey is what identities are asked by.
+type identityKey struct {
+	folder string
+	own    bool
+}
+
+// settle finds what rules ask for time and again.
+func (t *Tree) settle() {
+	t.found.workloads = t.everyWorkload()
+	t.found.services = t.everyService()
+	t.found.servers = t.everyServer()
+	for _, r := range t.Alerts {
+		if r.Record != "" {
+			t.found.records = append(t.found.records, r)
+		}
+	}
+	t.found.identities = map[identityKey][]string{}
+}
+
+func (t *Tree) workloads() []*manifest.Workload { return slices.Clone(t.found.workloads) }
+func (t *Tree) services() []*manifest.Container { return slices.Clone(t.found.services) }
+func (t *Tree) mtlsServers() []ingress.Server   { return t.found.servers }
+
+// everyWorkload are the objects that make Pods.
+func (t *Tree) everyWorkload() []*manifest.Workload {
 	var all []*manifest.Workload
 	for _, o := range t.Objects {
 		if w := o.Workload(); w != nil {
@@ -39,9 +72,9 @@ func (t *Tree) workloads() []*manifest.Workload {
 	return all
 }
 
-// services are the containers that are the runbook's service, one a workload: the one
+// everyService are the containers that are the runbook's service, one a workload: the one
 // that is given its variables, otherwise the first of Pods that are aegis's.
-func (t *Tree) services() []*manifest.Container {
+func (t *Tree) everyService() []*manifest.Container {
 	var all []*manifest.Container
 	for _, w := range t.workloads() {
 		var served []*manifest.Container

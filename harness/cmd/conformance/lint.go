@@ -117,7 +117,14 @@ func lintOptions(o *lint.Options, modes []string, format string) error {
 // lintPaths reads, tells, and gives the exit status.
 func lintPaths(c *cobra.Command, paths []string, o lint.Options, format, out string, all bool) error {
 	o.Stdin = c.InOrStdin()
-	r := lint.Run(paths, o)
+	done := make(chan *lint.Result, 1)
+	go func() { done <- lint.Run(paths, o) }()
+	var r *lint.Result
+	select {
+	case r = <-done:
+	case <-c.Context().Done(): // what a parser does cannot be interrupted; the process ends
+		return fmt.Errorf("reading %s: %w", strings.Join(paths, " "), c.Context().Err())
+	}
 	text, err := lintTold(r, format, all)
 	if err != nil {
 		return err

@@ -58,8 +58,9 @@ var engine = promql.NewEngine(promql.EngineOpts{
 // Try runs an alert through an incident, with the recording rules of all files.
 func (r Rule) Try(all []Rule, in Incident) (Tried, error) {
 	w := &world{incident: in, base: shared(r, all), known: true}
+	needs := r.Metrics(all)
 	for _, other := range all {
-		if other.Record != "" && r.Metrics(all)[other.Record] {
+		if other.Record != "" && needs[other.Record] {
 			if err := w.record(other); err != nil {
 				return Tried{}, err
 			}
@@ -154,9 +155,9 @@ func (w *world) record(r Rule) error {
 func shared(r Rule, all []Rule) map[string]string {
 	base := map[string]string{"job": "aegis", "instance": "aegis-0:8080", "namespace": "aegis", "pod": "aegis-0", "container": "aegis",
 		"service": "aegis"}
-	asked := selectors(r.parsed)
+	asked, needs := selectors(r.parsed), r.Metrics(all)
 	for _, other := range all {
-		if other.Record != "" && r.Metrics(all)[other.Record] {
+		if other.Record != "" && needs[other.Record] {
 			asked = append(asked, selectors(other.parsed)...)
 		}
 	}

@@ -71,9 +71,15 @@ func ReadHAProxy(file string, text []byte) (*Configuration, error) {
 		last.lines = append(last.lines, haproxyLine{at, words})
 	}
 	c := &Configuration{File: file}
+	backends := map[string][]haproxyLine{}
+	for _, s := range all {
+		if s.words[0] == "backend" {
+			backends[s.word(1)] = s.lines
+		}
+	}
 	for _, s := range all {
 		if s.words[0] == "frontend" || s.words[0] == "listen" {
-			c.Servers = append(c.Servers, frontend(s, all)...)
+			c.Servers = append(c.Servers, frontend(s, backends)...)
 		}
 	}
 	return c, nil
@@ -120,7 +126,7 @@ func haproxyWords(line string) (words []string, wrong string) {
 }
 
 // frontend is one server for each of a frontend's binds: rules may ask for TLS.
-func frontend(s section, all []section) []Server {
+func frontend(s section, backends map[string][]haproxyLine) []Server {
 	var servers []Server
 	for _, l := range s.lines {
 		if l.words[0] != "bind" {
@@ -138,7 +144,7 @@ func frontend(s section, all []section) []Server {
 		if v := l.after("ssl-min-ver"); slices.Contains([]string{"SSLv3", "TLSv1.0", "TLSv1.1"}, v) {
 			one.Old = append(one.Old, Word{l.at, "ssl-min-ver " + v})
 		}
-		one.Routes = haproxyRoutes(s, all, one)
+		one.Routes = haproxyRoutes(s, backends, one)
 		servers = append(servers, one)
 	}
 	return servers
@@ -160,7 +166,7 @@ func haproxyVerification(l haproxyLine) Verification {
 
 // haproxyRoutes are the ways from a bind to backends; none where every request is
 // refused or sent elsewhere.
-func haproxyRoutes(s section, all []section, to Server) []Route {
+func haproxyRoutes(s section, backends map[string][]haproxyLine, to Server) []Route {
 	names := map[string]place.Place{}
 	if s.words[0] == "listen" {
 		names[""] = s.at
@@ -172,13 +178,8 @@ func haproxyRoutes(s section, all []section, to Server) []Route {
 	}
 	var routes []Route
 	for _, name := range sortedKeys(names) {
-		lines := s.lines
+		lines := slices.Concat(s.lines, backends[name])
 		upstream := name
-		for _, b := range all {
-			if b.words[0] == "backend" && b.word(1) == name {
-				lines = slices.Concat(lines, b.lines)
-			}
-		}
 		var servers []string
 		for _, l := range lines {
 			if l.words[0] == "server" {

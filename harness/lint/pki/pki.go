@@ -56,12 +56,15 @@ func Read(file string, text []byte) (*File, error) {
 		return f, nil
 	}
 	found := begin.FindAllIndex(text, -1)
+	line, counted := 1, 0
 	for i, where := range found {
 		end := len(text)
 		if i+1 < len(found) {
 			end = found[i+1][0]
 		}
-		at := place.Place{File: file, Line: 1 + bytes.Count(text[:where[0]], []byte("\n")), Column: 1}
+		line += bytes.Count(text[counted:where[0]], []byte("\n"))
+		counted = where[0]
+		at := place.Place{File: file, Line: line, Column: 1}
 		block, _ := pem.Decode(text[where[0]:end])
 		if block == nil {
 			return nil, place.Errorf(at, "a block of PEM is garbled, or is not ended")
