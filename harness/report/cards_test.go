@@ -108,3 +108,22 @@ func TestTheLastSignOffIsCompared(t *testing.T) {
 		}
 	}
 }
+
+// TestTrendShowsOneFailure: a look of which one expectation failed is to be seen among many, and
+// a look that was none is told as such.
+func TestTrendShowsOneFailure(t *testing.T) {
+	looks := []Point{
+		{Run: "r-1", Verdict: signoff.Failed, Totals: map[harness.Verdict]int{harness.Pass: 299, harness.Fail: 1}},
+		{Error: "no answer"},
+		{Run: "r-3", Verdict: signoff.Passed, Totals: map[harness.Verdict]int{harness.Pass: 300}},
+	}
+	page, err := Trend("staging", looks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`class="top passed"`, `<rect class="run wrong" x="0" y="88" width="9" height="12"/>`, "no answer", `href="runs/r-1/signoff.html"`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the trend lacks %s", want)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func (p Point) Failed() int { return p.Totals[harness.Fail] }
 //go:embed trend.html
 var trendHTML string
 
-var trendTemplate = template.Must(template.New("trend").Funcs(template.FuncMap{"moment": moment, "symbol": symbol, "words": words}).Parse(trendHTML))
+var trendTemplate = template.Must(template.New("trend").Funcs(template.FuncMap{"moment": moment, "tone": tone, "words": words}).Parse(trendHTML))
 
 // bar is one look as the drawing has it.
 type bar struct {
@@ -94,7 +94,7 @@ func barOf(i int, p Point) bar {
 	b.Pass = trendHeight * (p.Totals[harness.Pass] + p.Totals[harness.NotApplicable]) / all
 	b.Fail = trendHeight * p.Totals[harness.Fail] / all
 	if p.Totals[harness.Fail] > 0 {
-		b.Fail = max(b.Fail, 3) // one of three hundred is to be seen
+		b.Fail = max(b.Fail, 12) // one of three hundred is to be seen
 	}
 	b.FailY = trendHeight - b.Fail
 	b.Rest = max(0, trendHeight-b.Pass-b.Fail)

@@ -228,7 +228,7 @@ func (w Wanted) age(r Record) error {
 	case age < -ahead:
 		return fmt.Errorf("the run ended at %s, in the future", r.Ended.Format(time.RFC3339))
 	case w.MaxAge > 0 && age > w.MaxAge:
-		return fmt.Errorf("the run ended %s ago, want %s at most", age.Round(time.Second), w.MaxAge)
+		return fmt.Errorf("the run ended %s ago, want %s at most", Span(age), Span(w.MaxAge))
 	default:
 		return nil
 	}
