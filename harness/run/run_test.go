@@ -381,43 +381,49 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// TestWhatStartsItsOwnGoesOnBesideTheRest: one by one, beside what shares the target,
+// TestWhatStartsItsOwnGoesOnBesideTheRest: a few at once, beside what shares the target,
 // and before what must be alone.
 func TestWhatStartsItsOwnGoesOnBesideTheRest(t *testing.T) {
 	s := serve(t, nil)
 	e := New(s.Target, Options{})
 	t.Cleanup(e.Close)
-	var apart, ended atomic.Int32
+	const starts = 2*apartAtOnce + 1
+	var apart, most, ended atomic.Int32
 	beside := make(chan struct{})
 	start := harness.Stimulus{OwnControl: true, Apart: true, Effect: harness.Disruptive, Act: func(context.Context,
 		harness.Client) (harness.Trace, error) {
-		if apart.Add(1) > 1 {
-			t.Error("two of them at once")
+		now := apart.Add(1)
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
 		}
 		<-beside // what shares the target goes on meanwhile
+		time.Sleep(5 * time.Millisecond)
 		apart.Add(-1)
 		ended.Add(1)
 		return harness.Trace{}, nil
 	}}
 	share := harness.Stimulus{OwnControl: true, Effect: harness.ReadOnly, Act: func(context.Context, harness.Client) (harness.Trace, error) {
+		time.Sleep(5 * time.Millisecond) // or more of them than may would begin too late to be seen
 		close(beside)
 		return harness.Trace{}, nil
 	}}
 	disrupt := harness.Stimulus{OwnControl: true, Effect: harness.Disruptive, Act: func(context.Context, harness.Client) (harness.Trace,
 		error) {
-		if ended.Load() != 2 {
+		if ended.Load() != starts {
 			t.Error("what must be alone began before the others ended")
 		}
 		return harness.Trace{}, nil
 	}}
 	var all []harness.Expectation
-	for i, stimulus := range []harness.Stimulus{disrupt, start, start, share} {
+	for i, stimulus := range append(slices.Repeat([]harness.Stimulus{start}, starts), disrupt, share) {
 		all = append(all, harness.Expectation{ID: fmt.Sprintf("X-%d", i), Stimulus: stimulus, Outcome: fixed{}})
 	}
 	for _, f := range e.All(t.Context(), all, nil) {
 		if f.Verdict != harness.Pass {
 			t.Errorf("%s: %s %s", f.ID, f.Verdict, f.Reason)
 		}
+	}
+	if most.Load() != apartAtOnce {
+		t.Errorf("%d of them at once, want %d", most.Load(), apartAtOnce)
 	}
 }
 
