@@ -178,14 +178,16 @@ func (t *Tree) hold(rule Rule) {
 			continue
 		}
 		if seen[hit] = true; len(seen) > mostHits {
-			t.result.Undecided = append(t.result.Undecided, Note{hit.At, rule.ID, fmt.Sprintf("more than %d places: the others are not told", mostHits)})
+			more := fmt.Sprintf("more than %d places: the others are not told", mostHits)
+			t.result.Undecided = append(t.result.Undecided, Note{hit.At, rule.ID, more})
 			return
 		}
 		if hit.Unseen != "" {
 			t.result.Undecided = append(t.result.Undecided, Note{hit.At, rule.ID, hit.Unseen})
 			continue
 		}
-		t.result.Findings = append(t.result.Findings, Finding{hit.At, rule.ID, rule.Level, rule.Clauses, hit.Got, hit.Want, rule.Says, rule.Remedy})
+		t.result.Findings = append(t.result.Findings, Finding{hit.At, rule.ID, rule.Level, rule.Clauses, hit.Got, hit.Want,
+			rule.Says, rule.Remedy})
 	}
 }
 

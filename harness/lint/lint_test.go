@@ -329,3 +329,34 @@ func TestEachRuleFindsItsChange(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherSoundFormsGiveNoFinding changes the sound files into what is as sound.
+func TestOtherSoundFormsGiveNoFinding(t *testing.T) {
+	for _, c := range []change{
+		{"ssl on", "nginx/nginx.conf", "listen 443 ssl;", "listen 443;\n		ssl on;", ""},
+		{"a refusal in place of a verification", "nginx/nginx.conf", "ssl_verify_client on;",
+			"ssl_verify_client optional;\n		if ($ssl_client_verify != SUCCESS) { return 403; }", ""},
+		{"a token alone", "kubernetes/oidc.yaml", "vault.hashicorp.com/agent-inject-secret-oidc_jwks_uri: secret/data/aegis/runtime",
+			"vault.hashicorp.com/agent-inject-token: \"true\"", ""},
+		{"a variable that the injector renders", "kubernetes/oidc.yaml",
+			"            - name: OIDC_AUDIENCE\n              value: aegis\n", "            - name: A\n              value: b # OIDC_AUDIENCE\n", ""},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			dir := sound(t)
+			path := filepath.Join(dir, c.file)
+			was, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(was), c.old); n != 1 {
+				t.Fatalf("%q stands %d times in %s, want once", c.old, n, c.file)
+			}
+			text := strings.Replace(string(was), c.old, c.new, 1)
+			if strings.Contains(c.new, "OIDC_AUDIENCE") {
+				text = strings.Replace(text, "{{- with", "export OIDC_AUDIENCE=aegis {{- with", 1)
+			}
+			write(t, path, text)
+			clean(t, lint.Run([]string{dir}, lint.Options{}))
+		})
+	}
+}

@@ -134,7 +134,8 @@ var secrets = []Rule{
 		Remedy: "add an annotation vault.hashicorp.com/agent-inject-secret-NAME with the secret's path",
 		Check: func(t *Tree) []Hit {
 			return each(t.injected(), func(w *manifest.Workload) []Hit {
-				if _, _, given := w.Annotation(injector + "agent-configmap"); given || len(injectedPaths(w)) > 0 {
+				_, _, whole := w.Annotation(injector + "agent-configmap")
+				if token, _, _ := w.Annotation(injector + "agent-inject-token"); whole || truth(token) || len(injectedPaths(w)) > 0 {
 					return nil
 				}
 				_, at, _ := w.Annotation(injector + "agent-inject")

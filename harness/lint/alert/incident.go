@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -137,7 +138,7 @@ func (w *world) record(r Rule) error {
 		return err
 	}
 	for _, s := range matrix {
-		b := labels.NewBuilder(s.Metric).Set(labels.MetricName, r.Record)
+		b := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, r.Record)
 		for name, value := range r.labels {
 			b.Set(name, value)
 		}
@@ -211,13 +212,13 @@ func (*querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matc
 func (q *querier) Select(_ context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	name := ""
 	for _, m := range matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			name = m.Value
 		}
 	}
 	var found []storage.Series
 	for _, s := range q.recorded {
-		if s.Labels().Get(labels.MetricName) == name && matches(s.Labels(), matchers) {
+		if s.Labels().Get(model.MetricNameLabel) == name && matches(s.Labels(), matchers) {
 			found = append(found, s)
 		}
 	}
@@ -254,7 +255,7 @@ func (q *querier) series(name string, extra map[string]string, matchers []*label
 	all := maps.Clone(q.base)
 	maps.Copy(all, extra)
 	for _, m := range matchers {
-		if m.Matches(all[m.Name]) || m.Name == labels.MetricName {
+		if m.Matches(all[m.Name]) || m.Name == model.MetricNameLabel {
 			continue
 		}
 		value, ok := matching(m)
@@ -264,7 +265,7 @@ func (q *querier) series(name string, extra map[string]string, matchers []*label
 		}
 		all[m.Name] = value
 	}
-	all[labels.MetricName] = name
+	all[model.MetricNameLabel] = name
 	value := q.value(name, all)
 	if value == nil {
 		return nil

@@ -312,6 +312,8 @@ func (r *nginxReader) server(d *directive, s scope) {
 		switch below.name {
 		case "listen":
 			one.TLS = one.TLS || slices.Contains(below.args, "ssl") || slices.Contains(below.args, "quic")
+		case "ssl": // before nginx 1.25
+			one.TLS = one.TLS || below.arg(0) == "on"
 		case "server_name":
 			one.Name = strings.Join(below.args, " ")
 		}
