@@ -20,25 +20,26 @@ func TestRuleFilesAreCheckedFirst(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ text, says string }{
 		"no YAML":            {"groups: [\n", "rules.yml:"},
-		"prose":              {"these are no rules\n", "rules.yml:1: want a rule file"},
-		"an object":          {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  groups: []\n", "rules.yml:2: it is an object of Kubernetes (PrometheusRule)"},
+		"prose":              {"these are no rules\n", "rules.yml:1: it is no rule file"},
+		"an object":          {"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  groups: []\n", "rules.yml:2:1: it is an object of Kubernetes"},
 		"a template":         {"groups:\n{{- range .Values.groups }}\n  - name: {{ .name }}\n{{- end }}\n", "helm template"},
 		"a template in expr": {ruleFile("up < {{ .Values.least }}"), "template"},
-		"an unknown key":     {strings.Replace(ruleFile("up"), "expr:", "expression:", 1), "rules.yml:6: a rule has no key \"expression\""},
-		"no duration":        {strings.Replace(ruleFile("up"), "5m", "soon", 1), "rules.yml:5: for: \"soon\""},
+		"an unknown key":     {strings.Replace(ruleFile("up"), "expr:", "expression:", 1), "rules.yml:6: it is no rule file: yaml: unmarshal errors:   line 6: field expression not found"},
+		"no duration":        {strings.Replace(ruleFile("up"), "5m", "soon", 1), "rules.yml:5: it is no rule file: not a valid duration string: \"soon\""},
 		"no groups":          {"{}\n", "no groups"},
 		"two documents":      {ruleFile("up") + "---\n" + ruleFile("up"), "2 documents"},
-		"neither":            {strings.Replace(ruleFile("up"), "alert: A", "labels: {a: b}", 1), "alert or record"},
+		"neither":            {strings.Replace(ruleFile("up"), "alert: A", "labels: {a: b}", 1), "one of 'record' or 'alert'"},
 		"UTF-16":             {"\xff\xfeg\x00", "UTF-8"},
-		"not closed":         {ruleFile("sum(rate(x[5m]) > 0"), "rules.yml:6: expr: '(' at character 4 is not closed"},
-		"closed twice":       {ruleFile("rate(x[5m])) > 0"), "closes nothing"},
-		"a text not closed":  {ruleFile(`x{mode="oidc} > 0`), "a text is not closed"},
-		"nothing behind":     {ruleFile("rate(x[5m]) >"), "behind its last operator"},
-		"nothing before":     {ruleFile("> 3"), "before its first operator"},
-		"no operator":        {ruleFile("rate(x[5m]) 3"), "no operator"},
-		"no time":            {ruleFile("rate(x[soon]) > 3"), "no length of time"},
-		"a lone equals":      {ruleFile("x = 3"), "write =="},
-		"crossed":            {ruleFile("rate(x[5m)] > 3"), "closes nothing"},
+		"not closed":         {ruleFile("sum(rate(x[5m]) > 0"), "rules.yml:6:15: it is no rule file: group \"aegis\", rule 1, \"A\": could not parse expression: 2:1: parse error: unclosed left parenthesis"},
+		"closed twice":       {ruleFile("rate(x[5m])) > 0"), "unexpected right parenthesis"},
+		"a text not closed":  {ruleFile(`x{mode="oidc} > 0`), "unterminated quoted string"},
+		"nothing behind":     {ruleFile("rate(x[5m]) >"), "unexpected end of input"},
+		"nothing before":     {ruleFile("> 3"), "unexpected <op:>>"},
+		"no operator":        {ruleFile("rate(x[5m]) 3"), "unexpected number"},
+		"no time":            {ruleFile("rate(x[soon]) > 3"), "duration expression"},
+		"two scalars":        {ruleFile("1e3 < Inf"), "BOOL modifier"},
+		"a lone equals":      {ruleFile("x = 3"), "unexpected \"=\""},
+		"crossed":            {ruleFile("rate(x[5m)] > 3"), "unexpected \")\""},
 	} {
 		path := filepath.Join(dir, "rules.yml")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
@@ -61,7 +62,7 @@ func TestSoundRuleFilesAreTaken(t *testing.T) {
 	for _, expr := range []string{
 		"up", "vector(1)", "-1 * up", "rate(aegis_auth_failures_total[5m]) > 0.1", `sum by (mode) (rate(x{job=~"a.*",mode!="b"}[1h30m])) / on (mode) group_left sum(y) > bool 3`,
 		"max_over_time(x[1h:1m] offset 5m) >= 1 and up unless on (job) z", `absent(x{a='b"c', d="e]"})`, "x{a=\"#\"} # a comment (\n          > 3", "histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m])))",
-		`{__name__=~"aegis_.*"} > 1`, "x @ end() > 1", "sum(x) without (a) > 1", "x offset -1w", "a atan2 b", "rate(x[300])", "sum(x) by (a) > ignoring (b) y", "1e3 < Inf", "(up)",
+		`{__name__=~"aegis_.*"} > 1`, "x @ end() > 1", "sum(x) without (a) > 1", "x offset -1w", "a atan2 b", "rate(x[300])", "sum(x) by (a) > ignoring (b) y", "1e3 < bool Inf", "(up)",
 	} {
 		texts = append(texts, ruleFile(expr))
 	}

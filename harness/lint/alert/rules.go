@@ -3,6 +3,7 @@
 package alert
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -54,7 +55,7 @@ var problem = regexp.MustCompile(`^(?:(\d+):(\d+): )?`)
 func Read(d *document.Document, text []byte, lax bool, path ...any) ([]Rule, error) {
 	groups, errs := rulefmt.Parse(text, lax, model.UTF8Validation, language, slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
-		return nil, unreadable(d, errs[0], lax, path)
+		return nil, unreadable(d, text, errs[0], lax, path)
 	}
 	var all []Rule
 	for i, g := range groups.Groups {
@@ -71,18 +72,27 @@ func Read(d *document.Document, text []byte, lax bool, path ...any) ([]Rule, err
 	return all, nil
 }
 
-func unreadable(d *document.Document, err error, lax bool, path []any) error {
+// soon is how Prometheus's parser tells of a duration, without saying where.
+var soon = regexp.MustCompile(`not a valid duration string: "(.*)"`)
+
+// unreadable tells what Prometheus's parser tells, and where.
+func unreadable(d *document.Document, text []byte, err error, lax bool, path []any) error {
 	at := d.At(path...)
 	what := err.Error()
-	if found := problem.FindStringSubmatch(what); found[1] != "" {
-		what = what[len(found[0]):]
-		if !lax { // of an object, the lines are those of another text
-			at.Line, _ = strconv.Atoi(found[1])
-			at.Column, _ = strconv.Atoi(found[2])
+	found := problem.FindStringSubmatch(what)
+	what = what[len(found[0]):]
+	line, column := found[1], found[2]
+	if line == "" {
+		if found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(what); found != nil {
+			line, column = found[1], "0"
+		} else if found := soon.FindStringSubmatch(what); found != nil {
+			before, _, _ := bytes.Cut(text, []byte(": "+found[1]))
+			line, column = strconv.Itoa(1+bytes.Count(before, []byte("\n"))), "0"
 		}
-	} else if found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(what); found != nil && !lax {
-		at.Line, _ = strconv.Atoi(found[1])
-		at.Column = 0
+	}
+	if line != "" && line != "0" && !lax { // of an object, the lines are those of another text
+		at.Line, _ = strconv.Atoi(line)
+		at.Column, _ = strconv.Atoi(column)
 	}
 	return place.Errorf(at, "it is no rule file: %s", strings.ReplaceAll(what, "\n", " "))
 }
