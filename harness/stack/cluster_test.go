@@ -21,6 +21,7 @@ import (
 // the real kube-apiserver, and nobody else. Where the image is not there it is
 // skipped: it takes minutes to build.
 func TestKubernetesLogin(t *testing.T) {
+	t.Parallel()
 	have := had(t)
 	built, err := images.Ensure(t.Context(), []string{images.Kubernetes}, images.Options{})
 	if err != nil {

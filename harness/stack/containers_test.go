@@ -98,6 +98,7 @@ func left(t *testing.T, run string) []string {
 }
 
 func TestContainersAnswer(t *testing.T) {
+	t.Parallel()
 	run := "test-" + localhost.Nonce()
 	var told []string
 	s := stacked(t, Spec{Run: run, Log: testLog{t}, Progress: func(line string) { told = append(told, line) }})
@@ -211,6 +212,7 @@ func assertComplete(t *testing.T, target *harness.Target) {
 }
 
 func TestContainersReplicas(t *testing.T) {
+	t.Parallel()
 	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	t.Run("without AUTH_MODE it ends", func(t *testing.T) {
 		r := launched(t, s.Target, harness.Launch{Mode: harness.OIDC, Unset: []string{"AUTH_MODE"}})
@@ -260,6 +262,7 @@ func TestContainersReplicas(t *testing.T) {
 // TestContainersPlantFaults plants one fault in the service (403 without a
 // token) and one in the ingress (the caller's identity header is kept).
 func TestContainersPlantFaults(t *testing.T) {
+	t.Parallel()
 	inService, ok := faults.ByID("M-038")
 	inIngress, found := faults.ByID("M-086")
 	if !ok || !found {
@@ -435,6 +438,7 @@ func (l testLog) Write(p []byte) (int, error) {
 // TestContainersDeploymentIsSeen wants what is searched to be there: an
 // environment, and whole layers.
 func TestContainersDeploymentIsSeen(t *testing.T) {
+	t.Parallel()
 	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	holds := map[string]string{"the environment and configuration of service-oidc": "AUTH_MODE=oidc", "the layers of image ": "aegis_auth_failures_total"}
 	err := s.Target.Control.Deployment.Each(t.Context(), func(part string, content io.Reader) error {
@@ -453,6 +457,7 @@ func TestContainersDeploymentIsSeen(t *testing.T) {
 
 // TestContainersAgentLeavesNothing wants the files of an agent to be gone with it.
 func TestContainersAgentLeavesNothing(t *testing.T) {
+	t.Parallel()
 	run := "test-" + localhost.Nonce()
 	s := stacked(t, Spec{Run: run, Log: testLog{t}})
 	r, err := s.Target.Control.Agent.Launch(t.Context(), harness.Launch{Mode: harness.MTLS})

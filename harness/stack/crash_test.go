@@ -33,6 +33,7 @@ func TestCoreFiles(t *testing.T) {
 // TestWhatACrashLeaves has a service crash that holds a token, which nothing in its
 // environment tells: it leaves nothing, but with a fault, which the search finds.
 func TestWhatACrashLeaves(t *testing.T) {
+	t.Parallel()
 	have := had(t)
 	for _, row := range []struct {
 		fault string

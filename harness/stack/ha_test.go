@@ -20,6 +20,7 @@ import (
 // starts meanwhile waits for it, or ends and says why. With another sealed, no node is
 // active: the services still serve, and none starts.
 func TestVaultFailover(t *testing.T) {
+	t.Parallel()
 	have := had(t)
 	front, err := images.Ensure(t.Context(), []string{images.HAProxy}, images.Options{Pull: true, Build: true})
 	if err != nil {

@@ -37,6 +37,7 @@ path "auth/token/revoke-self" { capabilities = ["update"] }`
 // logs in by AppRole and by JWT: they are accepted, and after the run they are in
 // the CRL, and the login is over.
 func TestLiveVault(t *testing.T) {
+	t.Parallel()
 	s := stacked(t, Spec{Run: "test-" + localhost.Nonce(), Log: testLog{t}})
 	own, root := s.Target, s.Target.Control.Launcher.(*containers).vault.root
 	role := approle(t, root, own)
@@ -254,6 +255,7 @@ func TestNobodyThere(t *testing.T) {
 // TestLiveOnAStack judges a stack of ours through a configuration, as a stranger
 // would: with keys, by its token endpoint, and with nothing.
 func TestLiveOnAStack(t *testing.T) {
+	t.Parallel()
 	s, err := Start(t.Context(), Spec{Runtime: Embedded, Run: "stack"})
 	if err != nil {
 		t.Fatal(err)

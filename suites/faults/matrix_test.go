@@ -47,7 +47,7 @@ var turns = []string{
 const atOnce = 3
 
 // inTurn skips a test of containers that this sample leaves out, or where none are
-// asked for.
+// asked for. Such a test mostly waits: it runs beside another.
 func inTurn(t *testing.T, turn string) {
 	t.Helper()
 	if !slices.Contains(turns, turn) {
@@ -57,6 +57,7 @@ func inTurn(t *testing.T, turn string) {
 	if !slices.Contains(sample.Of(turns, atOnce), turn) {
 		t.Skip(faults.NotSampled)
 	}
+	t.Parallel()
 }
 
 // TestEveryFaultIsCaught plants every fault in an embedded stack of its own: what it

@@ -27,7 +27,8 @@ import (
 // settings are those of the tests.
 var settings = config.Read(os.Getenv, "")
 
-// TestStrangers runs two of them by turns, or all where nothing is sampled.
+// TestStrangers runs two of them by turns, or all where nothing is sampled: two beside
+// each other, as a run that keeps its pace mostly waits.
 func TestStrangers(t *testing.T) {
 	if settings.Runtime != string(stack.Containers) {
 		t.Skip("not in containers: make test judges this where a container engine answers")
@@ -37,11 +38,14 @@ func TestStrangers(t *testing.T) {
 		names = append(names, s.name)
 	}
 	chosen := faults.Sample{Seed: settings.Sample}.Of(names, 2)
-	t.Logf("%d of %d strangers: %s", len(chosen), len(names), strings.Join(chosen, ", "))
+	t.Logf("planted the faults of %d of %d strangers: %s", len(chosen), len(names), strings.Join(chosen, ", "))
 	program := build(t)
 	for _, s := range strangers {
 		if slices.Contains(chosen, s.name) {
-			t.Run(s.name, func(t *testing.T) { s.judge(t, program) })
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				s.judge(t, program)
+			})
 		}
 	}
 }
