@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
 // TestACauseIsOneCard: what fails by one cause is one card on the page, which says why it
 // matters, how it is mended and how it is seen again, at the same target.
 func TestACauseIsOneCard(t *testing.T) {
-	r := broken(t)
+	r := reporttest.Broken(reporttest.Real(t, "."))
 	page := string(files(t, r)["signoff.html"])
 	told := map[string]int{}
 	for _, c := range cards(r) {
@@ -46,10 +47,10 @@ func TestACauseIsOneCard(t *testing.T) {
 
 // TestALeaveComesLast: what is waived, and what is advice, is told after what decides.
 func TestALeaveComesLast(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	r.Waivers[0].State, r.Waivers[0].Target = signoff.Applied, ""
 	r.Findings[2].Bucket, r.Findings[2].Got = harness.Contract, "403"
-	retally(&r)
+	reporttest.Retally(&r)
 	all := cards(r)
 	if len(all) != 2 || all[0].Tone != "fail" || all[1].Tone != "advice" || all[1].Lead.ID != "MTLS-002" {
 		t.Errorf("%+v; want the waived failure last, as advice", all)
@@ -93,11 +94,11 @@ func TestCommands(t *testing.T) {
 // TestTheLastSignOffIsCompared: where there was one, the page says what changed, on its first
 // screen and in full.
 func TestTheLastSignOffIsCompared(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	if page := string(files(t, r)["signoff.html"]); strings.Contains(page, `id="since"`) {
 		t.Error("there was none, and the page compares")
 	}
-	before := rehearsal()
+	before := reporttest.Rehearsal()
 	before.Run = "r-before"
 	diff := signoff.Compare(before, r)
 	r.Since = &diff

@@ -8,12 +8,13 @@ import (
 	"unicode"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
 // change is a diff with something under every heading.
 func change() signoff.Diff {
-	was, is := sample(), sample()
+	was, is := reporttest.Sample(), reporttest.Sample()
 	was.Findings[0].Verdict, was.Findings[3].Verdict = harness.Fail, harness.Pass
 	was.Findings[5].Verdict = harness.Pass
 	was.Findings[7].Verdict, is.Findings[7].Verdict = harness.NotExercised, harness.Pass
@@ -42,7 +43,7 @@ func TestDiffIsTold(t *testing.T) {
 			t.Errorf("%s differs for the same diff", name)
 		}
 	}
-	same, err := DiffFormats["text"](signoff.Compare(sample(), sample()))
+	same, err := DiffFormats["text"](signoff.Compare(reporttest.Sample(), reporttest.Sample()))
 	if err != nil || !strings.HasSuffix(string(same), "\nnothing changed\n") || strings.Contains(string(same), "Slower") {
 		t.Errorf("%v\n%s", err, same)
 	}
@@ -60,10 +61,10 @@ func TestDiffIsData(t *testing.T) {
 }
 
 func TestHostileDiffIsInert(t *testing.T) {
-	was := sample()
+	was := reporttest.Sample()
 	was.Findings[5].Verdict = harness.Pass
 	for name, render := range DiffFormats {
-		data, err := render(signoff.Compare(was, hostileRecords()[1]))
+		data, err := render(signoff.Compare(was, reporttest.Hostile()[1]))
 		if err != nil {
 			t.Fatal(err)
 		}

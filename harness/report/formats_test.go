@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
@@ -92,7 +93,7 @@ func TestSchemas(t *testing.T) {
 		{"signoff.sarif", "sarif.schema.json"},
 	} {
 		schema := schemaOf(t, c.schema)
-		for _, r := range append(hostileRecords(), sample(), rehearsal(), signoff.Conclude(signoff.Input{})) {
+		for _, r := range append(reporttest.Hostile(), reporttest.Sample(), reporttest.Rehearsal(), signoff.Conclude(signoff.Input{})) {
 			document := decoded(t, files(t, r)[c.file])
 			if err := schema.Validate(document); err != nil {
 				t.Errorf("%s: %v", c.file, err)
@@ -138,7 +139,7 @@ func TestSARIFStandsAtTheReadersFile(t *testing.T) {
 	for file, want := range map[string]string{
 		"staging.yaml": "staging.yaml", "deploy/eu west.yaml": "deploy/eu%20west.yaml", "/etc/aegis/staging.yaml": "staging.yaml", "../up/staging.yaml": "staging.yaml", "": runbookPath,
 	} {
-		r := sample()
+		r := reporttest.Sample()
 		r.Config.File = file
 		var log sarifLog
 		if err := json.Unmarshal(files(t, r)["signoff.sarif"], &log); err != nil {
@@ -159,7 +160,7 @@ func TestSARIFStandsAtTheReadersFile(t *testing.T) {
 // a severity that code scanning sorts by; that nobody unauthorised was served is less.
 func TestSARIFRulesHelp(t *testing.T) {
 	var log sarifLog
-	if err := json.Unmarshal(files(t, broken(t))["signoff.sarif"], &log); err != nil {
+	if err := json.Unmarshal(files(t, reporttest.Broken(reporttest.Real(t, ".")))["signoff.sarif"], &log); err != nil {
 		t.Fatal(err)
 	}
 	severities := map[string]string{}
@@ -193,7 +194,7 @@ var junitSchema = map[string]struct{ may, must, holds string }{
 
 // TestJUnitHoldsToTheCommonSchema walks the document beside the schema.
 func TestJUnitHoldsToTheCommonSchema(t *testing.T) {
-	for _, r := range append(hostileRecords(), sample(), rehearsal(), signoff.Conclude(signoff.Input{})) {
+	for _, r := range append(reporttest.Hostile(), reporttest.Sample(), reporttest.Rehearsal(), signoff.Conclude(signoff.Input{})) {
 		decoder := xml.NewDecoder(bytes.NewReader(files(t, r)["junit.xml"]))
 		within, elements := []string{}, 0
 		for {
@@ -246,21 +247,21 @@ func junitElement(t *testing.T, within []string, e xml.StartElement) {
 
 // TestJUnitTellsWhatTheSchemaHasNot wants ID, clause and level of every case.
 func TestJUnitTellsWhatTheSchemaHasNot(t *testing.T) {
-	text := string(files(t, sample())["junit.xml"])
+	text := string(files(t, reporttest.Sample())["junit.xml"])
 	for _, want := range []string{"id: OIDC-005", "clause: 4.3", "level: MUST"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("JUnit lacks %s", want)
 		}
 	}
-	if n := strings.Count(text, "clause: "); n != len(sample().Findings) {
-		t.Errorf("%d cases name their clause; want %d", n, len(sample().Findings))
+	if n := strings.Count(text, "clause: "); n != len(reporttest.Sample().Findings) {
+		t.Errorf("%d cases name their clause; want %d", n, len(reporttest.Sample().Findings))
 	}
 }
 
 // TestEveryFormatTellsTheCard: who reads another format than the page learns the same: the
 // cause, why it matters, how it is mended, and how it is judged again at the same target.
 func TestEveryFormatTellsTheCard(t *testing.T) {
-	r := broken(t)
+	r := reporttest.Broken(reporttest.Real(t, "."))
 	all := files(t, r)
 	all["console"], all["annotations"] = []byte(Console(r, false)), []byte(GitHub(r))
 	delete(all, "signoff.json")
@@ -284,13 +285,13 @@ func TestEveryFormatTellsTheCard(t *testing.T) {
 // TestStepSummaryIsBounded tells a thousand failures in less than the 1 MiB a CI
 // job's page takes.
 func TestStepSummaryIsBounded(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	for i := range 1000 {
-		f := contract(r.Findings[2])
+		f := reporttest.Contract(r.Findings[2])
 		f.Got, f.Reason = fmt.Sprintf("%s %s", strings.Repeat("x", 4096), strings.Repeat("!", i)), strings.Repeat("y", 4096)
 		r.Findings = append(r.Findings, f)
 	}
-	retally(&r)
+	reporttest.Retally(&r)
 	summary, err := StepSummary(r)
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +321,7 @@ func TestChoose(t *testing.T) {
 // hostile records.
 func TestOSCALHoldsToItsSchema(t *testing.T) {
 	schema := schemaOf(t, "oscal.schema.json")
-	for _, r := range append(hostileRecords(), sample(), rehearsal(), broken(t), realRecord(t), signoff.Conclude(signoff.Input{})) {
+	for _, r := range append(reporttest.Hostile(), reporttest.Sample(), reporttest.Rehearsal(), reporttest.Broken(reporttest.Real(t, ".")), reporttest.Real(t, "."), signoff.Conclude(signoff.Input{})) {
 		document := decoded(t, files(t, r)["oscal.json"])
 		if err := schema.Validate(document); err != nil {
 			t.Errorf("%s: %.1500v", r.Run, err)
@@ -349,7 +350,7 @@ func TestOSCALSatisfiesOnlyWhatWasSeen(t *testing.T) {
 		}
 		return of
 	}
-	sound, failed, rehearsed := state(realRecord(t)), state(broken(t)), state(rehearsal())
+	sound, failed, rehearsed := state(reporttest.Real(t, ".")), state(reporttest.Broken(reporttest.Real(t, "."))), state(reporttest.Rehearsal())
 	satisfied, failures := oscalStatus{"satisfied", "pass"}, oscalStatus{"not-satisfied", "fail"}
 	if sound["ac-12_obj"] != satisfied || failed["ac-12_obj"] != failures || sound["ia-5.2_obj"] != satisfied {
 		t.Errorf("where expired tokens are refused %v, where they are served %v", sound["ac-12_obj"], failed["ac-12_obj"])

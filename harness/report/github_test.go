@@ -4,13 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
 // TestAnnotations wants a line for the verdict and for each cause of failures, at the file
 // that configured the run, with who must mend it; what was not seen is one notice.
 func TestAnnotations(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	lines := strings.Split(strings.TrimSpace(GitHub(r)), "\n")
 	if len(lines) != 4 {
 		t.Fatalf("%d annotations; want the verdict, 2 causes and what was not seen:\n%s", len(lines), strings.Join(lines, "\n"))
@@ -30,7 +31,7 @@ func TestAnnotations(t *testing.T) {
 
 // TestAnnotationsAreInert wants no answer to make a command of its own.
 func TestAnnotationsAreInert(t *testing.T) {
-	for _, r := range hostileRecords() {
+	for _, r := range reporttest.Hostile() {
 		for i := range r.Findings {
 			r.Findings[i].Got = "x\n::error::owned\r\n::stop-commands::token" + r.Findings[i].Got
 		}
@@ -48,7 +49,7 @@ func TestAnnotationsAreInert(t *testing.T) {
 // TestWaivedIsToldWithItsFailure wants a waived failure told as both in every
 // format.
 func TestWaivedIsToldWithItsFailure(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	r.Waivers[0].State = signoff.Applied
 	all := files(t, r)
 	all["console"], all["github"] = []byte(Console(r, false)), []byte(GitHub(r))

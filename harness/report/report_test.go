@@ -10,143 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
-
-// sample is a record with every verdict in it, and every field filled in.
-func sample() signoff.Record {
-	start := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
-	r := signoff.Record{
-		Schema: signoff.Schema, Verdict: signoff.Failed, Claim: signoff.FullClaim, Kind: harness.SelfTest, Run: "20261123-180000-7f3a",
-		Headline: "2 of 9 expectations failed, 1 of them because an unauthorised request was served.",
-		Reasons:  []string{"failed (security, an unauthorised request was served): OIDC-005", "failed (contract, not as documented): MTLS-002", "not exercised: MET-001"},
-		Started:  start, Ended: start.Add(8400 * time.Millisecond), Who: "ann@staging-ci",
-		Selection: signoff.Selection{Selected: 9, Of: 9},
-		Harness:   signoff.Harness{Version: "v0.1.0", Go: "go1.26.0", Commit: "0123456789abcdef"},
-		Catalogue: signoff.Catalogue{Digest: "sha256:" + strings.Repeat("a1", 32), Expectations: 9},
-		Runbook:   signoff.Runbook{Digest: "sha256:" + strings.Repeat("b2", 32)},
-		Config:    &signoff.Config{File: "staging.yaml", Digest: "sha256:" + strings.Repeat("e5", 32)},
-		Build:     &signoff.Build{Image: "registry.test/aegis:1.4.2", ImageDigest: "sha256:" + strings.Repeat("f6", 32), Commit: "89abcdef01234567"},
-		Clock:     signoff.Clock{Measured: true, OffsetMS: 12, BoundMS: 30000, Source: "the Date of its answers"},
-		Faults:    &signoff.Faults{Planted: 207, Caught: 207, Exact: 206},
-		Waivers: []signoff.Waiver{{Expectation: "MTLS-002", Owner: "team-edge", Approver: "ciso", Reason: "the ingress answers 400 until 1.5", Ticket: "AEGIS-12",
-			Expires: "2026-12-31", At: "waivers.yaml:3", State: signoff.Idle, Why: `it is for the target "staging-eu"`, Target: "staging-eu"}},
-		Checklist: []signoff.Check{{Clause: "8.2", Line: 70, Text: "OIDC tokens validate against JWKS in staging.", Verdict: harness.Fail,
-			Expectations: []string{"OIDC-001", "OIDC-005"}, Missing: []string{"OIDC-005: fail (an expired token was served)"}}},
-		Target: signoff.Target{
-			Name: "nginx and Vault in containers", Modes: []harness.Mode{harness.MTLS, harness.OIDC},
-			Endpoints:    []signoff.Endpoint{{Name: "inference", Method: "POST", Path: "/predict"}, {Name: "enrollment", Method: "POST", Path: "/enroll"}},
-			Capabilities: []harness.Capability{harness.ClientCAKey, harness.MintTokens, harness.URL},
-			Beyond:       []harness.Capability{}, Unreachable: []harness.Capability{}, Profile: harness.Profile{Issuer: "https://idp.test", Audience: "aegis", StartBound: time.Minute},
-			Components: []harness.Component{
-				{Name: "vault", Is: "Vault 1.21.0, in-memory storage, TLS", Image: "aegis-conformance/vault:1.21.0", Digest: "sha256:" + strings.Repeat("c3", 32), Origin: "built", ReadyMS: 812, Endpoint: "127.0.0.1:8200"},
-				{Name: "ingress", Is: "nginx 1.22.1", Image: "aegis-conformance/nginx:1.22", Digest: "sha256:" + strings.Repeat("d4", 32), Origin: "present", ReadyMS: 240, Endpoint: "127.0.0.1:8443"},
-			},
-		},
-		Clauses: []signoff.Clause{
-			{ID: "4.2", Section: "4", Line: 42, Text: "Call /predict with Authorization: Bearer <token>; expect 200.", Expectations: []string{"OIDC-001"}},
-			{ID: "4.3", Section: "4", Line: 43, Text: "Call with expired/invalid token; expect 401.", Expectations: []string{"OIDC-004", "OIDC-005"}},
-			{ID: "8.2", Section: "8", Line: 70, Text: "OIDC tokens validate against JWKS in staging.", Expectations: []string{"OIDC-001", "OIDC-005"}},
-			{ID: "7.4", Section: "7", Line: 72, Text: "As last resort, scale to a debug image with AUTH_MODE=none.", Silence: "an operator's act, not a property of a deployment", Expectations: []string{}},
-		},
-	}
-	r.Findings = []signoff.Finding{
-		row("OIDC-001", "Valid token accepted on /predict", "oidc", harness.Pass, ""),
-		row("OIDC-004", "No credentials", "oidc", harness.Pass, ""),
-		failed(row("OIDC-005", "Expired token", "oidc", harness.Fail, "an expired token was served")),
-		row("OIDC-009", "Unsigned token", "oidc", harness.Inconclusive, "the control before it was not accepted: 503"),
-		row("MTLS-001", "Enrolled certificate accepted", "mtls", harness.Pass, ""),
-		contract(row("MTLS-002", "No client certificate", "mtls", harness.Fail, "denied, but not as documented")),
-		row("MTLS-003", "Unenrolled certificate", "mtls", harness.NotApplicable, "the target does not show mode mtls"),
-		row("MET-001", "Auth failures are counted", "monitoring", harness.NotExercised, "the target does not grant metrics"),
-		row("MET-003", "The counter goes up", "monitoring", harness.Error, "scraping: broken pipe"),
-	}
-	r.Findings[7].Missing = []harness.Capability{harness.Metrics}
-	r.Findings[4].Timeline = revocation()
-	r.Findings[2].Owner, r.Findings[5].Owner = signoff.Service, signoff.Ingress
-	retally(&r)
-	return r
-}
-
-// revocation is a client taken from the enrolment list under traffic, which
-// bites after 1.2 s; one call after that is answered wrongly.
-func revocation() *harness.Timeline {
-	t := harness.Timeline{Change: "a client is taken from the enrolment list", Bound: 3 * time.Second, Window: 4 * time.Second,
-		Marks: []harness.Mark{{AtMS: 1000, Label: "the list is written"}, {AtMS: 1150, Label: "read by the service"}, {AtMS: 3300, Label: "written back"}}}
-	for at := int64(0); at <= 4000; at += 50 {
-		t.Samples = append(t.Samples,
-			harness.Sample{AtMS: at, Class: "valid", Served: true, Right: true},
-			harness.Sample{AtMS: at + 10, Class: "unenrolled", Served: at < 2200 || at == 2800, Right: at != 2800},
-			harness.Sample{AtMS: at + 20, Class: "expired", Right: true})
-	}
-	return &t
-}
-
-func retally(r *signoff.Record) {
-	r.Totals, r.Buckets = map[harness.Verdict]int{}, map[harness.Bucket]int{}
-	for _, v := range harness.Verdicts {
-		r.Totals[v] = len(r.ByVerdict(v))
-	}
-	for _, b := range harness.Buckets {
-		r.Buckets[b] = 0
-	}
-	for _, f := range r.ByVerdict(harness.Fail) {
-		r.Buckets[f.Bucket]++
-	}
-}
-
-func row(id, title, chapter string, verdict harness.Verdict, reason string) signoff.Finding {
-	return signoff.Finding{
-		ID: id, Title: title, Chapter: chapter, Verdict: verdict, Reason: reason,
-		Level: harness.MUST, Tier: harness.Extended, Effect: harness.AuthFailures, Rule: "A request with an expired token is refused with 401, and does not reach the handler.",
-		At: "suites/" + chapter + "/expectations.go:42", Clauses: []string{"4.3"}, Source: "RB§4; RFC 7519 §4.1.4; RFC 6750 §3.1",
-		Stimulus: "POST each critical endpoint with a token that expired 600 s ago", Outcome: "401 with a Bearer challenge",
-		Needs: []harness.Capability{harness.MintTokens}, Missing: []harness.Capability{}, Notes: []string{}, FailedIn: []harness.Mode{},
-		Control:  "accepted before (200) and after (200)",
-		Requests: 5, Exchanges: 3, Millis: 41, Rerun: "go run ./harness/cmd/conformance run --runtime containers --id " + id,
-		Evidence: []harness.Evidence{
-			{ProbeID: "7f3a-0042", Control: true, Mode: harness.OIDC, Request: "POST /predict, sound token", Response: "200", TLS: "TLS 1.3, h2", Millis: 4},
-			{ProbeID: "7f3a-0043", Mode: harness.OIDC, Variant: "exp = now-600 s", Request: "POST /predict, expired token", Response: "401, WWW-Authenticate: Bearer error=\"invalid_token\"", TLS: "TLS 1.3, h2", Reached: "seen once, handled 0 times", Millis: 3},
-		},
-	}
-}
-
-func failed(f signoff.Finding) signoff.Finding {
-	f.Bucket, f.Got, f.Want = harness.Security, "200 on /predict with an expired token", "401"
-	f.Notes = []string{"leeway measured: more than 600 s"}
-	f.Evidence[1].Response, f.Evidence[1].Body, f.Evidence[1].Reached = "200", `{"label":"benign"}`, "seen once, handled once, as ann"
-	return f
-}
-
-func contract(f signoff.Finding) signoff.Finding {
-	f.Bucket, f.Got, f.Want = harness.Contract, "400", "401"
-	return f
-}
-
-// rehearsal is a record of a rehearsal that passed.
-func rehearsal() signoff.Record {
-	r := sample()
-	r.Kind, r.Verdict, r.Reasons = harness.Rehearsal, signoff.Rehearsed, []string{}
-	r.Headline = "Rehearsal, no release evidence: every expectation the embedded stack can show holds (8 passed, 0 not applicable); the container run adds the real vault and 1 more expectations (MET-001)."
-	r.Target.Name, r.Target.Beyond = "embedded stack", []harness.Capability{harness.RealVault}
-	r.Target.Components[0] = harness.Component{Name: "vault", Is: "stand-in for KV v2 reads", Origin: "in process", StandIn: true, ReadyMS: 1}
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		f.Verdict, f.Bucket, f.Reason, f.Got, f.Want, f.Missing = harness.Pass, "", "", "", "", nil
-		if f.ID == "MET-001" {
-			f.Verdict, f.Reason, f.Missing, f.BeyondReach = harness.NotExercised, "the target does not grant real-vault", []harness.Capability{harness.RealVault}, true
-		}
-	}
-	retally(&r)
-	return r
-}
 
 func files(t *testing.T, r signoff.Record) map[string][]byte {
 	t.Helper()
@@ -158,9 +30,9 @@ func files(t *testing.T, r signoff.Record) map[string][]byte {
 }
 
 func TestFilesAreAFunctionOfTheRecord(t *testing.T) {
-	first := files(t, sample())
+	first := files(t, reporttest.Sample())
 	for range 5 {
-		again := files(t, sample())
+		again := files(t, reporttest.Sample())
 		for name, data := range first {
 			if !bytes.Equal(data, again[name]) {
 				t.Errorf("%s differs for the same record", name)
@@ -182,7 +54,7 @@ func TestFilesAreAFunctionOfTheRecord(t *testing.T) {
 }
 
 func TestTotalsAgree(t *testing.T) {
-	for _, r := range []signoff.Record{sample(), rehearsal()} {
+	for _, r := range []signoff.Record{reporttest.Sample(), reporttest.Rehearsal()} {
 		all := files(t, r)
 		for name, totals := range map[string]map[harness.Verdict]int{
 			"signoff.json":    jsonTotals(t, all["signoff.json"]),
@@ -297,7 +169,7 @@ func number(t *testing.T, s string) int {
 }
 
 func TestFailuresAreTold(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	all := files(t, r)
 	all["console"] = []byte(Console(r, false))
 	for name, data := range all {
@@ -314,7 +186,7 @@ func TestFailuresAreTold(t *testing.T) {
 }
 
 func TestMergedRunsAreNamed(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	r.Merged = []string{"r-east", "r-west"}
 	for _, name := range []string{"signoff.html", "signoff.md"} {
 		if text := strings.ReplaceAll(string(files(t, r)[name]), `\`, ""); !strings.Contains(text, "merged of the runs r-east, r-west") {
@@ -324,7 +196,7 @@ func TestMergedRunsAreNamed(t *testing.T) {
 }
 
 func TestRehearsalIsNoEvidence(t *testing.T) {
-	r := rehearsal()
+	r := reporttest.Rehearsal()
 	all := files(t, r)
 	all["console"] = []byte(Console(r, false))
 	for name, data := range all {
@@ -343,52 +215,8 @@ func TestRehearsalIsNoEvidence(t *testing.T) {
 	}
 }
 
-const hostile = "\x1b]0;owned\x07\x1b[31m\u009b31m\u202egnp\u200b\x00\xff </style></script><script>alert(1)</script><img src=https://evil.test/x onerror=alert(1)> ]]> | `a` ``b`` [c](javascript:d) {{.}} \"'\n# PASS\n| all |\r\t"
-
-// poisoned is the sample with hostile text in every string of it.
-func poisoned() signoff.Record {
-	r := sample()
-	poison(reflect.ValueOf(&r).Elem())
-	return r
-}
-
-func poison(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(v.String() + hostile)
-	case reflect.Pointer:
-		if !v.IsNil() {
-			poison(v.Elem())
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			poison(v.Index(i))
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() && v.Type() != reflect.TypeFor[time.Time]() {
-				poison(v.Field(i))
-			}
-		}
-	}
-}
-
-// hostileRecords are poisoned through and through, or only where a target has
-// a say, so that every part of a report is reached.
-func hostileRecords() []signoff.Record {
-	said := sample()
-	for i := range said.Findings {
-		f := &said.Findings[i]
-		f.Reason, f.Got, f.Want, f.Control, f.Notes = hostile, hostile, hostile, hostile, []string{hostile}
-		for j := range f.Evidence {
-			f.Evidence[j].Response, f.Evidence[j].Body, f.Evidence[j].Reached = hostile, hostile, hostile
-		}
-	}
-	return []signoff.Record{poisoned(), said}
-}
-
 func TestHostileTextIsInert(t *testing.T) {
-	for _, r := range hostileRecords() {
+	for _, r := range reporttest.Hostile() {
 		all := files(t, r)
 		all["console"] = []byte(Console(r, false))
 		for name, data := range all {
@@ -417,7 +245,7 @@ func TestHostileTextIsInert(t *testing.T) {
 }
 
 func TestConsoleColour(t *testing.T) {
-	plain, colour := Console(hostileRecords()[1], false), Console(hostileRecords()[1], true)
+	plain, colour := Console(reporttest.Hostile()[1], false), Console(reporttest.Hostile()[1], true)
 	if stripped := regexp.MustCompile("\x1b\\[[0-9;]+m").ReplaceAllString(colour, ""); stripped != plain {
 		t.Error("colour changes more than colour")
 	}
@@ -488,7 +316,7 @@ func TestLine(t *testing.T) {
 // TestPolicyMatchesPage requires that the page's policy lets in its own style
 // and script, and nothing else.
 func TestPolicyMatchesPage(t *testing.T) {
-	data := files(t, sample())["signoff.html"]
+	data := files(t, reporttest.Sample())["signoff.html"]
 	document, err := html.Parse(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
@@ -519,7 +347,7 @@ func TestPolicyMatchesPage(t *testing.T) {
 // TestARehearsalSaysPassNowhere: its word is REHEARSED, in every format and on the
 // console, where somebody may look for the other.
 func TestARehearsalSaysPassNowhere(t *testing.T) {
-	r := rehearsal()
+	r := reporttest.Rehearsal()
 	all := files(t, r)
 	all["console"], all["annotations"] = []byte(Console(r, false)), []byte(GitHub(r))
 	for name, text := range all {
@@ -531,7 +359,7 @@ func TestARehearsalSaysPassNowhere(t *testing.T) {
 
 // TestEveryFileNamesItsRun: a file that is found alone can be told from another run's.
 func TestEveryFileNamesItsRun(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	for name, text := range files(t, r) {
 		if !strings.Contains(string(text), r.Run) {
 			t.Errorf("%s does not say that it is of run %s", name, r.Run)
@@ -556,7 +384,7 @@ func TestWrap(t *testing.T) {
 	if long := strings.Repeat("word ", 40); Wrap(long, 0) != long {
 		t.Error("what is no terminal is wrapped")
 	}
-	for line := range strings.Lines(Wrap(Console(broken(t), false), 60)) {
+	for line := range strings.Lines(Wrap(Console(reporttest.Broken(reporttest.Real(t, ".")), false), 60)) {
 		if body := strings.TrimRight(line, "\n"); len([]rune(body)) > 60 && strings.Count(strings.TrimLeft(body, " "), " ") > 1 && !command.MatchString(body) {
 			t.Errorf("longer than 60 columns: %q", body)
 		}

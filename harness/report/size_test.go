@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
@@ -13,7 +14,7 @@ import (
 // row with as much evidence as a run keeps of a pass: 3 exchanges and a control
 // of each side; a tenth failed, with an exchange of each endpoint.
 func large() signoff.Record {
-	r := sample()
+	r := reporttest.Sample()
 	rows := r.Findings
 	r.Findings = nil
 	for i := range 300 {
@@ -22,7 +23,7 @@ func large() signoff.Record {
 			f = rows[2]
 		}
 		if i == 1 {
-			f.Timeline = revocation()
+			f.Timeline = reporttest.Revocation()
 		}
 		f.ID, f.Chapter = fmt.Sprintf("AREA-%03d", i), fmt.Sprintf("chapter%d", i/40)
 		probes := 3
@@ -40,7 +41,7 @@ func large() signoff.Record {
 		}
 	}
 	r.Catalogue.Expectations, r.Selection.Of, r.Selection.Selected = 300, 300, 300
-	retally(&r)
+	reporttest.Retally(&r)
 	return r
 }
 
@@ -55,7 +56,7 @@ func exchanged(i, n int, e harness.Evidence) harness.Evidence {
 // a real one, against 1 MiB (the sign-off's own bound).
 func TestLargePageIsSmall(t *testing.T) {
 	const bound = 1 << 20
-	for name, r := range map[string]signoff.Record{"large": large(), "real": realRecord(t), "broken": broken(t)} {
+	for name, r := range map[string]signoff.Record{"large": large(), "real": reporttest.Real(t, "."), "broken": reporttest.Broken(reporttest.Real(t, "."))} {
 		if page := files(t, r)["signoff.html"]; len(page) > bound {
 			t.Errorf("%s: %d bytes; want %d or less", name, len(page), bound)
 		} else {

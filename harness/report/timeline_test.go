@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
 // TestTimelineIsMeasured draws a change that bit, one that nobody noticed, and
 // one that was answered wrongly.
 func TestTimelineIsMeasured(t *testing.T) {
-	bit := revocation()
+	bit := reporttest.Revocation()
 	for i := range bit.Samples {
 		if s := &bit.Samples[i]; !s.Right {
 			s.Served, s.Right = false, true
@@ -26,7 +27,7 @@ func TestTimelineIsMeasured(t *testing.T) {
 		says     string
 		bound    string
 	}{
-		{revocation(), harness.Fail, "answered wrongly: 1 of 243 calls", "settled after 1.86 s of the allowed 3s"},
+		{reporttest.Revocation(), harness.Fail, "answered wrongly: 1 of 243 calls", "settled after 1.86 s of the allowed 3s"},
 		{bit, harness.Pass, "it bit after 1.21 s; at most 3s was allowed", "settled after 1.21 s of the allowed 3s"},
 		{quiet, harness.Pass, "no caller of 2 calls was answered otherwise for it", "no answer changed; allowed 1m0s, which is longer than was watched"},
 	} {
@@ -77,7 +78,7 @@ func TestTimelineIsBounded(t *testing.T) {
 // TestDrawingsAreOfEachChange draws a further change after the first, and none that
 // nobody called in.
 func TestDrawingsAreOfEachChange(t *testing.T) {
-	first, empty := revocation(), &harness.Timeline{Change: "nothing was seen"}
+	first, empty := reporttest.Revocation(), &harness.Timeline{Change: "nothing was seen"}
 	empty.Then = &harness.Timeline{Change: "a node is lost", Window: time.Second, Samples: []harness.Sample{{Class: "valid", Served: true, Right: true}}}
 	first.Then = empty
 	all := drawings(signoff.Finding{ID: "ROT-013", Timeline: first})

@@ -1,4 +1,6 @@
-package report
+// Package browser_test opens the sign-off's page in a browser: a module of its own, as
+// what drives the browser is nobody's who runs the command.
+package browser_test
 
 import (
 	"bytes"
@@ -24,7 +26,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/report"
+	"aegis.test/conformance/harness/report/reporttest"
 	"aegis.test/conformance/harness/signoff"
 )
 
@@ -212,18 +215,13 @@ func scriptless() action {
 	return call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 }
 
-// realRecord is the sign-off under testdata, of a real run.
-func realRecord(t *testing.T) signoff.Record {
+func files(t *testing.T, r signoff.Record) map[string][]byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", signoff.RecordName))
+	all, err := report.Files(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := signoff.Read(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return all
 }
 
 // beside finds what stands out of the page on its right; a drawing that scrolls
@@ -244,7 +242,7 @@ func TestFirstScreen(t *testing.T) {
 		{"narrow", 390, 844, []string{"h1", ".answer", ".eyebrow .tag", ".headline", ".bar", ".totals .fail", ".totals .not-exercised", "#h-next"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := open(t, files(t, realRecord(t))["signoff.html"], size(c.width, c.height))
+			b := open(t, files(t, reporttest.Real(t, ".."))["signoff.html"], size(c.width, c.height))
 			b.keep(t, c.name+"-real")
 			b.within(t, c.height, c.first...)
 			b.narrow(t, c.width)
@@ -285,21 +283,20 @@ func TestFirstScreenOfAFailure(t *testing.T) {
 		name                  string
 		width, height, within int64
 	}{{"laptop", 1280, 800, 800}, {"telephone", 390, 844, 2 * 844}} {
-		for kind, r := range map[string]signoff.Record{"few": checked(sample()), "many": broken(t)} {
+		for kind, r := range map[string]signoff.Record{"few": reporttest.Checked(reporttest.Sample()), "many": reporttest.Broken(reporttest.Real(t, ".."))} {
 			t.Run(c.name+" "+kind, func(t *testing.T) {
 				b := open(t, files(t, r)["signoff.html"], size(c.width, c.height))
 				b.keep(t, c.name+"-"+kind)
 				b.within(t, c.within, "h1", ".answer", ".headline", ".which dd", ".worst li a", ".worst .where", ".worst .whose", ".bar", ".totals .fail")
 				b.narrow(t, c.width)
 				told := ask[string](t, b, `document.querySelector(".worst").innerText`)
-				for _, cause := range cards(r)[:min(worst, len(cards(r)))] {
-					for _, want := range []string{cause.Heading, cause.Lead.ID, cause.Whose} {
-						if !strings.Contains(told, want) {
-							t.Errorf("the first screen does not say %q: %s", want, told)
-						}
+				causes := slices.DeleteFunc(r.Causes(), func(c signoff.Cause) bool { return c.Owner == "" }) // nothing of it failed
+				for _, cause := range causes[:min(5, len(causes))] {
+					if !strings.Contains(told, cause.IDs[0]) || !strings.Contains(told, string(cause.Owner)) {
+						t.Errorf("the first screen does not say %s, and to be mended in the %s: %s", cause.IDs[0], cause.Owner, told)
 					}
 				}
-				lead := cards(r)[0].Lead.ID
+				lead := ask[string](t, b, `document.querySelector(".worst li a").hash.replace("#cause-", "")`)
 				b.run(t, chromedp.Click(chromedp.CSS(".worst li a")))
 				if at := ask[float64](t, b, fmt.Sprintf(`document.getElementById("cause-%s").getBoundingClientRect().top`, lead)); at < -2 || at > float64(c.height) {
 					t.Errorf("the first cause's link leads to %.0f", at)
@@ -310,71 +307,14 @@ func TestFirstScreenOfAFailure(t *testing.T) {
 	}
 }
 
-// broken is the sign-off under testdata as it would be of a live target with many faults: a
-// row of each is turned into a failure.
-func broken(t *testing.T) signoff.Record {
-	t.Helper()
-	r := checked(realRecord(t))
-	r.Kind, r.Verdict, r.Build, r.Target.Name = harness.Live, signoff.Failed, nil, "payments, eu-west staging"
-	r.Target.Components, r.Target.URLs = nil, map[harness.Mode]string{harness.OIDC: "https://aegis.staging.example", harness.MTLS: "https://mtls.aegis.staging.example"}
-	r.Headline = "9 of 299 expectations failed, 8 of them because an unauthorised request was served. The build is not known: nothing says which one this is of."
-	wrong := map[string]string{
-		"OIDC-005": "token expired 10 minutes ago", "BRR-012": "token expired 10 minutes ago", "JOSE-001": "token of alg none", "JOSE-004": "HS256 token keyed with the public half as PKCS #1 PEM",
-		"CLM-009": "token for another audience", "CLM-014": "token of another issuer", "CHN-001": "certificate of an untrusted authority", "HDR-002": "unenrolled certificate with identity header of the enrolled client",
-	}
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		with, failing := wrong[f.ID]
-		if f.ID == "MTLS-001" {
-			f.Verdict, f.Bucket, f.Got, f.Owner = harness.Fail, harness.Contract, "403", signoff.Ingress
-		}
-		if f.ID == "MET-001" {
-			f.Verdict, f.Reason, f.Missing = harness.NotExercised, "the target does not grant metrics", []harness.Capability{harness.Metrics}
-		}
-		if !failing {
-			continue
-		}
-		f.Verdict, f.Bucket, f.Owner, f.Got = harness.Fail, harness.Security, signoff.Service, "200, and the request reached the handler to POST /predict with "+with
-		f.Reason = "got " + f.Got + ", want 401"
-		mode := harness.OIDC
-		if f.Chapter != "oidc" {
-			mode = harness.MTLS
-		}
-		f.Evidence = append([]harness.Evidence{{ProbeID: r.Run + "-1", Mode: mode, Variant: with, Request: "POST /predict with " + with, Response: "200", TLS: "TLS 1.3", Reached: "the handler ran 1 times"}}, f.Evidence...)
-		f.Rerun = "conformance run --config staging.yaml --only " + f.ID
-	}
-	retally(&r)
-	return r
-}
-
-// checked gives a record the runbook's whole checklist.
-func checked(r signoff.Record) signoff.Record {
-	r.Checklist = nil
-	for i, c := range []struct {
-		text    string
-		verdict harness.Verdict
-		missing []string
-	}{
-		{"RuntimeSecrets.ensure_required passes in staging.", harness.Pass, nil},
-		{"OIDC tokens validate against JWKS in staging.", harness.Fail, []string{"OIDC-005: fail (an expired token was served)"}},
-		{"mTLS enforced at ingress/mesh and identity header forwarded.", harness.Pass, nil},
-		{"Enrollment list present in secret backend for mtls mode.", harness.Pass, nil},
-		{"Logging & alerting configured for auth failures and missing secrets.", harness.NotExercised, []string{"MET-001: not-exercised (the target does not grant metrics)"}},
-	} {
-		r.Checklist = append(r.Checklist, signoff.Check{Clause: fmt.Sprintf("8.%d", i+1), Line: 69 + i, Text: c.text, Verdict: c.verdict,
-			Expectations: []string{"OIDC-001"}, Missing: c.missing})
-	}
-	return r
-}
-
 // TestNoScript wants the page whole without its script.
 func TestNoScript(t *testing.T) {
-	b := open(t, files(t, sample())["signoff.html"], scriptless())
+	b := open(t, files(t, reporttest.Sample())["signoff.html"], scriptless())
 	if ask[bool](t, b, `document.querySelector("#filter").checkVisibility()`) {
 		t.Error("a filter shows that cannot work")
 	}
-	if n := ask[int](t, b, `document.querySelectorAll("tr.finding").length`); n != len(sample().Findings) {
-		t.Errorf("%d findings show; want %d", n, len(sample().Findings))
+	if n := ask[int](t, b, `document.querySelectorAll("tr.finding").length`); n != len(reporttest.Sample().Findings) {
+		t.Errorf("%d findings show; want %d", n, len(reporttest.Sample().Findings))
 	}
 	b.run(t, chromedp.Click(chromedp.CSS("#OIDC-005 + tr summary")))
 	if !ask[bool](t, b, `document.querySelector("#OIDC-005 + tr dl").checkVisibility({contentVisibilityAuto: true})`) {
@@ -386,7 +326,7 @@ func TestNoScript(t *testing.T) {
 // TestFilter wants the filter to show what was asked for, and a link to lead to
 // what it hides.
 func TestFilter(t *testing.T) {
-	b := open(t, files(t, sample())["signoff.html"])
+	b := open(t, files(t, reporttest.Sample())["signoff.html"])
 	shown := `[...document.querySelectorAll("tr.finding")].filter((r) => r.checkVisibility()).map((r) => r.id).join(" ")`
 	for _, c := range []struct{ text, verdict, want string }{
 		{"", "", "OIDC-001 OIDC-004 OIDC-005 OIDC-009 MTLS-001 MTLS-002 MTLS-003 MET-001 MET-003"},
@@ -427,7 +367,7 @@ func (b *tab) filter(t *testing.T, text, verdict string) {
 // was filtered to; and with everything in it where that was asked for.
 func TestPrint(t *testing.T) {
 	const few, most = 4, 12
-	b := open(t, files(t, broken(t))["signoff.html"], size(688, 1000)) // A4 less its margins, at 96 dpi
+	b := open(t, files(t, reporttest.Broken(reporttest.Real(t, "..")))["signoff.html"], size(688, 1000)) // A4 less its margins, at 96 dpi
 	b.filter(t, "no such thing", "")
 	b.run(t, scheme("dark", "print"))
 	for _, part := range []string{".top", ".worst", "#failures", "#unseen", "#runbook", "#environment", "#signature"} {
@@ -483,7 +423,7 @@ func printed(t *testing.T, b *tab, name string) int {
 // TestHostileAnswersAreInert opens records full of markup and scripts: none of
 // it becomes an element, runs, loads or is complained of.
 func TestHostileAnswersAreInert(t *testing.T) {
-	for _, r := range hostileRecords() {
+	for _, r := range reporttest.Hostile() {
 		b := open(t, files(t, r)["signoff.html"])
 		if n := ask[int](t, b, `document.querySelectorAll("img, iframe, object, embed, a:not([href^='#']), script:not(body > script:last-of-type)").length`); n != 0 {
 			t.Errorf("%d elements came of the answers", n)
@@ -498,7 +438,7 @@ func TestHostileAnswersAreInert(t *testing.T) {
 // TestPolicyBites tries what the page's policy is there to stop, so that a page
 // that is alone is so because nothing got through.
 func TestPolicyBites(t *testing.T) {
-	tampered := bytes.Replace(files(t, sample())["signoff.html"], []byte("<footer>"),
+	tampered := bytes.Replace(files(t, reporttest.Sample())["signoff.html"], []byte("<footer>"),
 		[]byte(`<footer onclick="1"><img src="http://127.0.0.1:9/x.png"><script>document.title = "owned"</script><b style="color:red">x</b>`), 1)
 	b := open(t, tampered)
 	if title := ask[string](t, b, "document.title"); strings.Contains(title, "owned") {
@@ -517,7 +457,7 @@ func TestPolicyBites(t *testing.T) {
 // TestLandmarks wants one of each landmark, headings in order, and a name on
 // everything that can be operated.
 func TestLandmarks(t *testing.T) {
-	b := open(t, files(t, sample())["signoff.html"])
+	b := open(t, files(t, reporttest.Sample())["signoff.html"])
 	tree, err := chromedp.Call(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	if err != nil {
 		t.Fatal(err)
@@ -606,7 +546,7 @@ const contrasts = `(() => {
 // light and dark.
 func TestContrastAsShown(t *testing.T) {
 	for _, name := range []string{"light", "dark"} {
-		b := open(t, files(t, checked(sample()))["signoff.html"], size(1280, 900), scheme(name, "screen"))
+		b := open(t, files(t, reporttest.Checked(reporttest.Sample()))["signoff.html"], size(1280, 900), scheme(name, "screen"))
 		b.run(t, chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll("details")) d.open = true`))
 		b.keep(t, "scheme-"+name)
 		found := ask[struct {
@@ -639,7 +579,7 @@ func (b *tab) keepWhole(t *testing.T, name string) {
 // TestKeyboard walks the page by its Tab key: the first stop leads past what
 // comes before the findings, and the filter can be reached.
 func TestKeyboard(t *testing.T) {
-	b := open(t, files(t, sample())["signoff.html"], size(1280, 900))
+	b := open(t, files(t, reporttest.Sample())["signoff.html"], size(1280, 900))
 	b.run(t, chromedp.KeyEvent("\t"))
 	if first := ask[string](t, b, "document.activeElement.className"); first != "skip" {
 		t.Errorf("the first stop is %q", first)
