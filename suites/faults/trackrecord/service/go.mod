@@ -1,0 +1,3 @@
+module aegis.test/trackrecord/service
+
+go 1.26.4
