@@ -17,9 +17,12 @@ type Target struct {
 	Faces     map[Mode]Face
 	Endpoints []Endpoint // critical, called by every expectation that names none
 	Others    []Endpoint // critical as well, called only by those that name them
-	// Withheld are the critical endpoints that are not called, by name, with the
-	// reason: no accepted call may be made there, so that no refusal would count.
+	// Withheld are the critical endpoints at which no accepted call may be made, by name,
+	// with the reason: no refusal there would count.
 	Withheld map[string]string
+	// Refusing are those of Withheld at which calls that must be refused are sent all the
+	// same, without their body: a target that lets one through has nothing to write.
+	Refusing []Endpoint
 	// Limit is the strongest effect that is allowed; empty allows every one.
 	Limit Effect
 	// Build is where the deployment says which build it is.

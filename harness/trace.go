@@ -26,6 +26,10 @@ type Request struct {
 	// Unique is what stands for "{{unique}}" in it; empty where nothing does.
 	Unique string
 
+	// Unflanked says that no accepted call may be made at its endpoint: it comes without
+	// its body, and that it was refused shows little.
+	Unflanked bool
+
 	Credential  string // in words, for reports: "expired token"
 	Certificate *tls.Certificate
 	MinTLS      uint16 // tls.VersionTLS12 …; 0 means the library's own
@@ -179,6 +183,21 @@ type Observation struct {
 	// Unread is why the request log that is granted said nothing of this probe; empty
 	// when it did, or none is granted.
 	Unread string
+
+	// Beside is what was asked beside an answer that came under a name which is not the
+	// target's; nil where it was not asked.
+	Beside *Beside
+}
+
+// Beside tells the service's answer from one that a server gives to whatever name is
+// nobody's.
+type Beside struct {
+	// Nowhere is the answer to the same call at a path that nobody has, At.
+	Nowhere Observation
+	At      string
+	// Accepted is the answer to an accepted call of the endpoint, under the target's own
+	// name; Status is 0 where there was none.
+	Accepted Observation
 }
 
 // Reached is what a service's request log knows of one probe.

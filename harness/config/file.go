@@ -53,7 +53,7 @@ type Endpoint struct {
 	Path         string  `yaml:"path" required:"yes" says:"of a sound call"`
 	ContentType  string  `yaml:"content_type" default:"application/json" says:"of the body"`
 	Body         string  `yaml:"body" says:"harmless; {{unique}} in it becomes a new identifier"`
-	PositiveCall string  `yaml:"positive_call" required:"yes" enum:"harmless,writes,never" says:"what a sound call does; with never, the endpoint is not called at all, for no refusal counts without an accepted call beside it"`
+	PositiveCall string  `yaml:"positive_call" required:"yes" enum:"harmless,writes,never" says:"what a sound call does; one that writes is made where rails.allow lets it, and else only calls that must be refused, without a body; with never, the endpoint is not called at all"`
 	CleanUp      CleanUp `yaml:"clean_up" says:"the call that removes what a sound call created"`
 }
 

@@ -36,6 +36,8 @@ func (e Elsewhere) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
 		switch {
 		case x.Request.Face == nil || e.Same && o.Transport == harness.Answered:
 			Unauthenticated().judge(p, i, x, &j)
+		case nobodys(x):
+			j.Notes = add(j.Notes, x.Request.Variant+": "+nobodysWords(x))
 		case o.Transport == harness.Answered:
 			if problem := elsewhere(x); problem != nil {
 				problem.Exchange = i

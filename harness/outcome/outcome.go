@@ -196,6 +196,14 @@ func nothing() harness.Judgement {
 }
 
 func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.Judgement) {
+	if x.Request.Unflanked {
+		unflanked(p, i, x, j)
+		return
+	}
+	if !a.accepts && nobodys(x) {
+		j.Notes = add(j.Notes, x.Request.Variant+": "+nobodysWords(x))
+		return
+	}
 	allowed := a.allowed(p, x)
 	if problem := answered(x, allowed, a.accepts); problem != nil {
 		if a.genuine && problem.Verdict == harness.Fail {
@@ -218,6 +226,24 @@ func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.
 			j.Notes = append(j.Notes, note)
 		}
 	}
+}
+
+// unflanked judges a call at an endpoint where no accepted one may be made: that it was
+// served is seen, and that it was refused is told, for nothing stands beside it.
+func unflanked(p harness.Profile, i int, x harness.Exchange, j *harness.Judgement) {
+	o, r := x.Observation, x.Request
+	if o.Status/100 == 2 || o.Reached != nil && o.Reached.Handled > 0 {
+		problem := answered(x, unauthenticated(p, x), false)
+		problem.Exchange = i
+		j.Problems = append(j.Problems, *problem)
+		return
+	}
+	words := ": refused"
+	if !slices.Contains([]int{401, 403}, o.Status) && !slices.Contains(unproven(p, x).statuses, o.Status) && !inTLS(o) {
+		words = ": that is no refusal of who calls, and whether a whole call would be served was not seen"
+	}
+	j.Notes = add(j.Notes, fmt.Sprintf("%s, where an accepted call would write, was called without a body, with %s: %s%s",
+		r.Endpoint.Name, r.Credential, Answer(o), words))
 }
 
 // answered judges one answer against the documented ones.

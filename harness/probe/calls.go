@@ -170,6 +170,7 @@ type Calls struct {
 	endpoints []string // names; none means all
 	// everywhere calls also the endpoints that only those call that name them.
 	everywhere bool
+	refused    bool // also where an accepted call would write and may not
 	positive   bool // the calls are themselves accepted ones
 	effect     harness.Effect
 	follow     bool
@@ -191,6 +192,14 @@ func (c Calls) On(endpoints ...string) Calls {
 // Everywhere calls also the critical endpoints that others call only by name.
 func (c Calls) Everywhere() Calls {
 	c.everywhere = true
+	return c
+}
+
+// EvenWhereItWrites calls also the critical endpoints at which an accepted call would do
+// more than the run may, without the body that it would be about: what must be refused is
+// refused before that is missed, and a target that lets it through has nothing to write.
+func (c Calls) EvenWhereItWrites() Calls {
+	c.refused = true
 	return c
 }
 
@@ -409,6 +418,9 @@ func (c Calls) requests(t *harness.Target, endpoints []harness.Endpoint) (reques
 			return nil, nil, fmt.Errorf("preparing %q: %w", v.Name, err)
 		}
 		requests = append(requests, v.to(t, endpoints, change)...)
+		if c.refused && len(c.endpoints) == 0 && !v.First {
+			requests = append(requests, v.bodiless(t, change)...)
+		}
 	}
 	if len(requests) == 0 && len(unfit) > 0 {
 		return nil, nil, fmt.Errorf("%w: %s", harness.ErrUnseen, strings.Join(unfit, "; "))
@@ -425,6 +437,20 @@ func (v Variant) to(t *harness.Target, endpoints []harness.Endpoint, change Edit
 	for _, endpoint := range endpoints {
 		r := Plain(t, v.Mode, endpoint)
 		r.Variant = v.Name
+		change(&r)
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// bodiless are a variant's requests to the endpoints where no accepted call may be made.
+func (v Variant) bodiless(t *harness.Target, change Edit) []harness.Request {
+	var requests []harness.Request
+	for _, endpoint := range t.Refusing {
+		endpoint.Body = nil
+		r := Plain(t, v.Mode, endpoint)
+		r.Variant, r.Unflanked = v.Name, true
+		r.Set("Content-Length", "0")
 		change(&r)
 		requests = append(requests, r)
 	}

@@ -216,7 +216,7 @@ func (h *client) before(ctx context.Context, requests []harness.Request) error {
 		return nil
 	}
 	for _, r := range requests {
-		if r.Face != nil {
+		if r.Face != nil || r.Unflanked {
 			continue
 		}
 		if c := h.stand(ctx, route{r.Mode, r.Endpoint.Name, r.Endpoint.Path}); c.refusal != "" && !c.denied() {

@@ -60,7 +60,7 @@ func (e *Engine) Judge(ctx context.Context, x harness.Expectation) harness.Findi
 	if bare && ctx.Err() == nil {
 		f = unflanked(f, before)
 	}
-	f.Notes = append(f.Notes, slices.Concat(withheld(e.target, x), unread(trace.Exchanges))...)
+	f.Notes = append(f.Notes, slices.Concat(withheld(e.target, x, trace.Exchanges), unread(trace.Exchanges))...)
 	f.Millis = time.Since(began).Milliseconds()
 	return f
 }
@@ -78,12 +78,15 @@ func unflanked(seen, before harness.Finding) harness.Finding {
 }
 
 // withheld tells which endpoints an expectation about every one left out.
-func withheld(t *harness.Target, x harness.Expectation) []string {
+func withheld(t *harness.Target, x harness.Expectation, exchanges []harness.Exchange) []string {
 	if len(x.Stimulus.Build().Endpoints) > 0 {
 		return nil
 	}
 	var notes []string
 	for _, name := range slices.Sorted(maps.Keys(t.Withheld)) {
+		if slices.ContainsFunc(exchanges, func(x harness.Exchange) bool { return x.Request.Endpoint.Name == name }) {
+			continue // its judgement tells
+		}
 		notes = append(notes, fmt.Sprintf("%s was not called: %s", name, t.Withheld[name]))
 	}
 	return notes

@@ -19,6 +19,8 @@ type Planned struct {
 	// are those of them that write where they are accepted.
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
+	// Unflanked are those of them that go to endpoints where no accepted call may be made.
+	Unflanked int `json:"unflanked,omitempty"`
 	// Starts is how many replicas it starts, WaitsMS how long its waits for bounds of
 	// time last at most, milliseconds.
 	Starts  int   `json:"starts"`
@@ -57,6 +59,9 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 	}
 	p.Requests = len(requests)
 	for _, r := range requests {
+		if r.Unflanked {
+			p.Unflanked++
+		}
 		if x.Stimulus.Build().Effect == harness.Writes && r.Endpoint.Effect == harness.Writes {
 			p.Writes++
 		}

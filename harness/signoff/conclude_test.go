@@ -223,7 +223,7 @@ func TestHeadlineSaysWhatIsClaimedAndWhatIsBeyond(t *testing.T) {
 		t.Errorf("%s %q, want %q", r.Verdict, r.Headline, want)
 	}
 	in.Target.Withheld = map[string]string{"review": "an accepted call writes", "enrollment": "an accepted call writes"}
-	want += " Not called, so that nothing is said of them: enrollment, review (--allow writes calls what writes)."
+	want += " No accepted call was made, so that no refusal counts, at enrollment, review (--allow writes calls what writes)."
 	if r := Conclude(in); r.Headline != want || r.Verdict != Passed {
 		t.Errorf("%s %q, want %q", r.Verdict, r.Headline, want)
 	}

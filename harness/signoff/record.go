@@ -182,7 +182,8 @@ type Target struct {
 	Components   []harness.Component  `json:"components"`
 	// URLs are a live target's faces, by mode: scheme, host and port.
 	URLs map[harness.Mode]string `json:"urls,omitempty"`
-	// Uncalled are the critical endpoints that were not called, by name, with the reason.
+	// Uncalled are the critical endpoints at which no accepted call was made, by name, with
+	// the reason.
 	Uncalled map[string]string `json:"uncalled,omitempty"`
 	Start    *Identity         `json:"start,omitempty"` // nil when nobody looked
 	End      *Identity         `json:"end,omitempty"`

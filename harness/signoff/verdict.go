@@ -303,14 +303,14 @@ func (r Record) counted() string {
 		r.Claim, held[true], claimed, held[false], failed, unseen, r.named(), r.advice(), r.uncalled())
 }
 
-// uncalled names the critical endpoints that nothing is known of: with an accepted call
-// that may not be made, none was sent there.
+// uncalled names the critical endpoints of which little is known: an accepted call may not
+// be made there, and no refusal counts without one.
 func (r Record) uncalled() string {
 	if len(r.Target.Uncalled) == 0 {
 		return ""
 	}
 	names := slices.Sorted(maps.Keys(r.Target.Uncalled))
-	return fmt.Sprintf(" Not called, so that nothing is said of them: %s (--allow writes calls what writes).", strings.Join(names, ", "))
+	return fmt.Sprintf(" No accepted call was made, so that no refusal counts, at %s (--allow writes calls what writes).", strings.Join(names, ", "))
 }
 
 // named names what is out of reach.

@@ -20,7 +20,7 @@ var Expectations = []Expectation{
 		ID: "MTLS-001", Title: "No client certificate", Clauses: []string{"3.2", "4.7", "8.3"},
 		Source: "RFC 8446 section 4.4.2.4; RFC 9110 section 15.5.2; rulings A-01, A-02", Level: MUST, Tier: Core,
 		Rule:     Says("A call without a client certificate is answered 401, or as the profile declares."),
-		Stimulus: probe.NoCredential(MTLS), Outcome: outcome.Unauthenticated(),
+		Stimulus: probe.NoCredential(MTLS).EvenWhereItWrites(), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "MTLS-002", Title: "Enrolled certificate", Clauses: []string{"2.7", "3.4", "4.6", "8.3"},
@@ -32,7 +32,7 @@ var Expectations = []Expectation{
 		ID: "MTLS-003", Title: "Verified but not enrolled", Clauses: []string{"4.8"},
 		Source: "RFC 9110 section 15.5.4; rulings A-07", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate that verifies, of a client who is not enrolled, is answered 403."),
-		Stimulus: probe.Presenting(clientcert.Unenrolled()), Outcome: outcome.Forbidden(),
+		Stimulus: probe.Presenting(clientcert.Unenrolled()).EvenWhereItWrites(), Outcome: outcome.Forbidden(),
 	},
 	{
 		ID: "MTLS-004", Title: "Both TLS versions enforce", Clauses: []string{"3.2"},

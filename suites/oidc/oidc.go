@@ -35,13 +35,13 @@ var Expectations = []Expectation{
 		ID: "OIDC-004", Title: "No credentials", Clauses: []string{"G.2", "4.4"},
 		Source: "RFC 9110 section 15.5.2; RFC 6750 sections 3 and 3.1", Level: MUST, Tier: Core,
 		Rule:     Says("A call without credentials is answered 401 with a Bearer challenge."),
-		Stimulus: probe.NoCredential(OIDC), Outcome: outcome.Unauthenticated().Challenged().NotingError(),
+		Stimulus: probe.NoCredential(OIDC).EvenWhereItWrites(), Outcome: outcome.Unauthenticated().Challenged().NotingError(),
 	},
 	{
 		ID: "OIDC-005", Title: "Expired token", Clauses: []string{"4.4"},
 		Source: "RFC 7519 section 4.1.4; RFC 6750 section 3.1", Level: MUST, Tier: Core,
 		Rule:     Says("A token that was valid until ten minutes ago is answered 401."),
-		Stimulus: probe.Bearer(token.Expired(10 * time.Minute)), Outcome: outcome.Unauthenticated().NotingError(),
+		Stimulus: probe.Bearer(token.Expired(10 * time.Minute)).EvenWhereItWrites(), Outcome: outcome.Unauthenticated().NotingError(),
 	},
 	{
 		ID: "OIDC-006", Title: "Signature bit flipped", Clauses: []string{"4.4"},

@@ -71,7 +71,7 @@ type planTold struct{ asJSON, strict, whole bool }
 // targetPlan is the plan of one target.
 type targetPlan struct {
 	Target   string            `json:"target"`
-	Withheld map[string]string `json:"withheld"` // endpoints that are not called, and why
+	Withheld map[string]string `json:"withheld"` // endpoints that have no accepted call, and why
 	Rows     []run.Planned     `json:"rows"`
 	Steps    []step            `json:"steps"`   // what to grant, that which adds most first
 	LeastS   int               `json:"least_s"` // how long it takes, seconds
@@ -202,13 +202,28 @@ func (p targetPlan) summary(b *strings.Builder, rate float64) {
 		b.WriteString(line + "\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Withheld)) {
-		fmt.Fprintf(b, "endpoint %s is not called: %s\n", name, p.Withheld[name])
+		fmt.Fprintf(b, "endpoint %s has no accepted call: %s\n", name, p.Withheld[name])
+	}
+	if unflanked, rows := p.unflanked(); unflanked > 0 {
+		fmt.Fprintf(b, "%s of these go there all the same, without a body and with no credential that may be accepted, so that nothing "+
+			"is written: %s\n", plural(unflanked, "request"), few(rows))
 	}
 	if len(p.Short) > 0 {
 		fmt.Fprintf(b, "the claim %s needs %d more than is granted: %s\n", p.Claim, len(p.Short), few(p.Short))
 	} else {
 		fmt.Fprintf(b, "the claim %s is within what is granted\n", p.Claim)
 	}
+}
+
+// unflanked counts the requests to endpoints where no accepted call may be made, and names
+// the rows that send them.
+func (p targetPlan) unflanked() (requests int, rows []string) {
+	for _, r := range p.Rows {
+		if r.Unflanked > 0 {
+			requests, rows = requests+r.Unflanked, append(rows, r.ID)
+		}
+	}
+	return requests, rows
 }
 
 // rows are a line for each expectation.

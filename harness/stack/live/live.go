@@ -223,14 +223,21 @@ func (b *builder) endpoints(t *harness.Target) error {
 			t.Withheld[e.Name] = b.Source + " says that no accepted call may be made"
 		case !effect.Within(t.Limit):
 			t.Withheld[e.Name] = "an accepted call writes, and the run allows " + string(t.Limit) + " only"
+			if body := strings.TrimSpace(e.Body); !slices.Contains([]string{"", "{}", "[]", "null"}, body) { // else nothing is lacking without it
+				t.Refusing = append(t.Refusing, endpoint(e, effect))
+			}
 		default:
-			t.Endpoints = append(t.Endpoints, harness.Endpoint{
-				Name: e.Name, Method: e.Method, Path: e.Path, ContentType: e.ContentType, Body: []byte(e.Body), Effect: effect,
-				CleanUp: harness.CleanUp(e.CleanUp),
-			})
+			t.Endpoints = append(t.Endpoints, endpoint(e, effect))
 		}
 	}
 	return nil
+}
+
+func endpoint(e config.Endpoint, effect harness.Effect) harness.Endpoint {
+	return harness.Endpoint{
+		Name: e.Name, Method: e.Method, Path: e.Path, ContentType: e.ContentType, Body: []byte(e.Body), Effect: effect,
+		CleanUp: harness.CleanUp(e.CleanUp),
+	}
 }
 
 // secret is what a reference names; standIn makes what stands for it on paper.

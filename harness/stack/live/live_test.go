@@ -22,7 +22,7 @@ import (
 
 const bothModesFile = `mode: both
 target: {name: aegis, environment: test, url: "https://oidc.test", mtls_url: "https://mtls.test"}
-endpoints: [{name: inference, path: /predict, body: "{}", positive_call: harmless}, {name: enrollment, path: /enroll, positive_call: writes}, {name: review, path: /review, positive_call: never}]
+endpoints: [{name: inference, path: /predict, body: "{}", positive_call: harmless}, {name: enrollment, path: /enroll, body: '{"client": "{{unique}}"}', positive_call: writes}, {name: review, path: /review, positive_call: never}]
 `
 
 // loaded reads a configuration beside a CA's certificate and key, ca.crt and
@@ -98,15 +98,15 @@ func TestPaperGrantsWhatLiveGrants(t *testing.T) {
 	}
 }
 
-// TestWithheld: where no accepted call may be made, nothing is called, and what
-// is about that endpoint says so.
+// TestWithheld: where no accepted call may be made, none is, and what is about that
+// endpoint says so; calls that must be refused go there where they can lack a body.
 func TestWithheld(t *testing.T) {
 	paper, err := Paper(loaded(t, bothModesFile), "run")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(paper.Endpoints) != 1 || len(paper.Withheld) != 2 {
-		t.Errorf("endpoints %v, withheld %v", paper.Endpoints, paper.Withheld)
+	if len(paper.Endpoints) != 1 || len(paper.Withheld) != 2 || len(paper.Refusing) != 1 || paper.Refusing[0].Name != "enrollment" {
+		t.Errorf("endpoints %v, withheld %v, refusing %v", paper.Endpoints, paper.Withheld, paper.Refusing)
 	}
 	for id, want := range map[string][]harness.Capability{
 		"OIDC-001": {harness.GivenTokens},
