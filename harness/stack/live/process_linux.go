@@ -60,6 +60,7 @@ const endRounds = 20
 // end ends what bears the mark, and the group if its leader is the one that was
 // started. Whatever else may have its number by now is left alone.
 func (p Process) end() (killed int, err error) {
+	var strange []int // of its group without its leader and its mark, unless they are just ending
 	for range endRounds {
 		marked, others, err := p.members()
 		if err != nil {
@@ -72,15 +73,19 @@ func (p Process) end() (killed int, err error) {
 		}
 		now, _ := started(p.Group)
 		led := p.Started != "" && now == p.Started
+		strange = nil
 		switch {
 		case led:
 			_ = syscall.Kill(-p.Group, syscall.SIGKILL) // it may just have ended
 		case len(marked) == 0 && now == "" && len(others) > 0:
-			return killed, fmt.Errorf("processes %v are of its group and do not bear its mark: look, and end them by hand", others)
+			strange = others
 		case len(marked) == 0:
 			return killed, nil
 		}
 		time.Sleep(localhost.Poll)
+	}
+	if len(strange) > 0 {
+		return killed, fmt.Errorf("processes %v are of its group and do not bear its mark: look, and end them by hand", strange)
 	}
 	return killed, errors.New("it goes on starting others: end it by hand")
 }
