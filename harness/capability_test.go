@@ -51,6 +51,8 @@ var granting = map[harness.Capability]harness.Target{
 	harness.PublicClient:         {Certs: harness.CertGrant{Public: chained}},
 	harness.AlertsAPI:            {Control: &harness.Control{Alerts: telling{}}},
 	harness.ControlJWKS:          {Control: &harness.Control{JWKS: serving{}}},
+	harness.StopJWKS:             {Control: &harness.Control{JWKS: serving{}}},
+	harness.JWKSEndpoint:         {Control: &harness.Control{JWKS: serving{}}},
 	harness.RestartService:       {Control: &harness.Control{Launcher: none{}}},
 	harness.VaultControlled:      {Control: &harness.Control{Vault: sealing{}}},
 	harness.RollOut:              {Control: &harness.Control{Rollout: deploying{}}},
@@ -98,6 +100,7 @@ type (
 var alike = [][]harness.Capability{
 	{harness.GivenTokens, harness.ExpiredToken, harness.MintTokens, harness.MintEC, harness.MintRSA, harness.EncryptTokens},
 	{harness.VaultRead, harness.VaultWrite, harness.RealVault},
+	{harness.ControlJWKS, harness.StopJWKS, harness.JWKSEndpoint},
 }
 
 // TestEachRow: what should grant a capability does, nothing else does, who is told of the

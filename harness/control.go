@@ -25,6 +25,12 @@ type JWKSControl interface {
 	Attempts(ctx context.Context, url string) (Attempts, error)
 }
 
+// KeySetOnly is a JWKSControl by which the key set can be changed, and the endpoint neither
+// made to answer anything else nor asked what it has had: it takes a JWKSAnswer with a
+// Body that is a key set, and the zero value; with Down too where it CanStop. Whatever else
+// it is asked for is harness.ErrNotOffered.
+type KeySetOnly interface{ CanStop() bool }
+
 // JWKSAnswer is how a JWKS endpoint answers. The zero value is sound: the keys
 // of the target's grant.
 type JWKSAnswer struct {

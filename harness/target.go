@@ -219,7 +219,9 @@ const (
 	GivenTokens      Capability = "given-tokens"
 	ExpiredToken     Capability = "expired-token"
 	MintTokens       Capability = "mint-tokens"
-	ControlJWKS      Capability = "control-jwks"
+	ControlJWKS      Capability = "control-jwks"  // to change the key set that the target trusts
+	StopJWKS         Capability = "jwks-outage"   // to take its endpoint away, and bring it back
+	JWKSEndpoint     Capability = "jwks-endpoint" // to make that answer anything, and count what it is asked
 	GivenClientCerts Capability = "given-client-certs"
 	ClientCAKey      Capability = "client-ca-key"
 	RestartService   Capability = "restart-service"
@@ -380,7 +382,19 @@ var CapabilityTable = []CapabilityRow{
 			{"grants.alertmanager", "https://alertmanager.staging.example"},
 		},
 		Granted: controls(func(c *Control) bool { return c.Alerts != nil })},
-	{Name: ControlJWKS, Control: true, Granted: controls(func(c *Control) bool { return c.JWKS != nil })},
+	{Name: ControlJWKS, Config: "grants.hooks.jwks", Control: true,
+		Example: []Setting{{"grants.hooks.jwks", `{url: "https://idp.staging.example/jwks", publish: [/opt/idp/bin/publish]}`}},
+		Granted: controls(func(c *Control) bool { return c.JWKS != nil })},
+	{Name: StopJWKS, Config: "grants.hooks.jwks (put, or publish with stop and start)", Control: true,
+		Example: []Setting{{"grants.hooks.jwks", `{url: "https://idp.staging.example/jwks", put: "https://idp.staging.example/admin/jwks"}`}},
+		Granted: controls(func(c *Control) bool {
+			only, limited := c.JWKS.(KeySetOnly)
+			return c.JWKS != nil && (!limited || only.CanStop())
+		})},
+	{Name: JWKSEndpoint, Control: true, Granted: controls(func(c *Control) bool {
+		_, limited := c.JWKS.(KeySetOnly)
+		return c.JWKS != nil && !limited
+	})},
 	{Name: RestartService, Config: "grants.hooks.replica", Owner: ServiceLayer, Control: true, // it started as it must not, or did not start
 		Example: []Setting{{"grants.hooks.replica", `{command: [/opt/aegis/bin/serve], url: "http://127.0.0.1:{{port}}"}`}},
 		Granted: controls(func(c *Control) bool { return c.Launcher != nil })},

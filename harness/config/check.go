@@ -520,6 +520,21 @@ func (c *checker) others() {
 		"it is no URL of http",
 		"write it as http://127.0.0.1:{{port}}",
 	)
+	c.jwks()
 	c.unless(g.Logs.Handled != "" || !c.Given("grants.logs"), "grants.logs.handled", "it is missing",
 		"say what a line looks like when the handler ran")
+}
+
+// jwks checks how the key set is changed.
+func (c *checker) jwks() {
+	const at = "grants.hooks.jwks"
+	h := c.Grants.Hooks.JWKS
+	if !c.Given(at) {
+		return
+	}
+	c.unless(h.URL != "", at+".url", "it is missing", "say where the target reads its key set")
+	c.unless((len(h.Publish) > 0) != (h.Put != ""), at, "it is not one way", "give publish, a command, or put, a URL")
+	c.unless((len(h.Stop) > 0) == (len(h.Start) > 0), at, "its stop and start are not whole", "give both, or neither")
+	c.unless(h.Authorization == "" || h.Put != "", at+".authorization", "nothing is PUT", "give put")
+	c.bundle(at+".ca_bundle", h.CABundle, h.URL)
 }

@@ -108,7 +108,7 @@ type Grants struct {
 	ProxySecret  Reference    `yaml:"proxy_secret" says:"what the ingress proves itself with to the service, in X-Ingress-Auth: shown to the service behind it only, in the ingress's place"`
 	Logs         Logs         `yaml:"logs" says:"where the service's request log is; give one of file, command and loki"`
 	Components   Components   `yaml:"component_logs" says:"commands that print what a component has written lately, 64 KiB of it or more: it is searched for credentials"`
-	Hooks        Hooks        `yaml:"hooks" says:"commands by which the harness starts the service and reloads the ingress"`
+	Hooks        Hooks        `yaml:"hooks" says:"commands by which the harness starts the service, reloads the ingress and changes the key set"`
 	Prometheus   string       `yaml:"prometheus" form:"url" says:"URL of the Prometheus that watches the target; with alertmanager, its alerts are judged"`
 	PrometheusCA Reference    `yaml:"prometheus_ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 	Alertmanager string       `yaml:"alertmanager" form:"url" says:"URL of the Alertmanager that it tells"`
@@ -270,6 +270,19 @@ type Hooks struct {
 	Replica Replica  `yaml:"replica" says:"starts a further replica of the service, beside those that serve"`
 	Reload  []string `yaml:"reload" says:"makes the ingress take its configuration anew"`
 	TrustTo string   `yaml:"trust_file" says:"the file of authorities that the ingress trusts for clients: written before reload, and put back"`
+	JWKS    JWKS     `yaml:"jwks" says:"changes the key set that the target trusts, and puts back what was there; with grants.tokens.signing_key. Give publish or put"`
+}
+
+// JWKS changes a key set, by commands or by HTTP. Keys of the set that the harness was not
+// given stay in it.
+type JWKS struct {
+	URL           string    `yaml:"url" form:"url" says:"where the target reads the key set: it is read there before a change, and after, until it is what was made of it"`
+	CABundle      Reference `yaml:"ca_bundle" says:"PEM of the authorities that sign url and put; left out, target.ca_bundle's beside the system's"`
+	Publish       []string  `yaml:"publish" says:"a program and its arguments that makes url serve the key set on its standard input, and no other"`
+	Put           string    `yaml:"put" form:"url" says:"in its place, a URL to which the key set is PUT; a DELETE there takes it away"`
+	Authorization Reference `yaml:"authorization" says:"the Authorization field of requests to put: Bearer and a token"`
+	Stop          []string  `yaml:"stop" says:"takes the endpoint away: it then answers no key set"`
+	Start         []string  `yaml:"start" says:"brings it back"`
 }
 
 // Replica starts a further replica of the service.

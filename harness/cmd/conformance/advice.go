@@ -88,6 +88,10 @@ var chosen = []grant{
 	{gives(harness.IngressControlled), "grants.hooks (reload and trust_file)", func(f *config.File) {
 		f.Grants.Hooks.Reload, f.Grants.Hooks.TrustTo = []string{"on paper"}, "on paper"
 	}},
+	{gives(harness.ControlJWKS, harness.StopJWKS), "grants.hooks.jwks", func(f *config.File) {
+		give(&f.Grants.Hooks.JWKS.URL, "http://on.paper")
+		give(&f.Grants.Hooks.JWKS.Put, "http://on.paper")
+	}},
 	{gives(harness.AlertsAPI), "grants.prometheus and grants.alertmanager", func(f *config.File) {
 		give(&f.Grants.Prometheus, "http://on.paper")
 		give(&f.Grants.Alertmanager, "http://on.paper")

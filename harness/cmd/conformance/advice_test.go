@@ -51,6 +51,7 @@ var given = map[string][]string{
 	"grants.certificates.public":                       {"grants.certificates.public.certificate=file:enrolled.crt", "grants.certificates.public.key=file:enrolled.key"},
 	"grants.hooks.replica":                             {`grants.hooks.replica.command=["false"]`, "grants.hooks.replica.url=http://127.0.0.1:{{port}}"},
 	"grants.hooks (reload and trust_file)":             {`grants.hooks.reload=["false"]`, "grants.hooks.trust_file=ca.crt"},
+	"grants.hooks.jwks":                                {"grants.hooks.jwks.url=http://127.0.0.1:1", "grants.hooks.jwks.put=http://127.0.0.1:1"},
 	"grants.prometheus and grants.alertmanager":        {"grants.prometheus=http://127.0.0.1:1", "grants.alertmanager=http://127.0.0.1:1"},
 	"target.plain_url":                                 {"target.plain_url=http://127.0.0.1:1"},
 	"target.siblings":                                  {`target.siblings=["127.0.0.1:1"]`},

@@ -415,6 +415,7 @@ func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 	defer func() { _ = live.Stop(ctx) }()
 	t := live.Target
 	examineAWS(ctx, l, t, show)
+	examineKeySet(ctx, l, t, show)
 	examineControls(ctx, t, show)
 	if at, ok := probe.Expiry(t.Tokens.Valid.Reveal()); ok {
 		a := expiring("valid token", "it is valid", at, "give one that outlasts the run, or grants.tokens.client_credentials")
@@ -441,6 +442,32 @@ func examineGrants(ctx context.Context, l config.Loaded, show func(ailment)) {
 		}
 		show(a)
 	}
+}
+
+// examineKeySet reads the key set that hooks may change; whether they can shows only when
+// they do.
+func examineKeySet(ctx context.Context, l config.Loaded, t *harness.Target, show func(ailment)) {
+	set, ok := t.Control.JWKS.(interface {
+		Kids(ctx context.Context) ([]string, error)
+	})
+	if !ok {
+		return
+	}
+	const what = "key set"
+	url := l.Grants.Hooks.JWKS.URL
+	kids, err := set.Kids(ctx)
+	if err != nil {
+		show(ailment{markFail, what, err.Error(), "mend grants.hooks.jwks.url, or its ca_bundle"})
+		return
+	}
+	for _, key := range t.Tokens.Signing {
+		if !slices.Contains(kids, key.ID) {
+			show(ailment{markFail, what, fmt.Sprintf("%s has no key %q, which grants.tokens names", url, key.ID),
+				"name the URL that the target reads, or publish the key there"})
+			return
+		}
+	}
+	show(ailment{markOK, what, fmt.Sprintf("%s has %s, those granted among them", url, plural(len(kids), "key")), ""})
 }
 
 // examineControls makes the call of each mode that a run needs accepted.

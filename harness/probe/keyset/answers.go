@@ -16,7 +16,7 @@ import (
 func Outage() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "let the JWKS endpoint fall silent, and once it was asked again call every critical endpoint with a valid token",
-		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.StopJWKS), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.fall(ctx); err != nil {
 				return err
@@ -38,7 +38,7 @@ func (s *Set) fall(ctx context.Context) error {
 func Poison() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "during an outage of the JWKS endpoint call every critical endpoint with an unknown kid, and then with a valid token",
-		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.StopJWKS), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.fall(ctx); err != nil {
 				return err
@@ -56,7 +56,7 @@ func Recovery() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "end an outage of the JWKS endpoint with a new key published, and call every critical endpoint with a token of the new key " +
 			"and with a valid one until they are accepted or the declared bound has passed",
-		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.StopJWKS), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.RecoveredByNewKey, harness.RecoveredByValidToken},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()
@@ -105,7 +105,7 @@ func Hostile() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "let the JWKS endpoint answer 500, HTML, {}, no keys, null, a key set cut short, 50 MB, and the sound keys as text/plain; " +
 			"each time, once it was asked, call every critical endpoint with a valid token and forged ones",
-		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.JWKSEndpoint), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			keys, err := s.sound()
 			if err != nil {
@@ -136,7 +136,7 @@ func Slow() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "hold the JWKS endpoint's answer back for a minute, and while it is asked for call every critical endpoint with an unknown " +
 			"kid and with a valid token",
-		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.JWKSEndpoint), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Delay: time.Minute}); err != nil {
 				return err
@@ -233,7 +233,7 @@ func Redirected() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "let the JWKS endpoint redirect to a listener of ours, at another host and over plain HTTP, and once it was asked call every " +
 			"critical endpoint with a token of the key that listener serves",
-		Needs: keyNeeds(harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.JWKSEndpoint, harness.OutOfBand), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.CallsOutOfBand},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			key, err := token.NewKey()

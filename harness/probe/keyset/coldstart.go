@@ -79,7 +79,7 @@ func ColdOutage() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "start a replica while the JWKS endpoint is out of reach, and call its critical endpoints with a valid token and forged " +
 			"ones; then let it answer",
-		Needs: keyNeeds(harness.RestartService), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.StopJWKS, harness.RestartService), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.ReplicaEnded},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			if err := s.serve(ctx, harness.JWKSAnswer{Down: true}); err != nil {
@@ -119,7 +119,7 @@ func Unauthenticated() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "start replicas while aegis/runtime names the sound key set behind a self-signed certificate, one for another name and an " +
 			"expired one, and once each was asked call the replica's critical endpoints with a valid token; then start a sound one",
-		Needs: keyNeeds(harness.RestartService, harness.VaultWrite), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
+		Needs: keyNeeds(harness.JWKSEndpoint, harness.RestartService, harness.VaultWrite), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.ReplicaEnded, harness.ServedUnverified},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
 			there := s.jwks.Elsewhere()

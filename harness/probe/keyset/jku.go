@@ -101,7 +101,7 @@ func Flood(kids int) harness.Stimulus {
 	return harness.Stimulus{
 		Words: fmt.Sprintf("send the critical endpoints %d tokens of as many unknown kids on %d connections at once, and count the fetches "+
 			"of the JWKS meanwhile", kids, floodLanes),
-		Needs: []harness.Capability{harness.ControlJWKS, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
+		Needs: []harness.Capability{harness.JWKSEndpoint, harness.GivenTokens}, Effect: harness.AuthFailures, Modes: probe.OIDCOnly,
 		Alone: true, // others' fetches would be counted too
 		Tells: []harness.Key{harness.KeySetFetches, harness.FloodLasted},
 		Act: func(ctx context.Context, client harness.Client) (harness.Trace, error) {

@@ -33,6 +33,7 @@ const (
 	ofVault = "grants.vault"
 	ofAWS   = "grants.aws"
 	ofTrust = "grants.hooks.trust_file"
+	ofJWKS  = "grants.hooks.jwks"
 )
 
 // restorer puts one thing back.
@@ -50,6 +51,7 @@ var restorers = map[string]func(b *builder, dir string) (restorer, error){
 	ofVault: func(b *builder, _ string) (restorer, error) { return b.kv() },
 	ofAWS:   func(b *builder, _ string) (restorer, error) { return b.inAWS() },
 	ofTrust: func(b *builder, dir string) (restorer, error) { return b.trust(dir), nil },
+	ofJWKS:  func(b *builder, dir string) (restorer, error) { return b.jwks(dir) },
 }
 
 // wasForm is a version's number or name, or a copy's name: no path.

@@ -44,6 +44,18 @@ func (b *builder) hooks(t *harness.Target) error {
 		b.onStop(ingress.end)
 		t.Control.Ingress = ingress
 	}
+	if h.JWKS.URL == "" {
+		return nil
+	}
+	keys, err := b.jwks("")
+	if err != nil {
+		return err
+	}
+	for _, k := range t.Tokens.Signing {
+		keys.granted = append(keys.granted, k.ID)
+	}
+	b.onStop(keys.end)
+	t.Control.JWKS = keys
 	return nil
 }
 
