@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,6 +43,7 @@ type deployment struct {
 	clients *certs.Authority
 	idp     *idp.IDP
 	issuer  string
+	jwks    string // URL of the key set, which may be PUT there
 	vault   string // URL
 	root    string // Vault's token
 	front   map[harness.Mode]string
@@ -66,6 +69,7 @@ func deploy(t *testing.T) *deployment {
 	}
 	at := free(t, 6)
 	d.startIDP(t, at[0])
+	d.startJWKS(t)
 	d.startVault(t)
 	for i, mode := range []harness.Mode{harness.OIDC, harness.MTLS} {
 		d.service[mode], d.front[mode] = at[1+i], at[3+i]
@@ -135,6 +139,37 @@ func (d *deployment) startIDP(t *testing.T, at string) {
 	accepts(t, at)
 }
 
+// startJWKS serves the IdP's key set, and what is PUT in its place.
+func (d *deployment) startJWKS(t *testing.T) {
+	var public []token.JWK
+	for _, key := range d.idp.Keys() {
+		public = append(public, try(token.Public(key)))
+	}
+	var mu sync.Mutex
+	set := token.KeySet(public...)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case r.Method == http.MethodGet && set == nil:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.Method == http.MethodGet:
+			w.Header().Set("Content-Type", "application/jwk-set+json")
+			_, _ = w.Write(set)
+		default: // a PUT, or a DELETE of all
+			if text, _ := io.ReadAll(r.Body); len(text) > 0 {
+				set = text
+			} else {
+				set = nil
+			}
+		}
+	}))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{try(d.servers.Server("127.0.0.1")).TLS()}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	d.jwks = server.URL + "/jwks"
+}
+
 func (d *deployment) startVault(t *testing.T) {
 	standIn := vault.NewStandIn("root-token-of-staging", "service-token-of-staging")
 	server := httptest.NewUnstartedServer(standIn)
@@ -146,7 +181,7 @@ func (d *deployment) startVault(t *testing.T) {
 	client := try(vault.NewClient(d.vault, d.servers.RootPEM()))
 	client.SetToken(d.root)
 	if err := vault.NewStore(client, client).Write(t.Context(), map[string]string{
-		"oidc_jwks_uri": d.issuer + idp.JWKSPath, "model_signing_pubkey": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})), "clients/allowed": `["` + enrolledClient + `"]`,
+		"oidc_jwks_uri": d.jwks, "model_signing_pubkey": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})), "clients/allowed": `["` + enrolledClient + `"]`,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -289,8 +324,9 @@ func (d *deployment) everythingElse(t *testing.T) string {
   backend: {oidc: "http://%[2]s", mtls: "http://%[3]s"}
   hooks:
     replica: {command: [%q, aegis], url: "http://127.0.0.1:{{port}}", env: %s}
+    jwks: {url: %[6]q, put: %[6]q}
   proxy_secret: env:STAGING_PROXY_SECRET
-`, d.vault, d.service[harness.OIDC], d.service[harness.MTLS], d.fixture, text)
+`, d.vault, d.service[harness.OIDC], d.service[harness.MTLS], d.fixture, text, d.jwks)
 }
 
 // TestGrantCombinations runs the command against a deployment that it did not
