@@ -109,7 +109,7 @@ func (e *Engine) Close() {
 // All judges expectations and gives their findings in the same order. What may
 // share the target runs at once, and beside it, one by one, what starts replicas of
 // its own; what must be alone follows, one by one. Each, if not nil, is called as
-// findings come, one at a time.
+// findings come, one at a time. On a live target all this is done for core first.
 func (e *Engine) All(ctx context.Context, expectations []harness.Expectation,
 	each func(harness.Expectation, harness.Finding)) []harness.Finding {
 	findings := make([]harness.Finding, len(expectations))
@@ -120,36 +120,34 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation,
 			findings[i] = e.Judge(ctx, expectations[i])
 			told <- i
 		}
-		var shared, apart, alone []int
+		var apart []int
 		for i, x := range expectations {
-			switch {
-			case x.Stimulus.Build().ApartOn(e.target):
+			if x.Stimulus.Build().ApartOn(e.target) {
 				apart = append(apart, i)
-			case x.Alone():
-				alone = append(alone, i)
-			default:
-				shared = append(shared, i)
 			}
 		}
 		var beside sync.WaitGroup
-		beside.Go(func() {
-			var group errgroup.Group
-			group.SetLimit(apartAtOnce)
-			for _, i := range apart {
-				group.Go(func() error { judge(i); return nil })
+		beside.Go(func() { together(apart, apartAtOnce, judge) })
+		for _, some := range e.turns(expectations) {
+			var shared, alone []int
+			for _, i := range some {
+				switch x := expectations[i]; {
+				case x.Stimulus.Build().ApartOn(e.target):
+				case x.Alone():
+					alone = append(alone, i)
+				default:
+					shared = append(shared, i)
+				}
 			}
-			_ = group.Wait()
-		})
-		var group errgroup.Group
-		group.SetLimit(2 * e.options.Concurrency)
-		for _, i := range shared {
-			group.Go(func() error { judge(i); return nil })
+			together(shared, 2*e.options.Concurrency, judge)
+			if len(alone) > 0 {
+				beside.Wait()
+			}
+			for _, i := range alone {
+				judge(i)
+			}
 		}
-		_ = group.Wait()
 		beside.Wait()
-		for _, i := range alone {
-			judge(i)
-		}
 	}()
 	for i := range told {
 		if each != nil {
@@ -157,6 +155,30 @@ func (e *Engine) All(ctx context.Context, expectations []harness.Expectation,
 		}
 	}
 	return findings
+}
+
+// turns are the expectations by their place, in the order in which they are judged: on a
+// live target, where a run is paced, those of core first, so that its owner soon knows.
+func (e *Engine) turns(expectations []harness.Expectation) [][]int {
+	var core, rest []int
+	for i, x := range expectations {
+		if e.target.Kind == harness.Live && x.Tiered() == harness.Core {
+			core = append(core, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	return [][]int{core, rest}
+}
+
+// together judges some at once, so many at most.
+func together(some []int, atOnce int, judge func(int)) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, i := range some {
+		group.Go(func() error { judge(i); return nil })
+	}
+	_ = group.Wait()
 }
 
 // apartAtOnce is how many expectations that start things of their own go on at once.

@@ -722,3 +722,24 @@ func TestAtOnceIsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestCoreFirst: on a live target what is core is judged before anything else.
+func TestCoreFirst(t *testing.T) {
+	s := serve(t, nil)
+	s.Kind = harness.Live
+	all := refusals(12)
+	for i := 6; i < 12; i++ {
+		all[i].Tier = harness.Core
+	}
+	e := New(s.Target, Options{})
+	t.Cleanup(e.Close)
+	var order []harness.Tier
+	for _, f := range e.All(t.Context(), all, func(x harness.Expectation, _ harness.Finding) { order = append(order, x.Tiered()) }) {
+		if f.Verdict != harness.Pass {
+			t.Errorf("%s %s: %s", f.ID, f.Verdict, f.Reason)
+		}
+	}
+	if len(order) != 12 || slices.Contains(order[:6], harness.Extended) {
+		t.Errorf("judged %v, want core first", order)
+	}
+}

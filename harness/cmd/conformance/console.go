@@ -49,6 +49,7 @@ type console struct {
 	all      int
 	done     int
 	chapters map[string]*progress
+	core     *progress // told of once it is done; nil where it is not judged first
 }
 
 // progress is how far a chapter is.
@@ -109,6 +110,16 @@ func (c *console) begin(selected []harness.Expectation) {
 	c.step(fmt.Sprintf("judging %d expectations", c.all))
 }
 
+// coreFirst tells of core as soon as it is done, before the rest.
+func (c *console) coreFirst(selected []harness.Expectation) {
+	c.core = &progress{counts: map[harness.Verdict]int{}}
+	for _, x := range selected {
+		if x.Tiered() == harness.Core {
+			c.core.all++
+		}
+	}
+}
+
 // finding tells of one finding: a failure in a line, a pass only by the count.
 // The summary tells failures at length.
 func (c *console) finding(x harness.Expectation, f harness.Finding) {
@@ -122,6 +133,13 @@ func (c *console) finding(x harness.Expectation, f harness.Finding) {
 	}
 	if chapter.done == chapter.all && !c.quiet {
 		c.step(fmt.Sprintf("  %-10s %s", x.Chapter(), chapter))
+	}
+	if c.core != nil && x.Tiered() == harness.Core {
+		c.core.done++
+		c.core.counts[f.Verdict]++
+		if c.core.done == c.core.all && c.done < c.all {
+			c.step(fmt.Sprintf("core, after %s: %s", time.Since(c.judging).Round(time.Second), c.core))
+		}
 	}
 	if c.terminal && c.done < c.all {
 		_, _ = fmt.Fprint(c.out, "\r"+c.moving(x.Chapter(), time.Since(c.judging)))

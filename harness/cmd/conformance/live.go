@@ -75,6 +75,7 @@ func (s *session) judgeLive(ctx context.Context, in *signoff.Input, selected []h
 	s.console.step(fmt.Sprintf("%s, effects up to %s, %v requests a second", started.Target.Name, started.Target.Limit, l.Rails.Rate))
 	in.Start, in.Clock = identity(ctx, started.Target)
 	s.console.begin(selected)
+	s.console.coreFirst(selected)
 	in.Findings = engine.All(ctx, selected, s.console.finding)
 	in.Stopped, in.Conduct = engine.Stopped(), engine.Conduct()
 	if ctx.Err() != nil {
