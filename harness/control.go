@@ -260,11 +260,26 @@ type Launch struct {
 	Env       map[string]string // set over it
 	Unset     []string          // taken from it
 	HoldVault bool              // Vault's answers are held until Replica.Release
-	Impostor  bool              // another stands between it and Vault, with a certificate nobody should believe
+	Impostor  Impostor          // another stands between it and its secrets, with a certificate nobody should believe
 	Previous  bool              // the release before is started
 	Watched   bool              // what watches the services watches it too, until Replica.Stop
 	Crashes   bool              // it will be made to crash, if it is a Crasher
 }
+
+// Impostor is the certificate of another who stands between a replica and its backend of
+// secrets; the zero value is nobody.
+type Impostor string
+
+// Certificates of impostors (RFC 9525 section 6; RFC 5280 section 6.1.3). The last two are
+// of the authority that the replica trusts, which only a stack of ours can have sign them.
+const (
+	UntrustedImpostor Impostor = "of an authority that nobody trusts"
+	MisnamedImpostor  Impostor = "of the authority that it trusts, for another name"
+	ExpiredImpostor   Impostor = "of the authority that it trusts, and expired"
+)
+
+// Impostors lists every one.
+var Impostors = []Impostor{UntrustedImpostor, MisnamedImpostor, ExpiredImpostor}
 
 // Replica is a started replica.
 type Replica interface {

@@ -188,7 +188,7 @@ func opened(s harness.Startup) *harness.Problem {
 		}
 	}
 	for _, x := range s.After {
-		if bare(x) && x.Observation.Status >= 200 && x.Observation.Status < 300 {
+		if (bare(x) || x.Request.Variant == "token that must be refused") && x.Observation.Status >= 200 && x.Observation.Status < 300 {
 			return security(fmt.Sprintf("%s with %s was answered %d", x.Request.Endpoint.Path, x.Request.Credential, x.Observation.Status))
 		}
 	}

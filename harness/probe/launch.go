@@ -81,6 +81,9 @@ func ScrapeReplica(ctx context.Context, client harness.Client, r harness.Replica
 // ValidCredential is the variant of a call with a valid credential.
 const ValidCredential = "valid credential" //nolint:gosec // it holds none
 
+// Unentitled is the variant of a call with a token that must be refused.
+const Unentitled = "token that must be refused"
+
 // DirectCredential is what a valid call presents to a service behind the ingress: in mtls
 // mode the identity header, as the ingress would set it.
 func DirectCredential(t *harness.Target, mode harness.Mode) (Edit, error) {

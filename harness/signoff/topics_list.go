@@ -360,7 +360,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-636", "16.5.3", "", "SC-7, SC-24"},
 	},
 	{
-		Name: "fail-fast", Rows: "FFS-001..011 FFS-013..019 MET-016",
+		Name: "fail-fast", Rows: "FFS-001..011 FFS-013..020 MET-016",
 		Says:  "the service serves although what it needs to authenticate callers is not there",
 		Why:   "A start without its secrets is a service that answers, and that checks nothing or the wrong thing.",
 		Owner: Service,

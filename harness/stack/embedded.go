@@ -378,8 +378,8 @@ func (e *embedded) Launch(ctx context.Context, launch harness.Launch) (harness.R
 		return nil, err
 	}
 	env := e.env(launch.Mode)
-	if launch.HoldVault || launch.Impostor {
-		held, err := r.Between(hostPort(e.vault.root.Address()), launch.Impostor)
+	if launch.HoldVault || launch.Impostor != "" {
+		held, err := r.Between(hostPort(e.vault.root.Address()), launch.Impostor, e.blueprint.servers)
 		if err != nil {
 			return nil, errors.Join(err, r.Stop(ctx))
 		}

@@ -27,7 +27,7 @@ func (c *containers) Launch(ctx context.Context, launch harness.Launch) (harness
 		}
 		r.unwatch = func(ctx context.Context) error { return c.watch.remove(ctx, address) }
 	}
-	if launch.HoldVault || launch.Impostor {
+	if launch.HoldVault || launch.Impostor != "" {
 		var err error
 		if r.gate, err = c.startGate(ctx, id+"."+gates, launch.Impostor); err != nil {
 			return nil, err
@@ -74,14 +74,14 @@ const controlPort = 8080
 
 // startGate starts a gate, or an impostor, before Vault, under a name on the
 // run's network, and waits for an answer of its controls.
-func (c *containers) startGate(ctx context.Context, name string, impostor bool) (*placed, error) {
+func (c *containers) startGate(ctx context.Context, name string, impostor harness.Impostor) (*placed, error) {
 	env := map[string]string{
 		"LISTEN_ADDR":  fmt.Sprintf(":%d", vaultPort),
 		"CONTROL_ADDR": fmt.Sprintf(":%d", controlPort),
 		"UPSTREAM":     fmt.Sprintf("vault:%d", vaultPort),
 	}
-	if impostor {
-		pair, err := localhost.ImpostorPair(name)
+	if impostor != "" {
+		pair, err := localhost.ImpostorPair(impostor, name, c.blueprint.servers)
 		if err != nil {
 			return nil, err
 		}

@@ -136,8 +136,18 @@ var FailFast = []Expectation{
 	{
 		ID: "FFS-019", Title: "Environment does not mask Vault", Clauses: []string{"G.1", "2.4", "2.6"},
 		Source: "runbook, goal", Level: SHOULD,
-		Rule:     Says("With oidc_jwks_uri missing in Vault and a stale one in the environment the service exits with a non-zero status."),
+		Rule:     Says("With oidc_jwks_uri missing in Vault, or Vault out of reach, and an environment that holds every field under its own name, the service exits with a non-zero status."),
 		Stimulus: replica.In(OIDC).Masked(), Outcome: outcome.RefusesToStart(),
+	},
+	{
+		ID: "FFS-020", Title: "Issuer and audience unset", Clauses: []string{"G.2", "2.6", "4.4"},
+		Source: "OpenID Connect Core section 3.1.3.7; RFC 8725 sections 3.8 and 3.9", Level: MUST,
+		Rule: Says("Without OIDC_ISSUER, or OIDC_AUDIENCE, or with a blank one, the service exits with a non-zero status, or refuses tokens of another issuer and for another audience."),
+		Stimulus: replica.In(OIDC).Unset("OIDC_ISSUER").Presenting(token.OtherIssuer()).Serving().Or(
+			replica.In(OIDC).Unset("OIDC_AUDIENCE").Presenting(token.OtherAudience()).Serving(),
+			replica.In(OIDC).Env("OIDC_ISSUER", " ").Presenting(token.OtherIssuer()).Serving(),
+			replica.In(OIDC).Env("OIDC_AUDIENCE", " ").Presenting(token.OtherAudience()).Serving()),
+		Outcome: outcome.RefusesOrEnforces(),
 	},
 }
 
@@ -176,9 +186,9 @@ var Hygiene = []Expectation{
 		Stimulus: vaultauth.Token(), Outcome: outcome.LoggedIn{Life: DefaultTokenLife},
 	},
 	{
-		ID: "SEC-006", Title: "Vault's certificate is verified", Clauses: []string{"G.1", "1.2"},
-		Source: "ASVS 12.3.2", Level: MUST,
-		Rule:     Says("With an impostor before Vault, who hands on what he reads, the service exits with a non-zero status: it does not take secrets from who cannot prove to be Vault."),
+		ID: "SEC-006", Title: "The certificate of who gives the secrets is verified", Clauses: []string{"G.1", "1.2"},
+		Source: "ASVS 12.3.2; RFC 9525 section 6; RFC 5280 section 6.1.3", Level: MUST,
+		Rule:     Says("With an impostor before Vault, or AWS, who hands on what he reads, whose certificate is of nobody's authority, for another name or expired, the service exits with a non-zero status: it does not take secrets from who cannot prove to hold them."),
 		Stimulus: replica.In(OIDC).Impostor(), Outcome: outcome.RefusesToStart(),
 	},
 	{

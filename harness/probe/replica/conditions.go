@@ -61,9 +61,11 @@ func (s Start) EnvEach(name string, values ...string) Start {
 // brief bounds how long a replica of ours retries a Vault that does not answer:
 // the row waits for its exit. A service that does not know it has the profile's
 // bound.
-func (s Start) brief() Start {
+func (s Start) brief() Start { return s.within("1500ms") }
+
+func (s Start) within(bound string) Start {
 	words := s.words
-	s = s.Env("STARTUP_TIMEOUT", "1500ms")
+	s = s.Env("STARTUP_TIMEOUT", bound)
 	s.words = words
 	return s
 }
@@ -78,12 +80,17 @@ func (s Start) Unreachable() Start {
 	return nobody.Or(silent)
 }
 
-// Impostor starts it with another between it and Vault, who hands on what he
-// reads, and whose certificate nobody should believe (expectation SEC-006).
+// Impostor starts it with another between it and its backend of secrets, who hands on
+// what he reads, and whose certificate nobody should believe: a start for each kind
+// (expectation SEC-006).
 func (s Start) Impostor() Start {
-	s = s.brief()
-	s.words, s.impostor = "while another stands between it and Vault, with a certificate of an authority that nobody trusts", true
-	return s
+	var all []Start
+	for _, kind := range harness.Impostors {
+		one := s.within("3s") // who believes the impostor has his secrets by then, on a busy machine too
+		one.words, one.impostor = "while another stands between it and its secrets, with a certificate "+string(kind), kind
+		all = append(all, one)
+	}
+	return all[0].Or(all[1:]...)
 }
 
 // WithToken starts it with a token of Vault's that is no good.
@@ -189,12 +196,28 @@ func (s Start) Workers(field string) Start {
 	return s
 }
 
-// Masked starts it while the secret lacks oidc_jwks_uri and the environment has
-// one (expectation FFS-019).
+// Masked starts it while the secret lacks oidc_jwks_uri, and while nobody listens at
+// VAULT_ADDR, each time with an environment that holds what is required, under the names
+// of the fields in each spelling (expectation FFS-019).
 func (s Start) Masked() Start {
-	s = s.Without("oidc_jwks_uri")
+	lacking, unreachable := s.Without("oidc_jwks_uri"), s.Unreachable()
+	unreachable.further = nil
+	return lacking.inEnv().Or(unreachable.inEnv())
+}
+
+// inEnv starts it with every required field in its environment too, under its own name.
+func (s Start) inEnv() Start {
 	names, words := s.names, s.words
-	s = s.Env("OIDC_JWKS_URI", "https://stale.invalid/jwks")
-	s.names, s.words = names, words+" and the environment has a stale one"
+	for field, value := range map[string]string{"oidc_jwks_uri": "https://stale.invalid/jwks", "model_signing_pubkey": publicPEM(), "clients/allowed": "[]"} {
+		name := strings.ReplaceAll(field, "/", "_")
+		s = s.Env(name, value).Env(strings.ToUpper(name), value).Env("AEGIS_RUNTIME_"+strings.ToUpper(name), value)
+	}
+	s.names, s.words = names, words+" and the environment has its fields"
 	return s
+}
+
+func publicPEM() string {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // neither fails of P-256
+	der, _ := x509.MarshalPKIXPublicKey(key.Public())
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }

@@ -30,13 +30,15 @@ type Start struct {
 	never    bool // what is held is not let go
 	control  bool // it is sound
 	serving  bool // it is called until it accepts valid credentials, or has had its time for keys
-	impostor bool
+	impostor harness.Impostor
 	names    []string       // what its log must name, if it ends
 	sought   harness.Sought // what its log must not show
 	needs    []harness.Capability
 	// outsider calls also as a client who is on no list.
 	outsider bool
-	secrets  probe.Rewriting // nil leaves them alone
+	// foreign are tokens that must be refused, which it is called with as well.
+	foreign []token.Recipe
+	secrets probe.Rewriting // nil leaves them alone
 	// prepare makes the rest of a start's conditions, and gives what unmakes it;
 	// nil for none.
 	prepare condition
@@ -66,6 +68,15 @@ func (s Start) With(name, value string) Start {
 func (s Start) WithoutSecret() Start {
 	s.words = "while nothing stands at aegis/runtime"
 	s.secrets = func(map[string]string) map[string]string { return nil }
+	return s
+}
+
+// Presenting calls it also with tokens that must be refused.
+func (s Start) Presenting(foreign ...token.Recipe) Start {
+	s.foreign = foreign
+	for _, recipe := range foreign {
+		s.needs = probe.Union(s.needs, recipe.Needs)
+	}
 	return s
 }
 
@@ -142,9 +153,13 @@ func (s Start) each() []Start {
 	return append([]Start{s}, further...)
 }
 
-// on are the starts in modes that a target shows: there is no service of another.
+// on are the starts in modes that a target shows: there is no service of another. On a
+// live target nobody has the key of the authority that its Vault's certificate is of.
 func (s Start) on(t *harness.Target) []Start {
-	return slices.DeleteFunc(s.each(), func(one Start) bool { return !t.Shows(one.mode) })
+	return slices.DeleteFunc(s.each(), func(one Start) bool {
+		ours := one.impostor == "" || one.impostor == harness.UntrustedImpostor
+		return !t.Shows(one.mode) || t.Kind == harness.Live && !ours
+	})
 }
 
 // modes are the modes of the replicas.
@@ -346,6 +361,7 @@ func (v visitor) whileHeld(ctx context.Context, seen *harness.Startup) error {
 // untilAnswered calls the replica until it has ended or answered a whole round.
 func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harness.Startup) {
 	var late func() bool // for keys, once it listens
+	known := false       // it has keys, so that what it refuses it has verified
 	for turn := 0; ; turn++ {
 		select {
 		case code := <-ended:
@@ -360,9 +376,10 @@ func (v visitor) untilAnswered(ctx context.Context, ended <-chan int, seen *harn
 			if late == nil {
 				late = v.client.Patience(probe.NewKeyBound(p))
 			}
-			if !v.serving || accepted(p, answers) || late() {
+			if !v.serving || accepted(p, answers) && (known || len(v.foreign) == 0) || late() {
 				return
 			}
+			known = accepted(p, answers)
 		}
 		if v.over() || !probe.Pause(ctx, 20*time.Millisecond) {
 			return
@@ -394,6 +411,18 @@ func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchang
 			r := probe.At(t, v.mode, face, endpoint)
 			r.Variant, r.Credential = probe.Outsider, "identity header of a client on no list"
 			probe.Forward(t, &r, "client-"+token.Random(4))
+			requests = append(requests, r)
+		}
+	}
+	for _, recipe := range v.foreign {
+		value, err := recipe.Make(token.From(t))
+		if err != nil {
+			continue
+		}
+		for _, endpoint := range t.Endpoints {
+			r := probe.At(t, v.mode, face, endpoint)
+			r.Variant = probe.Unentitled
+			probe.SetToken(&r, recipe.Name, value)
 			requests = append(requests, r)
 		}
 	}

@@ -115,6 +115,11 @@ func (l *launcher) room(ctx context.Context) (leave func(), port string, err err
 }
 
 func (l *launcher) start(launch harness.Launch, port string) (*commanded, error) {
+	for _, name := range launch.Unset {
+		if _, set := l.env[name]; !set && name != "AUTH_MODE" {
+			return nil, fmt.Errorf("starting a replica without %s: %w: hooks.replica.env does not set it", name, harness.ErrNotOffered)
+		}
+	}
 	env := localhost.LaunchEnv(l.env, launch)
 	for name, value := range env {
 		env[name] = strings.ReplaceAll(value, portMark, port)
@@ -127,7 +132,7 @@ func (l *launcher) start(launch harness.Launch, port string) (*commanded, error)
 		metrics: strings.ReplaceAll(l.hook.Metrics, portMark, port),
 		ended:   make(chan struct{}),
 	}
-	if launch.HoldVault || launch.Impostor {
+	if launch.HoldVault || launch.Impostor != "" {
 		if err := r.hold(env, launch.Impostor); err != nil {
 			return nil, err
 		}
@@ -192,19 +197,26 @@ func (r *commanded) run(begun chan<- error) {
 	}
 }
 
-// hold puts a gate, or an impostor, before Vault. It is at 127.0.0.1, so that Vault's own
-// certificate must be good for that.
-func (r *commanded) hold(env map[string]string, impostor bool) error {
-	u, err := url.Parse(env["VAULT_ADDR"])
-	if err != nil || u.Hostname() != "127.0.0.1" {
-		return fmt.Errorf("holding Vault's answers back: %w: VAULT_ADDR of the replica is not at 127.0.0.1", harness.ErrUnseen)
+// hold puts a gate, or an impostor, before the backend of secrets that the environment
+// names. It is at 127.0.0.1, so that the backend's own certificate must be good for that.
+func (r *commanded) hold(env map[string]string, impostor harness.Impostor) error {
+	name := "VAULT_ADDR"
+	if env[name] == "" && env[endpointOfAWS] != "" {
+		name = endpointOfAWS
 	}
-	if u.Host, err = r.Between(u.Host, impostor); err != nil {
+	u, err := url.Parse(env[name])
+	if err != nil || u.Hostname() != "127.0.0.1" {
+		return fmt.Errorf("standing before the backend of secrets: %w: %s of the replica is not at 127.0.0.1", harness.ErrUnseen, name)
+	}
+	if u.Host, err = r.Between(u.Host, impostor, nil); err != nil {
 		return err
 	}
-	env["VAULT_ADDR"] = u.String()
+	env[name] = u.String()
 	return nil
 }
+
+// endpointOfAWS is the variable by which AWS's own SDKs are told another endpoint.
+const endpointOfAWS = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 // URL is where it listens, or would.
 func (r *commanded) URL() harness.Face { return harness.Face{URL: r.url} }

@@ -2,28 +2,32 @@ package localhost
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"time"
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/gate"
+	"aegis.test/conformance/harness"
 )
 
 // Gate is a replica's gate before its Vault, or none.
 type Gate struct{ gate *gate.Gate }
 
 // Between puts a gate, or an impostor, before its Vault at 127.0.0.1, and gives
-// the address.
-func (g *Gate) Between(upstream string, impostor bool) (string, error) {
+// the address. Trusted signs what the replica trusts; nil where nobody here has it.
+func (g *Gate) Between(upstream string, impostor harness.Impostor, trusted *certs.Authority) (string, error) {
 	l, err := Listen()
 	if err != nil {
 		return "", err
 	}
 	at := l.Addr().String()
-	if !impostor {
+	if impostor == "" {
 		g.gate = gate.Listen(l, upstream)
 		return at, nil
 	}
-	pair, err := ImpostorPair("127.0.0.1")
+	pair, err := ImpostorPair(impostor, "127.0.0.1", trusted)
 	if err != nil {
 		return "", errors.Join(err, l.Close())
 	}
@@ -31,13 +35,26 @@ func (g *Gate) Between(upstream string, impostor bool) (string, error) {
 	return at, nil
 }
 
-// ImpostorPair is a certificate for a host, of an authority that nobody trusts.
-func ImpostorPair(host string) (certs.Pair, error) {
-	nobody, err := certs.NewAuthority("Aegis Conformance Impostor")
-	if err != nil {
-		return certs.Pair{}, err
+// ImpostorPair is the certificate of an impostor of a host. Trusted signs what the
+// replica trusts: without it there is none of its own.
+func ImpostorPair(kind harness.Impostor, host string, trusted *certs.Authority) (certs.Pair, error) {
+	leaf := certs.Leaf{CommonName: host, Names: []string{host}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	switch kind {
+	case harness.UntrustedImpostor:
+		nobody, err := certs.NewAuthority("Aegis Conformance Impostor")
+		if err != nil {
+			return certs.Pair{}, err
+		}
+		return nobody.Issue(leaf)
+	case harness.MisnamedImpostor:
+		leaf.CommonName, leaf.Names = "other.aegis.test", []string{"other.aegis.test"}
+	case harness.ExpiredImpostor:
+		leaf.NotBefore, leaf.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 	}
-	return nobody.Server(host)
+	if trusted == nil {
+		return certs.Pair{}, fmt.Errorf("making an impostor's certificate %s: %w: nobody here signs for that authority", kind, harness.ErrNotOffered)
+	}
+	return trusted.Issue(leaf)
 }
 
 // ErrNotHeld is of a replica whose Vault is not behind a gate.
