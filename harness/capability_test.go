@@ -50,6 +50,7 @@ var granting = map[harness.Capability]harness.Target{
 	harness.SiblingClient:        {Certs: harness.CertGrant{Sibling: chained}},
 	harness.PublicClient:         {Certs: harness.CertGrant{Public: chained}},
 	harness.AlertsAPI:            {Control: &harness.Control{Alerts: telling{}}},
+	harness.IdPRead:              {Control: &harness.Control{IdP: showing{}}},
 	harness.ControlJWKS:          {Control: &harness.Control{JWKS: serving{}}},
 	harness.StopJWKS:             {Control: &harness.Control{JWKS: serving{}}},
 	harness.JWKSEndpoint:         {Control: &harness.Control{JWKS: serving{}}},
@@ -88,6 +89,7 @@ func signing(algorithm string) harness.Target {
 
 type (
 	serving   struct{ harness.JWKSControl }
+	showing   struct{ harness.Published }
 	sealing   struct{ harness.VaultControl }
 	issuing   struct{ harness.Issuer }
 	admitting struct{ harness.ServiceLogin }

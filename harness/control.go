@@ -31,6 +31,15 @@ type JWKSControl interface {
 // it is asked for is harness.ErrNotOffered.
 type KeySetOnly interface{ CanStop() bool }
 
+// Published is what the IdP shows to everybody.
+type Published interface {
+	// Issuer is the URL by which it is known, that its discovery document stands below.
+	Issuer() string
+	// Get reads a document, the first MaxBody bytes of it. The error of an IdP that does
+	// not answer is ErrUnseen.
+	Get(ctx context.Context, url string) (status int, body []byte, err error)
+}
+
 // JWKSAnswer is how a JWKS endpoint answers. The zero value is sound: the keys
 // of the target's grant.
 type JWKSAnswer struct {

@@ -65,6 +65,15 @@ const (
 	ModeTold          StateOf = "answers to clients that tell the mode"
 	BrokenRollout     StateOf = "a rollout whose replica cannot read its secrets"
 	SoundRollout      StateOf = "a rollout of a sound replica"
+	IdPNames          StateOf = "what the IdP names"
+	KeyPublished      StateOf = "a key that the IdP publishes" // with what is wrong of it
+)
+
+// What IdPNames are of.
+const (
+	IssuerGranted = "the issuer that was asked"
+	IssuerNamed   = "the issuer of the discovery document"
+	KeySetNamed   = "its jwks_uri"
 )
 
 // ServiceMode is the key of a service's mode, as its metrics show it at a mode's face.

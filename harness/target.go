@@ -180,8 +180,10 @@ type Control struct {
 	Secrets  SecretStore
 	Vault    VaultControl
 	JWKS     JWKSControl
-	Outside  Outside
-	Ingress  IngressControl
+	// IdP is what the identity provider publishes, to be read.
+	IdP     Published
+	Outside Outside
+	Ingress IngressControl
 	// Authorizer is the external authorizer that the ingress asks.
 	Authorizer Outage
 	// Rollout deploys the service anew.
@@ -224,6 +226,7 @@ const (
 	JWKSEndpoint     Capability = "jwks-endpoint" // to make that answer anything, and count what it is asked
 	GivenClientCerts Capability = "given-client-certs"
 	ClientCAKey      Capability = "client-ca-key"
+	IdPRead          Capability = "idp-read" // what the IdP publishes
 	RestartService   Capability = "restart-service"
 	VaultRead        Capability = "vault-read"
 	VaultWrite       Capability = "vault-write"
@@ -395,6 +398,9 @@ var CapabilityTable = []CapabilityRow{
 		_, limited := c.JWKS.(KeySetOnly)
 		return c.JWKS != nil && !limited
 	})},
+	{Name: IdPRead, Config: "grants.idp", Owner: IdPLayer, Control: true,
+		Example: []Setting{{"grants.idp", "https://idp.staging.example"}},
+		Granted: controls(func(c *Control) bool { return c.IdP != nil })},
 	{Name: RestartService, Config: "grants.hooks.replica", Owner: ServiceLayer, Control: true, // it started as it must not, or did not start
 		Example: []Setting{{"grants.hooks.replica", `{command: [/opt/aegis/bin/serve], url: "http://127.0.0.1:{{port}}"}`}},
 		Granted: controls(func(c *Control) bool { return c.Launcher != nil })},

@@ -499,6 +499,7 @@ func (c *checker) others() {
 	}{
 		{"grants.metrics.ca_bundle", g.Metrics.CABundle, g.Metrics.signed()},
 		{"grants.backend.ca_bundle", g.Backend.CABundle, g.Backend.signed()},
+		{"grants.idp_ca_bundle", g.IdPCA, g.IdP},
 		{"grants.prometheus_ca_bundle", g.PrometheusCA, g.Prometheus}, {"grants.alertmanager_ca_bundle", g.ManagerCA, g.Alertmanager},
 		{"grants.logs.loki.ca_bundle", g.Logs.Loki.CABundle, g.Logs.Loki.URL},
 	} {

@@ -109,6 +109,8 @@ type Grants struct {
 	Logs         Logs         `yaml:"logs" says:"where the service's request log is; give one of file, command and loki"`
 	Components   Components   `yaml:"component_logs" says:"commands that print what a component has written lately, 64 KiB of it or more: it is searched for credentials"`
 	Hooks        Hooks        `yaml:"hooks" says:"commands by which the harness starts the service, reloads the ingress and changes the key set"`
+	IdP          string       `yaml:"idp" form:"url" says:"URL of the issuer: its discovery document, and the key set that this names, are read"`
+	IdPCA        Reference    `yaml:"idp_ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 	Prometheus   string       `yaml:"prometheus" form:"url" says:"URL of the Prometheus that watches the target; with alertmanager, its alerts are judged"`
 	PrometheusCA Reference    `yaml:"prometheus_ca_bundle" says:"PEM of the authorities that sign it; left out, target.ca_bundle's beside the system's"`
 	Alertmanager string       `yaml:"alertmanager" form:"url" says:"URL of the Alertmanager that it tells"`

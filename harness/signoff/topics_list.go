@@ -219,7 +219,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-319", "12.2.1, 4.1.2", "2.6", "SC-8, SC-23"},
 	},
 	{
-		Name: "jwks", Rows: "JWKS-001..009 JWKS-012..013 JWKS-016 JWKS-018..019 ROT-001..002",
+		Name: "jwks", Rows: "JWKS-001..009 JWKS-012..013 JWKS-016 JWKS-018..020 ROT-001..002",
 		With:  regexp.MustCompile(`of the withdrawn key|of no key of that kid|token of the old key`),
 		Says:  "a token of a key that the IdP no longer publishes is served",
 		Why:   "After a key has leaked, withdrawing it is all that one can do: here it does not help, or an IdP that is slow takes the service down.",

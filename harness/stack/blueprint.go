@@ -6,11 +6,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -121,7 +124,10 @@ func (b *blueprint) mintPersonas() (err error) {
 }
 
 func (b *blueprint) mintIDP() (err error) {
-	if b.idp, err = idp.New(b.issuer); err != nil {
+	if b.idp, err = idp.New(b.issuer); err == nil && b.spec.Fault.IdP != nil {
+		b.idp.Spoil(b.spec.Fault.IdP)
+	}
+	if err != nil {
 		return err
 	}
 	b.idp.SetAudience(audience)
@@ -317,6 +323,20 @@ func (b *blueprint) target(kind harness.Kind, name string, at addresses) (*harne
 	}
 	t.Addresses, t.Siblings = at.further, at.siblings
 	return t, nil
+}
+
+// published is what the IdP shows, by the name it has for the services. At is where it
+// is reached from here, host:port; empty is where that name leads.
+func (b *blueprint) published(at string) *idp.Published {
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots(b.servers), MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
+	}
+	if at != "" {
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, at)
+		}
+	}
+	return idp.NewPublished(b.issuer, &http.Client{Transport: transport, Timeout: 10 * time.Second})
 }
 
 // held is what the service holds and must never show.

@@ -182,7 +182,7 @@ func (c *containers) target(ctx context.Context, components []harness.Component)
 	}
 	t.Components = components
 	t.Control = &harness.Control{Launcher: c, Secrets: vault.NewStore(c.vault.root, c.vault.service), Vault: c.operator(),
-		JWKS: c.blueprint.door, Outside: c.blueprint.door, Logs: c.engine, Issuer: c.vault.issuer, OwnIssuer: c.vault.issuer}
+		JWKS: c.blueprint.door, Outside: c.blueprint.door, IdP: c.blueprint.published(c.idpAt.at[idpPort]), Logs: c.engine, Issuer: c.vault.issuer, OwnIssuer: c.vault.issuer}
 	t.Control.Deployment = deployment{c}
 	if !is.given() {
 		t.Control.Agent = sidecars{c}

@@ -159,6 +159,7 @@ func (e *embedded) target(ways []way, secrets, issuer harness.Component) (*harne
 		Vault:      vault.NewOperator(e.vault.root, e.vault.key),
 		JWKS:       e.blueprint.door,
 		Outside:    e.blueprint.door,
+		IdP:        e.blueprint.published(""),
 		Ingress:    front{fronts, e.blueprint.ingressPair},
 		Authorizer: &e.authorizer,
 		Logs:       e,

@@ -111,7 +111,7 @@ var KeySets = []Expectation{
 	{
 		ID: "JWKS-012", Title: "Unusable keys ignored", Clauses: []string{"4.2"},
 		Source: "RFC 7517 sections 4 and 5", Level: SHOULD,
-		Rule:     Says("Keys that cannot be used, and unknown members, spoil no other key of the set: the good key's token is answered 200."),
+		Rule:     Says("Keys that cannot be used or are for something else, and unknown members, spoil no other key of the set: the good key's token is answered 200."),
 		Stimulus: keyset.Unusable(),
 		Outcome:  outcome.PerCredential{keyset.OfGoodKey: outcome.Accepted()},
 	},
@@ -169,6 +169,12 @@ var KeySets = []Expectation{
 		Outcome: outcome.Telling(outcome.PerCredential{
 			keyset.OfGoneKey: outcome.Unauthenticated(), keyset.OfNewKey: outcome.Accepted(),
 		}),
+	},
+	{
+		ID: "JWKS-020", Title: "What the IdP publishes", Clauses: []string{"4.2"},
+		Source: "OpenID Connect Discovery section 4.3; RFC 7517 sections 4.5 and 9.2; RFC 7518 section 3.3; a key set that held private halves", Level: MUST,
+		Rule:     Says("The IdP's discovery document names its own issuer, and its keys, by https; the key set holds public keys only, of RSA none under 2048 bits, and each kid once."),
+		Stimulus: keyset.Published(), Outcome: outcome.Published{},
 	},
 	{
 		ID: "JOSE-008", Title: "jku to a key set of the attacker's", Clauses: []string{"4.4"},

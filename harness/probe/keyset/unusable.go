@@ -2,6 +2,11 @@ package keyset
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +19,8 @@ import (
 // Unusable puts a good key among keys that cannot be used.
 func Unusable() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "publish keys of an unknown type, on an unknown curve and without a modulus around a good one with an unknown member, and " +
+		Words: "publish keys of an unknown type, on an unknown curve and without a modulus, and readable ones to encrypt to, of another " +
+			"curve and of EdDSA, around a good one with an unknown member, and " +
 			"call every critical endpoint with the good one's token until it is accepted or the declared bound has passed",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -31,10 +37,14 @@ func Unusable() harness.Stimulus {
 				return err
 			}
 			unusable := func(members token.JWK) token.JWK { return members.With("kid", "kid-"+token.Random(8)) }
+			other, err := notForThis()
+			if err != nil {
+				return err
+			}
 			set := slices.Concat([]token.JWK{
 				unusable(token.JWK{"kty": "X-" + token.Random(3), "use": "sig", "x": token.Random(8)}),
 				unusable(token.JWK{"kty": "RSA", "use": "sig", "e": "AQAB"}),
-			}, keys, []token.JWK{
+			}, other, keys, []token.JWK{
 				good.With("x-"+token.Random(3), map[string]any{"note": 1}),
 				unusable(token.JWK{"kty": "EC", "crv": "P-0", "x": "AA", "y": "AA", "use": "sig"}),
 				unusable(token.JWK{"use": "sig"}),
@@ -47,6 +57,37 @@ func Unusable() harness.Stimulus {
 			return err
 		}),
 	}
+}
+
+// notForThis are sound keys that verify no token here: one to encrypt to, one of another
+// curve and one of EdDSA (RFC 7517 section 4.2; RFC 7518 section 6.2.1.1; RFC 8037 section 2).
+func notForThis() ([]token.JWK, error) {
+	point := func(curve elliptic.Curve, name string) (token.JWK, error) {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		text, err := key.PublicKey.Bytes() // 04 || x || y (SEC 1 section 2.3.3)
+		if err != nil {
+			return nil, err
+		}
+		size := (len(text) - 1) / 2
+		return token.JWK{"kty": "EC", "crv": name, "kid": "kid-" + token.Random(8),
+			"x": base64.RawURLEncoding.EncodeToString(text[1 : 1+size]), "y": base64.RawURLEncoding.EncodeToString(text[1+size:])}, nil
+	}
+	encrypting, err := point(elliptic.P256(), "P-256")
+	if err != nil {
+		return nil, err
+	}
+	larger, err := point(elliptic.P384(), "P-384")
+	if err != nil {
+		return nil, err
+	}
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	return []token.JWK{
+		encrypting.With("use", "enc"), larger.With("use", "sig"),
+		{"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": "kid-" + token.Random(8), "x": base64.RawURLEncoding.EncodeToString(public)},
+	}, err
 }
 
 // tries is how often each token of a kid that two keys bear is presented.

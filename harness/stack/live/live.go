@@ -13,9 +13,11 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"aegis.test/conformance/certs"
+	"aegis.test/conformance/fixtures/idp"
 	"aegis.test/conformance/fixtures/monitoring"
 	"aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/config"
+	"aegis.test/conformance/harness/outbound"
 	"aegis.test/conformance/harness/stack/localhost"
 )
 
@@ -183,6 +185,19 @@ func (b *builder) alerts(t *harness.Target) error {
 		}
 		t.Control.Alerts = monitoring.NewSigned(b.Grants.Prometheus, b.Grants.Alertmanager, prometheus, manager)
 	}
+	return nil
+}
+
+// published is what the IdP shows, where it is granted.
+func (b *builder) published(t *harness.Target) error {
+	if b.Grants.IdP == "" {
+		return nil
+	}
+	signed, err := b.signedBy(b.Grants.IdPCA, "grants.idp_ca_bundle")
+	if err != nil {
+		return err
+	}
+	t.Control.IdP = idp.NewPublished(b.Grants.IdP, outbound.Client(outbound.Options{TimeOut: fetchBound, Most: harness.MaxBody}.By(signed)))
 	return nil
 }
 
