@@ -55,6 +55,7 @@ var given = map[string][]string{
 	"grants.prometheus and grants.alertmanager":        {"grants.prometheus=http://127.0.0.1:1", "grants.alertmanager=http://127.0.0.1:1"},
 	"target.plain_url":                                 {"target.plain_url=http://127.0.0.1:1"},
 	"target.siblings":                                  {`target.siblings=["127.0.0.1:1"]`},
+	"grants.idp":                                       {"grants.idp=https://127.0.0.1:1"},
 	"an endpoint named inference that may be called":   {endpointsWith("")},
 	"an endpoint named enrollment that may be called":  {endpointsWith("")},
 	"an endpoint named review that may be called":      {endpointsWith(", {name: review, path: /review, positive_call: harmless}")},

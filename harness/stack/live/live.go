@@ -109,7 +109,8 @@ func (b *builder) target(run string) (*harness.Target, error) {
 		t.Name = b.Target.URL
 	}
 	for _, step := range []func(*harness.Target) error{
-		b.login, b.faces, b.endpoints, b.secrets, b.tokens, b.certificates, b.issuers, b.pages, b.logs, b.components, b.alerts, b.hooks,
+		b.login, b.faces, b.endpoints, b.secrets, b.tokens, b.certificates, b.issuers, b.pages, b.logs, b.components, b.alerts,
+		b.published, b.hooks,
 	} {
 		if err := step(t); err != nil {
 			return nil, err
