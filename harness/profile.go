@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"aegis.test/conformance/certs"
 )
 
 // Profile is what the operator declares where sound stacks differ (rulings A-01
@@ -18,15 +20,18 @@ type Profile struct {
 	// Scope is what an access token must carry; RFC9068 says that access tokens
 	// are of that profile, BoundTokens that the IdP binds tokens to certificates
 	// (RFC 8705).
-	Scope          string        `json:"scope,omitempty"`
-	RFC9068        bool          `json:"rfc9068,omitempty"`
-	BoundTokens    bool          `json:"bound_tokens,omitempty"`
-	NoCertificate  Refusal       `json:"no_certificate,omitempty"`  // answer to no client certificate (A-01)
-	BadCertificate Refusal       `json:"bad_certificate,omitempty"` // answer to one that does not verify (A-04)
-	IdentityHeader string        `json:"identity_header,omitempty"` // default x-ssl-client-cn
-	Success        []int         `json:"success,omitempty"`         // accepted statuses; default 200 (A-36)
-	StartBound     time.Duration `json:"start_bound,omitempty"`     // A-29
-	Propagation    time.Duration `json:"propagation,omitempty"`     // A-19
+	Scope          string  `json:"scope,omitempty"`
+	RFC9068        bool    `json:"rfc9068,omitempty"`
+	BoundTokens    bool    `json:"bound_tokens,omitempty"`
+	NoCertificate  Refusal `json:"no_certificate,omitempty"`  // answer to no client certificate (A-01)
+	BadCertificate Refusal `json:"bad_certificate,omitempty"` // answer to one that does not verify (A-04)
+	// Identity is which of a certificate's names the client is known by (A-26), and
+	// IdentityHeader the header that says it, default x-ssl-client-cn: CarriageOf, how.
+	Identity       certs.Form    `json:"identity,omitempty"`
+	IdentityHeader string        `json:"identity_header,omitempty"`
+	Success        []int         `json:"success,omitempty"`     // accepted statuses; default 200 (A-36)
+	StartBound     time.Duration `json:"start_bound,omitempty"` // A-29
+	Propagation    time.Duration `json:"propagation,omitempty"` // A-19
 	// Intermediates says that clients' certificates come of intermediate
 	// authorities (A-25), Revocation that revoked ones are refused (A-37).
 	// ShortLived is how long a certificate may live where they are not.

@@ -81,10 +81,10 @@ func issue1(t *harness.Target, authority *certs.Authority, change func(*harness.
 	if change != nil {
 		change(t, &leaf)
 	}
-	if leaf.Subject == nil && leaf.Names == nil && nameless(t) {
+	if leaf.Subject == nil && leaf.Names == nil && t.Profile.Form() == certs.FormCN && nameless(t) {
 		leaf.Subject, leaf.Names = []certs.Attribute{}, []string{leaf.CommonName}
 	}
-	pair, err := authority.Issue(leaf)
+	pair, err := authority.Issue(t.Profile.Form().Name(leaf))
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -1,6 +1,9 @@
 package clientcert
 
 import (
+	"fmt"
+	"net/url"
+	"path"
 	"strings"
 
 	"aegis.test/conformance/certs"
@@ -69,21 +72,119 @@ func TwoCNs() []Recipe {
 	}
 }
 
-// Names of the certificates of AlternativeNames.
+// Names of the certificates of OtherNames.
 const (
-	EnrolledInSAN = "another CN, the enrolled name as alternative name"
-	EnrolledInCN  = "the enrolled CN, another alternative name"
+	EnrolledElsewhere = "the enrolled name where another client's stands"
+	EnrolledInPlace   = "the enrolled name, beside another where no client's stands"
 )
 
-// AlternativeNames are certificates whose CN and alternative name differ
-// (HDR-014).
-func AlternativeNames() []Recipe {
-	return []Recipe{
-		Issued(EnrolledInSAN, func(t *harness.Target, leaf *certs.Leaf) {
-			leaf.CommonName, leaf.Names = "other-"+token.Random(4), []string{t.Certs.EnrolledCN}
-		}),
-		Issued(EnrolledInCN, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Names = []string{"other-" + token.Random(4)} }),
+// OtherNames are certificates that bear the enrolled client's name and another: one of
+// them in the form that the profile declares, and the other in another form, the CN or,
+// of that, an alternative name (HDR-014).
+func OtherNames() []Recipe {
+	names := func(recipe string, pick func(enrolled, other string) (inPlace, elsewhere string)) Recipe {
+		return Issued(recipe, func(t *harness.Target, leaf *certs.Leaf) {
+			inPlace, elsewhere := pick(t.Certs.EnrolledCN, Coin(t, "other-"+token.Random(4)))
+			if t.Profile.Form() == certs.FormCN {
+				leaf.CommonName, leaf.Names = inPlace, []string{elsewhere}
+			} else {
+				leaf.Subject, leaf.Names = []certs.Attribute{cn(elsewhere)}, []string{inPlace}
+			}
+		})
 	}
+	return []Recipe{
+		names(EnrolledElsewhere, func(enrolled, other string) (string, string) { return other, enrolled }),
+		names(EnrolledInPlace, func(enrolled, other string) (string, string) { return enrolled, other }),
+	}
+}
+
+// NearMisses are certificates whose one name, in the form that the profile declares, is a
+// text each.
+func NearMisses(texts ...Text) []Recipe {
+	var list []Recipe
+	for _, text := range texts {
+		list = append(list, Issued("name "+text.Name, func(t *harness.Target, leaf *certs.Leaf) {
+			leaf.CommonName = text.Of(t.Certs.EnrolledCN)
+			switch t.Profile.Form() {
+			case certs.FormCN:
+				leaf.Subject, leaf.Names = []certs.Attribute{cn(leaf.CommonName)}, []string{}
+			case certs.FormDN: // what is no name is the CN of one
+				if _, err := certs.ParseDN(leaf.CommonName); err != nil {
+					leaf.Subject = []certs.Attribute{cn(leaf.CommonName)}
+				}
+			}
+		}))
+	}
+	return list
+}
+
+// SPIFFEIDs are certificates whose URIs are none, or none of the enrolled client's: an
+// X.509-SVID has exactly one URI, and trust domain and path are compared as they are
+// (SPIFFE X509-SVID section 2; SPIFFE-ID sections 2.1 to 2.3).
+func SPIFFEIDs() []Recipe {
+	ids := func(name string, of func(enrolled *url.URL, other string) []string) Recipe {
+		return Issued(name, func(t *harness.Target, leaf *certs.Leaf) {
+			enrolled, err := url.Parse(t.Certs.EnrolledCN)
+			if err != nil {
+				enrolled = &url.URL{Scheme: "spiffe", Host: "none.test", Path: "/none"}
+			}
+			leaf.Subject, leaf.Names = []certs.Attribute{cn("Client")}, of(enrolled, Coin(t, "other-"+token.Random(4)))
+		})
+	}
+	changed := func(name string, change func(u *url.URL)) Recipe {
+		return ids(name, func(enrolled *url.URL, _ string) []string {
+			u := *enrolled
+			change(&u)
+			return []string{u.String()}
+		})
+	}
+	return []Recipe{
+		ids("two URIs, enrolled first", func(e *url.URL, other string) []string { return []string{e.String(), other} }),
+		ids("two URIs, enrolled last", func(e *url.URL, other string) []string { return []string{other, e.String()} }),
+		ids("no URI, the enrolled one's path as DNS name", func(e *url.URL, _ string) []string { return []string{path.Base(e.Path) + "." + e.Host} }),
+		changed("path of another trust domain", func(u *url.URL) { u.Host = "other-" + token.Random(2) + ".test" }),
+		changed("path of a trust domain that ends alike", func(u *url.URL) { u.Host = "x." + u.Host }),
+		changed("path of a trust domain that begins alike", func(u *url.URL) { u.Host += ".other.test" }),
+		changed("path below", func(u *url.URL) { u.Path += "/below" }),
+		changed("path above", func(u *url.URL) { u.Path = path.Dir(u.Path) }),
+		changed("path with a slash at the end", func(u *url.URL) { u.Path += "/" }),
+		changed("path with a letter more", func(u *url.URL) { u.Path += "x" }),
+		changed("path in capitals", func(u *url.URL) { u.Path = strings.ToUpper(u.Path) }),
+		changed("path with a letter encoded", func(u *url.URL) {
+			last := path.Base(u.Path)
+			u.RawPath = strings.TrimSuffix(u.Path, last) + fmt.Sprintf("%%%02X", last[0]) + last[1:]
+		}),
+		changed("path through its parent", func(u *url.URL) { u.Path = path.Dir(u.Path) + "/x/../" + path.Base(u.Path) }),
+		changed("of another scheme", func(u *url.URL) { u.Scheme = "https" }),
+		changed("with a query", func(u *url.URL) { u.RawQuery = "a=b" }),
+		changed("with a fragment", func(u *url.URL) { u.Fragment = "a" }),
+	}
+}
+
+// Delimited are certificates of another client, in whose names the delimiters of a
+// carriage stand, and the enrolled client's name behind them (HDR-027).
+func Delimited() []Recipe {
+	var list []Recipe
+	for _, form := range []struct{ name, text string }{
+		{"a quotation mark and a pair", `x";URI={};DNS={};Subject="CN={}`},
+		{"a quotation mark and an element", `x",Hash=00;URI={};DNS={};Subject="CN={}`},
+		{"a backslash before the quotation mark", `x\";URI={};DNS={};Subject="CN={}`},
+		{"a pair without quotation marks", `x;URI={};DNS={}`},
+		{"an element without quotation marks", `x,URI={},DNS={}`},
+		{"an encoded pair", `x%22%3BURI%3D{}%3BDNS%3D{}`},
+	} {
+		list = append(list, Issued("subject with "+form.name, func(t *harness.Target, leaf *certs.Leaf) {
+			other := Coin(t, "other-"+token.Random(4))
+			text := certs.Attribute{Type: "O", Value: strings.ReplaceAll(form.text, "{}", t.Certs.EnrolledCN)}
+			switch t.Profile.Form() {
+			case certs.FormCN, certs.FormDN:
+				leaf.Subject, leaf.Names = []certs.Attribute{text, cn(strings.TrimPrefix(other, "CN="))}, []string{}
+			default:
+				leaf.Subject, leaf.Names = []certs.Attribute{text, cn("Client")}, []string{other}
+			}
+		}))
+	}
+	return list
 }
 
 // Nameless are certificates without a CN (HDR-015).

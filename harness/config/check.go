@@ -384,8 +384,11 @@ func (c *checker) certificates() {
 	c.pair("public", g.Public)
 	c.named("enrolled", enrolled, g.EnrolledCN)
 	c.named("unenrolled", unenrolled, g.UnenrolledCN)
+	form := certs.Form(c.Profile.Identity)
+	c.unless(form != certs.FormEmail || harness.CarriageOf(c.Profile.IdentityHeader) != harness.CarriesXFCC, "profile.identity",
+		"X-Forwarded-Client-Cert says no address of mail", "declare the name that the service takes from it")
 	same := g.EnrolledCN != "" && g.EnrolledCN == g.UnenrolledCN ||
-		enrolled != nil && unenrolled != nil && certs.Identity(enrolled.Certificate) == certs.Identity(unenrolled.Certificate)
+		enrolled != nil && unenrolled != nil && form.Client(enrolled.Certificate) == form.Client(unenrolled.Certificate)
 	c.unless(!same, at+"unenrolled", "it has the enrolled client's name", "give a client that is not on the list")
 	if g.Authority == (Pair{}) && g.VaultPKI.Role == "" {
 		const why, do = "it is missing beside the other", "give both, or authority: nothing can be held against one alone"
@@ -406,7 +409,11 @@ func (c *checker) named(who string, pair *certs.Pair, declared string) {
 	if pair == nil {
 		return
 	}
-	names := certs.Identities(pair.Certificate)
+	form := certs.Form(c.Profile.Identity)
+	names := form.Of(pair.Certificate)
+	if form == "" || form == certs.FormCN {
+		names = certs.Identities(pair.Certificate)
+	}
 	c.unless(declared == "" || slices.Contains(names, declared),
 		"grants.certificates."+who+"_cn", "the certificate has another name", "leave it out, or give the other certificate")
 	c.unless(declared != "" || len(names) > 0, "grants.certificates."+who, "the certificate names nobody",
@@ -427,6 +434,8 @@ func (c *checker) authorities() {
 		c.unless(g.VaultPKI.Role != "", at+"vault_pki.role", "it is missing", "name the role")
 		c.unless(g.EnrolledCN != "" && g.UnenrolledCN != "", at+"vault_pki", "whom to issue for is not told",
 			"give enrolled_cn and unenrolled_cn")
+		c.unless(c.Profile.Identity == "" || c.Profile.Identity == string(certs.FormCN), at+"vault_pki",
+			"it issues common names, and profile.identity is another", "give certificates, or the authority")
 		c.unless(c.Grants.Vault.Address != "", at+"vault_pki", "grants.vault gives no address", "give grants.vault.address and a login")
 		c.unless(g.Enrolled == Pair{} && g.Unenrolled == Pair{}, at+"vault_pki", "certificates are given beside it", "give one of the two")
 	}

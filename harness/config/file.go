@@ -75,6 +75,7 @@ type Profile struct {
 	BoundTokens       bool          `yaml:"bound_tokens" says:"the IdP binds tokens to certificates (RFC 8705)"`
 	NoCertificate     []string      `yaml:"no_certificate" single:"yes" enum:"http401,http400,tls" says:"the answer to no client certificate, or a list of those it may be; a refusal in TLS is always taken"`
 	BadCertificate    []string      `yaml:"bad_certificate" single:"yes" enum:"http401,http400,tls" says:"the answer to one that does not verify, or a list of those it may be; a refusal in TLS is always taken"`
+	Identity          string        `yaml:"identity" enum:"cn,dn,uri,dns,email" default:"cn" says:"which of a certificate's names the client is known by: the common name, the whole subject (RFC 4514), or the one alternative name that is a URI (SPIFFE), a DNS name or an address of mail"`
 	IdentityHeader    string        `yaml:"identity_header" default:"x-ssl-client-cn" says:"the header in which the ingress forwards the client's name"`
 	Success           []int         `yaml:"success" says:"accepted statuses; left out, 200"`
 	StartBound        time.Duration `yaml:"start_bound" says:"how long a start without its secrets may take to end"`

@@ -110,16 +110,20 @@ func (a Answers) NotingContinue() Answers {
 // AsCertified wants the caller to have been served as the identity of his
 // certificate, by the service's own log (RFC 9440 section 2.4).
 func (a Answers) AsCertified() Answers {
-	return a.with(check{"served as the identity of the certificate", func(_ harness.Profile, x harness.Exchange) (*harness.Problem, string) {
+	return a.with(check{"served as the identity of the certificate", func(p harness.Profile, x harness.Exchange) (*harness.Problem, string) {
 		reached := x.Observation.Reached
 		if reached == nil || !reached.Complete || x.Request.Certificate == nil || x.Request.Certificate.Leaf == nil {
 			return &harness.Problem{Verdict: harness.Inconclusive, Got: "whom the service served was not seen", Want: "its request log"}, ""
 		}
-		want := certs.Identity(x.Request.Certificate.Leaf)
+		names := p.Form().Of(x.Request.Certificate.Leaf)
+		if p.Form() == certs.FormCN { // one without a common name has another
+			names = []string{certs.Identity(x.Request.Certificate.Leaf)}
+		}
+		want := strings.Join(names, ", ")
 		for _, got := range reached.Identity {
 			if got != want {
 				return &harness.Problem{Verdict: harness.Fail, Bucket: harness.Security,
-					Got: fmt.Sprintf("served as %q", got), Want: fmt.Sprintf("served as %q, the certificate's CN", want)}, ""
+					Got: fmt.Sprintf("served as %q", got), Want: fmt.Sprintf("served as %q, the certificate's own %s", want, p.Form())}, ""
 			}
 		}
 		if len(reached.Identity) == 0 {

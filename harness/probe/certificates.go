@@ -31,10 +31,10 @@ func Presenting(recipes ...clientcert.Recipe) Calls {
 func EnrolledCertificate() Calls { return Presenting(clientcert.Enrolled()).Accepted() }
 
 // claimed is a change that claims identities by header, one line each.
-func claimed(name string, lines func(t *harness.Target) []string) Change {
+func claimed(name string, who func(t *harness.Target) []string) Change {
 	return Alter(name, func(t *harness.Target, r *harness.Request) {
-		for _, value := range lines(t) {
-			r.Add(t.Profile.Header(), value)
+		for _, one := range who(t) {
+			r.Add(t.Profile.Header(), clientcert.Claim(t, one))
 		}
 	}).needing(harness.GivenClientCerts)
 }
@@ -51,19 +51,13 @@ func ClaimUnenrolled() Change {
 
 // ClaimTwice are the ways to send two lines (HDR-004).
 func ClaimTwice() []Change {
+	twice := func(name string, who func(enrolled, other string) []string) Change {
+		return claimed("identity header twice, "+name, func(t *harness.Target) []string { return who(t.Certs.EnrolledCN, t.Certs.UnenrolledCN) })
+	}
 	return []Change{
-		claimed("identity header twice, both enrolled", func(t *harness.Target) []string {
-			return []string{t.Certs.EnrolledCN,
-				t.Certs.EnrolledCN}
-		}),
-		claimed("identity header twice, enrolled first", func(t *harness.Target) []string {
-			return []string{t.Certs.EnrolledCN,
-				t.Certs.UnenrolledCN}
-		}),
-		claimed("identity header twice, enrolled last", func(t *harness.Target) []string {
-			return []string{t.Certs.UnenrolledCN,
-				t.Certs.EnrolledCN}
-		}),
+		twice("both enrolled", func(enrolled, _ string) []string { return []string{enrolled, enrolled} }),
+		twice("enrolled first", func(enrolled, other string) []string { return []string{enrolled, other} }),
+		twice("enrolled last", func(enrolled, other string) []string { return []string{other, enrolled} }),
 	}
 }
 

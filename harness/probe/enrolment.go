@@ -21,7 +21,7 @@ type Client struct {
 // RemoveClient takes the enrolled client out of the list.
 func RemoveClient() harness.Stimulus {
 	return enrolment("take the enrolled client out of the list", func(t *harness.Target) (string, []Client, error) {
-		return ListOf("other-" + token.Random(4)), []Client{{"removed client", t.Certs.EnrolledCN}}, nil
+		return ListOf(clientcert.Coin(t, "other-"+token.Random(4))), []Client{{"removed client", t.Certs.EnrolledCN}}, nil
 	})
 }
 
@@ -34,9 +34,9 @@ func EmptyList() harness.Stimulus {
 
 // JSONList makes the list two new clients, in JSON.
 func JSONList() harness.Stimulus {
-	return enrolment("make the list a JSON list of two new clients", func(*harness.Target) (string, []Client, error) {
-		a, b := "client-"+token.Random(4), "client-"+token.Random(4)
-		return ListOf(a, b), []Client{{"first member", a}, {"second member", b}, {"client outside the list", "client-" + token.Random(4)}}, nil
+	return enrolment("make the list a JSON list of two new clients", func(t *harness.Target) (string, []Client, error) {
+		a, b := coined(t), coined(t)
+		return ListOf(a, b), []Client{{"first member", a}, {"second member", b}, {"client outside the list", coined(t)}}, nil
 	})
 }
 
@@ -137,7 +137,7 @@ const (
 // AddClient puts a new client on the list, beside the enrolled one (ENR-002).
 func AddClient() harness.Stimulus {
 	return enrolment("put a new client on the list", func(t *harness.Target) (string, []Client, error) {
-		added := "client-" + token.Random(4)
+		added := coined(t)
 		return ListOf(t.Certs.EnrolledCN, added), []Client{{Member, added}, {Member, t.Certs.EnrolledCN}}, nil
 	})
 }
@@ -145,16 +145,16 @@ func AddClient() harness.Stimulus {
 // NewlineList makes the list one name a line, with each end of line there is,
 // lines that are blank, and none at the end (ENR-004).
 func NewlineList() harness.Stimulus {
-	return enrolment("make the list one of lines: LF, CRLF, blank ones, no last LF", func(*harness.Target) (string, []Client, error) {
-		a, b, c := "client-"+token.Random(4), "client-"+token.Random(4), "client-"+token.Random(4)
-		return a + "\n" + b + "\r\n\r\n\n" + c, []Client{{Member, a}, {Member, b}, {Member, c}, {Outsider, "client-" + token.Random(4)}}, nil
+	return enrolment("make the list one of lines: LF, CRLF, blank ones, no last LF", func(t *harness.Target) (string, []Client, error) {
+		a, b, c := coined(t), coined(t), coined(t)
+		return a + "\n" + b + "\r\n\r\n\n" + c, []Client{{Member, a}, {Member, b}, {Member, c}, {Outsider, coined(t)}}, nil
 	})
 }
 
 // MixedList makes the list one with members that are no texts (ENR-008).
 func MixedList() harness.Stimulus {
-	return enrolment("make the list one of a number, null, true and a name", func(*harness.Target) (string, []Client, error) {
-		a := "client-" + letters(token.Random(4)) // no 1 in it: a part of a name is ENR-014's
+	return enrolment("make the list one of a number, null, true and a name", func(t *harness.Target) (string, []Client, error) {
+		a := clientcert.Coin(t, "client-"+letters(token.Random(4))) // no 1 in it: a part of a name is ENR-014's
 		list := fmt.Sprintf(`[1,null,true,%q]`, a)
 		clients := []Client{{Member, a}}
 		for _, name := range []string{"1", "None", "null", "True", "true"} {
@@ -176,17 +176,17 @@ func letters(text string) string {
 
 // WildcardList makes the list one with a star on it (ENR-010).
 func WildcardList() harness.Stimulus {
-	return enrolment("make the list one with * on it", func(*harness.Target) (string, []Client, error) {
-		a := "client-" + token.Random(4)
-		return fmt.Sprintf(`["*",%q]`, a), []Client{{Member, a}, {Outsider, "client-" + token.Random(4)}, {Outsider, "x"}}, nil
+	return enrolment("make the list one with * on it", func(t *harness.Target) (string, []Client, error) {
+		a := coined(t)
+		return fmt.Sprintf(`["*",%q]`, a), []Client{{Member, a}, {Outsider, coined(t)}, {Outsider, clientcert.Coin(t, "x")}}, nil
 	})
 }
 
 // PartsOfMember calls with parts of a member's name, and with what is a part of
 // the list's text (ENR-014).
 func PartsOfMember() harness.Stimulus {
-	return enrolment("make the list one of a single name", func(*harness.Target) (string, []Client, error) {
-		a := "client-" + token.Random(4)
+	return enrolment("make the list one of a single name", func(t *harness.Target) (string, []Client, error) {
+		a := coined(t)
 		return fmt.Sprintf(`[%q]`, a), []Client{{Member, a}, {Stranger, a[:3]}, {Stranger, a[len(a)-3:]}, {Stranger, a + `"`}, {Stranger, `"`},
 			{Stranger, "-"}}, nil
 	})
@@ -207,7 +207,7 @@ func SelfEnrolment() harness.Stimulus {
 func selfEnrolment(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	var trace harness.Trace
 	t := client.Target()
-	name := marker()
+	name := clientcert.Coin(t, marker())
 	certificates, err := Issue(t, []Client{{Outsider, name}})
 	if err != nil {
 		return trace, err
@@ -273,6 +273,9 @@ func DeniedMarkers() harness.Stimulus {
 			return trace, nil
 		}}
 }
+
+// coined is the name of a client whom nobody knows.
+func coined(t *harness.Target) string { return clientcert.Coin(t, "client-"+token.Random(4)) }
 
 // marker is a name that an enrolment leaves behind, if it is made.
 func marker() string { return "conformance-marker-" + token.Random(8) }

@@ -54,7 +54,9 @@ func Sends(name, value string) Change {
 
 // claimBy is a change of fields that name the enrolled client.
 func claimBy(name string, fields func(header, enrolled string) []harness.Field) Change {
-	return Fields(name, func(t *harness.Target) []harness.Field { return fields(t.Profile.Header(), t.Certs.EnrolledCN) })
+	return Fields(name, func(t *harness.Target) []harness.Field {
+		return fields(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
+	})
 }
 
 // spelled claims the enrolled identity under another spelling of the header.
@@ -85,7 +87,7 @@ func OtherCases() []Change {
 func OtherCaseH2() Calls {
 	claim := Alter("the header in capitals, in HTTP/2", func(t *harness.Target, r *harness.Request) {
 		r.Protocol = wire.H2
-		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: t.Certs.EnrolledCN}}, r.Body)
+		r.Raw = wire.Framed(*r, []harness.Field{{Name: strings.ToUpper(t.Profile.Header()), Value: clientcert.Claim(t, t.Certs.EnrolledCN)}}, r.Body)
 	}).needing(harness.GivenClientCerts)
 	return In(harness.MTLS, "an unenrolled certificate with the header in capitals, in HTTP/2",
 		Certified(clientcert.Unenrolled()).then(claim, " with "))
@@ -158,6 +160,7 @@ var siblings = map[string]string{
 	"X-SSL-Client-Cert":                  "{pem}",
 	"X-Client-Cert":                      "{pem}",
 	"Client-Cert":                        ":{der}:",
+	"Client-Cert-Chain":                  ":{der}:",
 	"X-Forwarded-Tls-Client-Cert":        "{der}",
 	"X-Forwarded-Tls-Client-Cert-Info":   "Subject%3D%22CN%3D{cn}%22",
 	"l5d-client-id":                      "{cn}",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 )
 
 // EndedError is of a replica that ended before it answered: nothing else was seen of it.
@@ -112,7 +113,7 @@ func Direct(t *harness.Target, mode harness.Mode, face harness.Face, credential 
 // Forward makes a request what the ingress would hand on for a client whose
 // certificate it has verified.
 func Forward(t *harness.Target, r *harness.Request, cn string) {
-	r.Set(t.Profile.Header(), cn)
+	r.Set(t.Profile.Header(), clientcert.Claim(t, cn))
 	if t.ProxySecret != "" {
 		r.Set(harness.ProxyHeader, t.ProxySecret.Reveal())
 	}

@@ -32,7 +32,7 @@ func Refusable(t *harness.Target, mode harness.Mode, face harness.Face) ([]harne
 			changes[recipe.Name] = func(r *harness.Request) { SetToken(r, recipe.Name, value) }
 		}
 	} else {
-		changes["a client who is not enrolled"] = func(r *harness.Request) { Forward(t, r, "client-"+token.Random(4)) }
+		changes["a client who is not enrolled"] = func(r *harness.Request) { Forward(t, r, coined(t)) }
 	}
 	var requests []harness.Request
 	for _, name := range slices.Sorted(maps.Keys(changes)) {

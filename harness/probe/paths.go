@@ -51,7 +51,9 @@ func Twisted(words string, changes ...Change) Calls {
 // the identity header, under some spellings of a path only, passes on what they claim.
 func Crossed(words string, changes ...Change) Calls {
 	c := Twisted(words, changes...)
-	claim := Alter("", func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) })
+	claim := Alter("", func(t *harness.Target, r *harness.Request) {
+		r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
+	})
 	nobody := Alter("", func(_ *harness.Target, r *harness.Request) { r.Credential = "identity header of the enrolled client" })
 	for _, one := range changes {
 		for _, caller := range []Change{
@@ -288,7 +290,7 @@ func Upgrades() []Change {
 			r.Set("Connection", "Upgrade, HTTP2-Settings")
 			r.Set("Upgrade", to)
 			r.Set("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")
-			r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+			r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
 		})
 	}
 	return []Change{upgrade("h2c"), upgrade("websocket"), upgrade("TLS/1.0, HTTP/1.1")}

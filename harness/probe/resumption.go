@@ -39,7 +39,7 @@ func steady(ctx context.Context, client harness.Client) (harness.Trace, error) {
 				r.Variant, r.MinTLS, r.MaxTLS = "one connection over "+tls.VersionName(version), version, version
 				if claims {
 					r.Variant += ", claiming to be the enrolled client"
-					r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+					r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
 				}
 				calls = append(calls, r)
 			}
@@ -143,7 +143,7 @@ func resumed(t *harness.Target, endpoint harness.Endpoint, certificate *tls.Cert
 	call.MinTLS, call.MaxTLS = version, version
 	if claims {
 		call.Variant += " with identity header of the enrolled client"
-		call.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+		call.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
 	}
 	return call
 }

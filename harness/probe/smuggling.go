@@ -83,7 +83,7 @@ func hidden(words, protocol string, forms []hiding) Calls {
 	for _, form := range forms {
 		hide := Alter(form.name, func(t *harness.Target, r *harness.Request) {
 			inner := *r
-			inner.Fields = append([]harness.Field{{Name: t.Profile.Header(), Value: t.Certs.EnrolledCN}}, r.Fields...)
+			inner.Fields = append([]harness.Field{{Name: t.Profile.Header(), Value: clientcert.Claim(t, t.Certs.EnrolledCN)}}, r.Fields...)
 			r.Raw, r.Protocol = form.make(*r, string(wire.Encode(inner, true))), protocol
 		}).needing(harness.GivenClientCerts)
 		for _, by := range []Change{bare(harness.MTLS).Change, Certified(clientcert.Unenrolled())} {
@@ -103,7 +103,7 @@ func InTrailer() Calls {
 	claim := Alter("a claim in the trailer", func(t *harness.Target, r *harness.Request) {
 		header := t.Profile.Header()
 		r.Raw = wire.Message(*r, []harness.Field{{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Trailer", Value: header}, wire.Closing},
-			wire.Chunked(r.Body, harness.Field{Name: header, Value: t.Certs.EnrolledCN}))
+			wire.Chunked(r.Body, harness.Field{Name: header, Value: clientcert.Claim(t, t.Certs.EnrolledCN)}))
 	})
 	return In(harness.MTLS, "an unenrolled certificate and a claim of the enrolled identity in the trailer",
 		Certified(clientcert.Unenrolled()).then(claim, ", "))

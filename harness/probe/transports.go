@@ -141,7 +141,7 @@ func BearerToo() Change {
 // that shows no such mode is given a certificate and a name of ours.
 func OIDCWith() Calls {
 	name := func(t *harness.Target) string { return cmp.Or(t.Certs.EnrolledCN, "aegis-client") }
-	claim := Alter("identity header, no token", func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), name(t)) })
+	claim := Alter("identity header, no token", func(t *harness.Target, r *harness.Request) { r.Set(t.Profile.Header(), clientcert.Claim(t, name(t))) })
 	certificate := Change{Name: "enrolled certificate, no token", Prepare: func(t *harness.Target) (Edit, error) {
 		shown := clientcert.Enrolled()
 		if !t.Grants(harness.GivenClientCerts) {

@@ -29,7 +29,7 @@ func full() Record {
 		ConnectionAge: time.Minute, Leeway: time.Second, APIKeys: true, SignedModels: true,
 		Mesh: true, Authorizer: true, HandledMetric: "handled_total", EnrollmentMetric: "enrolled", ModeMetric: "mode_info", NewKeyBound: time.Second, RemovedKeyBound: time.Second, KeyFetches: 5, KeyRefresh: time.Second,
 		Issuer: "https://idp.test", Audience: "aegis", NoCertificate: harness.HTTP400, BadCertificate: harness.TLSAlert,
-		IdentityHeader: "x-id", Success: []int{200, 201}, StartBound: time.Minute, AlertBound: time.Minute, Replicas: 3, Propagation: time.Second,
+		Identity: "uri", IdentityHeader: "x-id", Success: []int{200, 201}, StartBound: time.Minute, AlertBound: time.Minute, Replicas: 3, Propagation: time.Second,
 	}
 	in.Findings[1] = finding("OIDC-005", harness.Fail)
 	in.Findings[1].Notes = []string{"worth telling"}

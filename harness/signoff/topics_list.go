@@ -300,7 +300,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-444", "4.2.1, 4.1.3", "4.13", "SI-10, SC-7"},
 	},
 	{
-		Name: "name-parsing", Rows: "HDR-010..021 ENR-010 ENR-014",
+		Name: "name-parsing", Rows: "HDR-010..021 HDR-026..027 ENR-010 ENR-014",
 		With:  regexp.MustCompile(`\bCN\b|alternative name|only looks like a member`),
 		Says:  "a client is taken for another of a similar name",
 		Why:   "A certificate that anybody may ask for, in a name that is read wrongly, is the enrolled client's.",

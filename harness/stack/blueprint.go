@@ -109,7 +109,7 @@ func (b *blueprint) mintAuthorities() (err error) {
 }
 
 func (b *blueprint) mintPersonas() (err error) {
-	b.enrolledCN, b.unenrolledCN = "enrolled-"+localhost.Nonce(), "unenrolled-"+localhost.Nonce()
+	b.enrolledCN, b.unenrolledCN = b.named("enrolled-"+localhost.Nonce()), b.named("unenrolled-"+localhost.Nonce())
 	if b.enrolled, err = b.client(b.enrolledCN); err != nil {
 		return err
 	}
@@ -119,8 +119,23 @@ func (b *blueprint) mintPersonas() (err error) {
 	if b.foreigners, err = certs.NewAuthority("Aegis Conformance Neighbours"); err != nil {
 		return err
 	}
-	b.foreign, err = b.foreigners.Issue(certs.Leaf{CommonName: b.enrolledCN})
+	b.foreign, err = b.foreigners.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN}))
 	return err
+}
+
+// named is a client's name in the form that the profile declares.
+func (b *blueprint) named(word string) string {
+	switch b.profile().Form() {
+	case certs.FormDN:
+		return "CN=" + word + ",OU=Clients,O=Aegis"
+	case certs.FormURI:
+		return "spiffe://" + domain + "/ns/aegis/sa/" + word
+	case certs.FormDNS:
+		return word + ".clients." + domain
+	case certs.FormEmail:
+		return word + "@" + domain
+	}
+	return word
 }
 
 func (b *blueprint) mintIDP() (err error) {
@@ -171,6 +186,7 @@ func (b *blueprint) env(mode harness.Mode, vaultAddr string, token harness.Secre
 		"OIDC_LEEWAY":        declared.Leeway.String(),
 		"OIDC_CACERT_BYTES":  trusted,
 		"MTLS_ID_HEADER":     declared.Header(),
+		"MTLS_IDENTITY":      string(declared.Identity),
 		"MTLS_PROXY_SECRET":  b.proxySecret.Reveal(),
 		"VAULT_ADDR":         vaultAddr,
 		"VAULT_TOKEN":        token.Reveal(),
@@ -206,7 +222,7 @@ func (b *blueprint) ingressPair(mode harness.Mode) (certs.Pair, error) {
 func (b *blueprint) server(mode harness.Mode) ingress.Server {
 	s := ingress.Server{
 		Name: string(mode), Mode: mode, Shape: b.shape(mode), Host: face(mode),
-		IdentityHeader: b.profile().Header(), ProxySecret: b.proxySecret,
+		Form: b.profile().Form(), IdentityHeader: b.profile().Header(), ProxySecret: b.proxySecret,
 	}
 	if mode == harness.MTLS {
 		s.Open, s.Foreign = openHost, foreignHost

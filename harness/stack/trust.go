@@ -21,10 +21,10 @@ func (b *blueprint) mintNeighbours() (err error) {
 	if b.neighbours.system, err = certs.NewAuthority("Aegis Conformance Public"); err != nil {
 		return err
 	}
-	if b.neighbours.public, err = b.neighbours.system.Issue(certs.Leaf{CommonName: b.enrolledCN}); err != nil {
+	if b.neighbours.public, err = b.neighbours.system.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN})); err != nil {
 		return err
 	}
-	b.neighbours.sibling, err = b.servers.Issue(certs.Leaf{CommonName: b.enrolledCN})
+	b.neighbours.sibling, err = b.servers.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN}))
 	return err
 }
 
@@ -34,7 +34,7 @@ func (b *blueprint) client(cn string) (certs.Pair, error) {
 	if b.spec.Fault.Client != nil {
 		b.spec.Fault.Client(&leaf)
 	}
-	return b.clients.Issue(leaf)
+	return b.clients.Issue(b.profile().Form().Name(leaf))
 }
 
 // bundle is the PEM of the authorities that clients' certificates must be of:

@@ -3,6 +3,7 @@ package identity
 import (
 	"strings"
 
+	"aegis.test/conformance/certs"
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
@@ -77,6 +78,7 @@ var Subjects = []Expectation{
 		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O"}, clientcert.Text{
 			Name: "of x,CN=enrolled", Of: func(enrolled string) string { return "x,CN=" + enrolled }})...),
 		Outcome: outcome.Forbidden(),
+		Unless:  byCN,
 	},
 	{
 		ID: "HDR-011", Title: "DN slash injection", Clauses: []string{"3.4", "4.8"},
@@ -85,6 +87,7 @@ var Subjects = []Expectation{
 		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O"}, clientcert.Text{
 			Name: "of x/CN=enrolled", Of: func(enrolled string) string { return "x/CN=" + enrolled }})...),
 		Outcome: outcome.Forbidden(),
+		Unless:  byCN,
 	},
 	{
 		ID: "HDR-012", Title: "CN text in other attributes", Clauses: []string{"3.4", "4.8"},
@@ -92,25 +95,28 @@ var Subjects = []Expectation{
 		Rule:     Says("The enrolled name, or CN= and it, as O, OU, emailAddress or serialNumber is no identity: 403."),
 		Stimulus: probe.Presenting(clientcert.BesideCN([]string{"O", "OU", "emailAddress", "serialNumber"}, enrolledText...)...),
 		Outcome:  outcome.Forbidden(),
+		Unless:   byCN,
 	},
 	{
 		ID: "HDR-013", Title: "Multiple CNs", Clauses: []string{"3.4"},
 		Source: "RFC 9525; rulings A-26, LAB-3", Level: MUST,
 		Rule:     Says("Of a subject with two CNs, the enrolled one and another, no more than one order is served; the rest is refused."),
 		Stimulus: probe.Presenting(clientcert.TwoCNs()...), Outcome: outcome.NeverBoth{Denial: outcome.NotIdentified()},
+		Unless: byCN,
 	},
 	{
-		ID: "HDR-014", Title: "SAN other than CN", Clauses: []string{"2.7", "3.4"},
-		Source: "runbook sections 2 and 3", Level: SHOULD,
-		Rule:     Says("The CN is the identity, not the alternative name: the enrolled name as SAN only is answered 403, as CN only 200."),
-		Stimulus: probe.Presenting(clientcert.AlternativeNames()...),
-		Outcome:  outcome.PerVariant{clientcert.EnrolledInSAN: outcome.Forbidden(), clientcert.EnrolledInCN: outcome.Accepted()},
+		ID: "HDR-014", Title: "Another of the certificate's names", Clauses: []string{"2.7", "3.4"},
+		Source: "runbook sections 2 and 3; rulings A-26; RFC 9525 section 2", Level: SHOULD,
+		Rule:     Says("The declared name, by default the CN, is the identity, and no other is: the enrolled name elsewhere in the certificate is answered 403, in its place 200."),
+		Stimulus: probe.Presenting(clientcert.OtherNames()...), Unless: wholeSubject,
+		Outcome: outcome.PerVariant{clientcert.EnrolledElsewhere: outcome.Forbidden(), clientcert.EnrolledInPlace: outcome.Accepted()},
 	},
 	{
 		ID: "HDR-015", Title: "No CN", Clauses: []string{"3.4", "4.8"},
 		Source: "runbook section 3; rulings LAB-3", Level: MUST,
 		Rule:     Says("A certificate without a CN is answered 401 or 403."),
 		Stimulus: probe.Presenting(clientcert.Nameless()...), Outcome: outcome.NotIdentified(),
+		Unless: byCN,
 	},
 	{
 		ID: "HDR-016", Title: "Control characters in CN", Clauses: []string{"3.4"},
@@ -123,6 +129,7 @@ var Subjects = []Expectation{
 			clientcert.Text{Name: "with NUL after the enrolled name", Of: func(e string) string { return e + "\x00.evil" }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
+		Unless:  byCN,
 	},
 	{
 		ID: "HDR-017", Title: "Whitespace-equivalent CN", Clauses: []string{"3.4", "4.8"},
@@ -136,6 +143,7 @@ var Subjects = []Expectation{
 			clientcert.Text{Name: "with a space inside", Of: func(e string) string { half := len(e) / 2; return e[:half] + " " + e[half:] }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
+		Unless:  byCN,
 	},
 	{
 		ID: "HDR-018", Title: "Case-variant CN", Clauses: []string{"4.8"},
@@ -146,12 +154,13 @@ var Subjects = []Expectation{
 			clientcert.Text{Name: "in mixed case", Of: clientcert.Mixed},
 		)...),
 		Outcome: outcome.Forbidden(),
+		Unless:  byCN,
 	},
 	{
-		ID: "HDR-019", Title: "Near-miss CN", Clauses: []string{"4.8"},
+		ID: "HDR-019", Title: "Near-miss name", Clauses: []string{"4.8"},
 		Source: "runbook section 4; ingress-nginx, auth-tls-match-cn", Level: MUST,
 		Rule: Says("A part of the enrolled name, a name that holds it, and a pattern that would match it are other names: refused."),
-		Stimulus: probe.Presenting(clientcert.CommonNames(append([]clientcert.Text{
+		Stimulus: probe.Presenting(clientcert.NearMisses(append([]clientcert.Text{
 			{Name: "without its last letter", Of: func(e string) string { return e[:len(e)-1] }},
 			{Name: "without its first letter", Of: func(e string) string { return e[1:] }},
 			{Name: "with a letter more", Of: func(e string) string { return e + "x" }},
@@ -174,6 +183,7 @@ var Subjects = []Expectation{
 			clientcert.Text{Name: "as punycode", Of: func(e string) string { return "xn--" + e + "-" }},
 		)...),
 		Outcome: outcome.NotIdentified().Or(400, 502),
+		Unless:  byCN,
 	},
 	{
 		ID: "HDR-021", Title: "Sentinel CNs", Clauses: []string{"1.4", "4.8"},
@@ -181,7 +191,53 @@ var Subjects = []Expectation{
 		Rule:     Says("A CN that some program writes for nothing, nobody or everybody is a name like others, and not enrolled: refused."),
 		Stimulus: probe.Presenting(clientcert.CommonNames(clientcert.Exactly("None", "null", "undefined", "*", "[]", "<no value>", "anonymous", "NONE", "SUCCESS")...)...),
 		Outcome:  outcome.NotIdentified(),
+		Unless:   byCN,
 	},
+	{
+		ID: "HDR-026", Title: "SPIFFE ID", Clauses: []string{"3.4", "4.8"},
+		Source: "SPIFFE X509-SVID section 2; SPIFFE-ID sections 2.1 to 2.3; rulings A-26", Level: MUST,
+		Rule:     Says("Where the identity is a SPIFFE ID, a certificate of two URIs, and an ID of another trust domain or path however alike, is not the enrolled client's: refused."),
+		Stimulus: probe.OfSPIFFE(clientcert.SPIFFEIDs()...), Outcome: outcome.NotIdentified().Or(400).OrInTLS(), Unless: noURI,
+	},
+	{
+		ID: "HDR-027", Title: "Delimiters of the identity header", Clauses: []string{"3.4", "3.5"},
+		Source: "Envoy, X-Forwarded-Client-Cert; RFC 9440 sections 2.2, 2.3 and 4", Level: MUST,
+		Rule:     Says("Where the header carries more than a name, a delimiter in another client's certificate, or an element or a chain that he sends himself, before or after the ingress's own, makes nobody the enrolled client: refused."),
+		Stimulus: probe.Presenting(clientcert.Delimited()...).And(probe.Presenting(clientcert.Unenrolled()).Adding(probe.Elements()...)),
+		Outcome:  outcome.NotIdentified().Or(400), Unless: nameAlone,
+	},
+}
+
+// byCN is why what a CN can hold is not asked of a target.
+func byCN(p Profile) string {
+	if form := p.Form(); form != certs.FormCN {
+		return "the profile declares that a client is known by " + string(form) + ", not by the CN"
+	}
+	return ""
+}
+
+// wholeSubject is why no name beside the declared one is a certificate's.
+func wholeSubject(p Profile) string {
+	if p.Form() == certs.FormDN {
+		return "the profile declares the whole subject to be the identity"
+	}
+	return ""
+}
+
+// noURI is why no SPIFFE ID is asked for.
+func noURI(p Profile) string {
+	if form := p.Form(); form != certs.FormURI {
+		return "the profile declares that a client is known by " + string(form)
+	}
+	return ""
+}
+
+// nameAlone is why the header has no delimiter.
+func nameAlone(p Profile) string {
+	if p.Carriage() == CarriesName {
+		return "the header " + p.Header() + " carries the name alone"
+	}
+	return ""
 }
 
 // Messages are the expectations on messages that hide a claim from who reads

@@ -45,7 +45,7 @@ var (
 	// claimed claims the enrolled identity, and to be the ingress.
 	claimed = caller{func() probe.Change {
 		c := probe.Alter("identity header of the enrolled client", func(t *harness.Target, r *harness.Request) {
-			r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+			r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
 			r.Set(harness.ProxyHeader, token.Random(16))
 			r.Set("X-Forwarded-Proto", "https")
 			r.Set("X-Ssl-Client-Verify", "SUCCESS")
@@ -273,7 +273,7 @@ func siblingCalls(t *harness.Target, face harness.Face) []harness.Request {
 				r.SNI = harness.NoSNI
 			}
 			if t.Certs.EnrolledCN != "" {
-				r.Set(t.Profile.Header(), t.Certs.EnrolledCN)
+				r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN))
 			}
 			calls = append(calls, r)
 		}

@@ -93,7 +93,7 @@ func credentialsInLogs(ctx context.Context, client harness.Client) (trace harnes
 // long as a change may take.
 func (s *search) rotate(ctx context.Context, client harness.Client, witness harness.Replica) (restore func() error, err error) {
 	t := client.Target()
-	added, canary := "client-"+token.Random(4), token.Random(16)
+	added, canary := clientcert.Coin(t, "client-"+token.Random(4)), token.Random(16)
 	s.sought["the canary of aegis/runtime after its rotation"] = harness.Secret(canary)
 	restore, err = probe.Rewrite(ctx, t, func(fields map[string]string) map[string]string {
 		fields["canary"] = canary

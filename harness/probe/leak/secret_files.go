@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 )
@@ -70,7 +71,7 @@ func rendered(ctx context.Context, client harness.Client) (trace harness.Trace, 
 	if err := look(WhileRendered); err != nil {
 		return trace, err
 	}
-	added := "client-" + token.Random(4)
+	added := clientcert.Coin(t, "client-"+token.Random(4))
 	restore, err := probe.Rewrite(ctx, t, probe.Enrolling(t.Certs.EnrolledCN, added))
 	if err != nil {
 		return trace, err

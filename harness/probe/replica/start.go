@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 )
@@ -410,7 +411,7 @@ func (v visitor) round(ctx context.Context, turn int) (answers []harness.Exchang
 		for _, endpoint := range t.Endpoints {
 			r := probe.At(t, v.mode, face, endpoint)
 			r.Variant, r.Credential = probe.Outsider, "identity header of a client on no list"
-			probe.Forward(t, &r, "client-"+token.Random(4))
+			probe.Forward(t, &r, clientcert.Coin(t, "client-"+token.Random(4)))
 			requests = append(requests, r)
 		}
 	}

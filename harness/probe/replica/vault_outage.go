@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"aegis.test/conformance/harness"
+	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/token"
 )
@@ -43,7 +44,7 @@ func vaultLoss(ctx context.Context, client harness.Client) (harness.Trace, error
 		return trace, err
 	}
 	defer func() { _ = replica.Stop(context.WithoutCancel(ctx)) }()
-	callers := []caller{{EnrolledBefore, client.Target().Certs.EnrolledCN}, {OutsiderBefore, "client-" + token.Random(4)}}
+	callers := []caller{{EnrolledBefore, client.Target().Certs.EnrolledCN}, {OutsiderBefore, clientcert.Coin(client.Target(), "client-"+token.Random(4))}}
 	trace.Exchanges = callReplica(ctx, client, replica, callers)
 	if err := replica.Cut(ctx); err != nil {
 		return trace, fmt.Errorf("taking Vault away: %w", err)

@@ -168,7 +168,7 @@ func smokeVariants(t *harness.Target, mode harness.Mode, names []string) ([]smok
 }
 
 func smokeCredential(t *harness.Target, mode harness.Mode, name string) (probe.Edit, error) {
-	claim := func(r *harness.Request) { r.Set(t.Profile.Header(), t.Certs.EnrolledCN) }
+	claim := func(r *harness.Request) { r.Set(t.Profile.Header(), clientcert.Claim(t, t.Certs.EnrolledCN)) }
 	switch name {
 	case SmokeValid:
 		return probe.Credential(t, mode)
@@ -412,7 +412,7 @@ func SecretBack() harness.Stimulus {
 		Modes: probe.MTLSOnly, Effect: harness.Disruptive,
 		Act: deploying(func(ctx context.Context, client harness.Client, trace *harness.Trace) error {
 			t := client.Target()
-			other := "client-" + token.Random(4)
+			other := clientcert.Coin(t, "client-"+token.Random(4))
 			clients := []probe.Client{{Name: "the client of the former list", CN: t.Certs.EnrolledCN}, {Name: "the client of the new list",
 				CN: other}}
 			certificates, err := probe.Issue(t, clients)

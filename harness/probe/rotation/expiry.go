@@ -153,9 +153,9 @@ func Outlasting() harness.Stimulus {
 				return err
 			}
 			t.finally(replica.Stop)
-			added := "client-" + token.Random(4)
+			added := clientcert.Coin(t.target, "client-"+token.Random(4))
 			for class, name := range map[string]string{
-				ClassValid: t.target.Certs.EnrolledCN, ClassUnenrolled: "client-" + token.Random(4), ClassAdded: added, ClassNobody: "",
+				ClassValid: t.target.Certs.EnrolledCN, ClassUnenrolled: clientcert.Coin(t.target, "client-"+token.Random(4)), ClassAdded: added, ClassNobody: "",
 			} {
 				t.begin(harness.MTLS, class, t.past(replica.URL(), name))
 			}

@@ -46,7 +46,7 @@ func FailedOver() harness.Stimulus {
 			if err != nil {
 				return err
 			}
-			added := "client-" + token.Random(4)
+			added := clientcert.Coin(t.target, "client-"+token.Random(4))
 			if t.target.Shows(harness.MTLS) {
 				t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
 				t.begin(harness.MTLS, ClassAdded, t.with(named(added)))

@@ -154,7 +154,7 @@ func VersionBump() harness.Stimulus {
 			if err != nil {
 				return err
 			}
-			added, key := "client-"+token.Random(4), harness.SigningKey{}
+			added, key := clientcert.Coin(t.target, "client-"+token.Random(4)), harness.SigningKey{}
 			if t.target.Shows(harness.MTLS) {
 				fields[probe.ListField] = probe.ListOf(t.target.Certs.EnrolledCN, added)
 				t.begin(harness.MTLS, ClassValid, t.with(clientcert.Enrolled()))
@@ -214,7 +214,7 @@ func HeldOpen() harness.Stimulus {
 			if err != nil {
 				return err
 			}
-			added := "client-" + token.Random(4)
+			added := clientcert.Coin(t.target, "client-"+token.Random(4))
 			t.begin(harness.MTLS, ClassAdded, t.with(named(added)))
 			t.begin(harness.MTLS, ClassRemoved, t.with(clientcert.Enrolled()))
 			t.hold(harness.MTLS, ClassHeld1, "", t.with(clientcert.Enrolled()))

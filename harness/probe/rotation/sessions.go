@@ -45,7 +45,7 @@ func outlived(ctx context.Context, client harness.Client) (harness.Trace, error)
 	}
 	witness := func() int { return client.Send(ctx, call("", t.Endpoints[0], 0, nil)).Observation.Status }
 	before := witness()
-	restore, err := probe.Rewrite(ctx, t, probe.Enrolling("other-"+token.Random(4)))
+	restore, err := probe.Rewrite(ctx, t, probe.Enrolling(clientcert.Coin(t, "other-"+token.Random(4))))
 	if err != nil {
 		return trace, err
 	}

@@ -146,7 +146,9 @@ func (t *traffic) mix(mode harness.Mode) {
 	t.begin(mode, ClassExpired, t.with(clientcert.Expired()))
 	t.begin(mode, ClassUnenrolled, t.with(clientcert.Unenrolled()))
 	t.begin(mode, ClassNobody, func() (probe.Edit, error) {
-		return func(r *harness.Request) { r.Set(t.target.Profile.Header(), t.target.Certs.EnrolledCN) }, nil
+		return func(r *harness.Request) {
+			r.Set(t.target.Profile.Header(), clientcert.Claim(t.target, t.target.Certs.EnrolledCN))
+		}, nil
 	})
 }
 

@@ -142,6 +142,7 @@ func (b *builder) profile() harness.Profile {
 		BoundTokens:      p.BoundTokens,
 		NoCertificate:    refusals(p.NoCertificate),
 		BadCertificate:   refusals(p.BadCertificate),
+		Identity:         certs.Form(p.Identity),
 		IdentityHeader:   p.IdentityHeader,
 		Success:          p.Success,
 		StartBound:       p.StartBound,
@@ -333,7 +334,7 @@ func (b *builder) certificates(t *harness.Target) error {
 	switch {
 	case g.VaultPKI.Role != "":
 	case t.Certs.Authority.Key != "":
-		issue = func(cn string) (harness.CertPair, error) { return byAuthority(t.Certs.Authority, cn) }
+		issue = func(cn string) (harness.CertPair, error) { return byAuthority(t.Certs.Authority, t.Profile.Form(), cn) }
 	default:
 		return nil
 	}
@@ -382,21 +383,21 @@ func (b *builder) pair(given config.Pair, into *harness.CertPair, cn *string) er
 	}
 	*into = harness.CertPair{Chain: []byte(chain.Reveal()), Key: key}
 	if cn != nil && *cn == "" {
-		*cn = certs.Identity(parsed.Certificate)
+		*cn = certs.Form(b.Profile.Identity).Client(parsed.Certificate)
 	}
 	return nil
 }
 
-func byAuthority(authority harness.CertPair, cn string) (harness.CertPair, error) {
+func byAuthority(authority harness.CertPair, form certs.Form, cn string) (harness.CertPair, error) {
 	a, err := certs.ParseAuthority(authority.Chain, []byte(authority.Key.Reveal()))
 	if err != nil {
 		return harness.CertPair{}, err
 	}
-	return issued(a, cn)
+	return issued(a, form, cn)
 }
 
-func issued(a *certs.Authority, cn string) (harness.CertPair, error) {
-	pair, err := a.Issue(certs.Leaf{CommonName: cn})
+func issued(a *certs.Authority, form certs.Form, cn string) (harness.CertPair, error) {
+	pair, err := a.Issue(form.Name(certs.Leaf{CommonName: cn}))
 	if err != nil {
 		return harness.CertPair{}, err
 	}
@@ -410,7 +411,7 @@ func paperPair(cn string) (harness.CertPair, error) {
 	if err != nil {
 		return harness.CertPair{}, err
 	}
-	return issued(a, cn)
+	return issued(a, certs.FormCN, cn)
 }
 
 func paperAuthority() (harness.CertPair, error) {
