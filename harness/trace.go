@@ -34,7 +34,11 @@ type Request struct {
 	Certificate *tls.Certificate
 	MinTLS      uint16 // tls.VersionTLS12 …; 0 means the library's own
 	MaxTLS      uint16
-	SNI         string // "" means the face's; NoSNI sends none
+	// Suites and Groups, if not nil, are the only cipher suites of TLS 1.2, and the only
+	// key exchanges, that are offered.
+	Suites []uint16
+	Groups []tls.CurveID
+	SNI    string // "" means the face's; NoSNI sends none
 	// Protocol is "" for HTTP/1.1, or "h2".
 	Protocol string
 	// Sessions keeps session tickets and offers them, whatever host they are of;
@@ -150,9 +154,12 @@ type Observation struct {
 
 	TLSVersion  uint16 // 0 when the handshake did not end
 	CipherSuite uint16
-	ALPN        string
-	Resumed     bool
-	Peer        string // SHA-256 of the server's leaf, hex
+	Group       tls.CurveID // of the key exchange; 0 where none was of a group
+	// Unbound says that a handshake of TLS 1.2 had no extended master secret (RFC 7627).
+	Unbound bool
+	ALPN    string
+	Resumed bool
+	Peer    string // SHA-256 of the server's leaf, hex
 
 	Connect   time.Duration // from start to TCP
 	Handshake time.Duration // from start to TLS

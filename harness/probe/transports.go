@@ -46,6 +46,35 @@ func LegacyTLS() []Change {
 	return ways
 }
 
+// Names of the offers of Offers.
+const (
+	OfferRSA    = "offering RSA key exchange only"
+	Offer3DES   = "offering 3DES only"
+	OfferCBC    = "offering CBC only"
+	OfferTLS12  = "offering TLS 1.2 only"
+	OfferHybrid = "offering hybrid key exchange only"
+)
+
+// Offers are what a client may offer of cipher suites and of key exchanges (RFC 9325
+// sections 4.1 and 4.2; RFC 7627; draft-ietf-tls-ecdhe-mlkem).
+func Offers() []Change {
+	offer := func(name string, version uint16, suites []uint16, groups ...tls.CurveID) Change {
+		return Alter(name, func(_ *harness.Target, r *harness.Request) {
+			r.MinTLS, r.MaxTLS, r.Suites, r.Groups = version, version, suites, groups
+		})
+	}
+	return []Change{
+		offer(OfferRSA, tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA256}),
+		offer(Offer3DES, tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}),
+		offer(OfferCBC, tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+			tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256}),
+		offer(OfferTLS12, tls.VersionTLS12, nil),
+		offer(OfferHybrid, tls.VersionTLS13, nil, tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024),
+	}
+}
+
 // Names are odd ways to name the server in SNI. crypto/tls takes a dot from the
 // end of a name, and then sends an address as it is.
 func Names() []Change {

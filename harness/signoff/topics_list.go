@@ -258,13 +258,13 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-299", "12.1.4", "", "IA-5(2), SC-17"},
 	},
 	{
-		Name: "session", Rows: "MTLS-007..012 MTLS-015..016 ROT-012",
+		Name: "session", Rows: "MTLS-007..012 MTLS-015..016 MTLS-022 ROT-012",
 		With:  regexp.MustCompile(`session ticket|early data|0-RTT`),
 		Says:  "a connection or session is served as somebody it is not",
 		Why:   "An identity that is remembered by connection outlives its certificate, or is another caller's.",
 		Owner: Ingress,
 		Mend: []Remedy{
-			{"nginx", "1.27.4 or later; ssl_session_tickets off; a ssl_session_cache of its own for each server with client certificates; ssl_early_data off; ssl_protocols TLSv1.2 TLSv1.3"},
+			{"nginx", "1.27.4 or later; ssl_session_tickets off; a ssl_session_cache of its own for each server with client certificates; ssl_early_data off; ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers of ECDHE with AEAD only"},
 			{"HAProxy", "no-tls-tickets, no allow-0rtt, ssl-min-ver TLSv1.2"},
 			{Anything, "answer 421 where Host is not the name that the certificate was asked for"},
 		},

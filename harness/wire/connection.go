@@ -19,8 +19,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -230,6 +232,17 @@ func dial(ctx context.Context, t *harness.Target, r harness.Request, seen *harne
 		return newWire(raw), nil
 	}
 	conn, err := secure(ctx, raw, face, u, r)
+	if wantsHybrid(err, r) {
+		_ = raw.Close()
+		if raw, err = connect(ctx, face, u); err != nil {
+			return nil, err
+		}
+		r.Groups = append(slices.Clone(groups), hybrids...)
+		conn, err = secure(ctx, raw, face, u, r)
+		if err == nil {
+			hybridAt.Store(HostPort(u), true)
+		}
+	}
 	if err != nil {
 		_ = raw.Close()
 		return nil, err
@@ -296,6 +309,11 @@ func newWire(conn net.Conn) *httpConn {
 func describe(state tls.ConnectionState, seen *harness.Observation) {
 	seen.Handshake = time.Since(seen.At)
 	seen.TLSVersion, seen.CipherSuite = state.Version, state.CipherSuite
+	seen.Group = state.CurveID
+	if state.Version == tls.VersionTLS12 {
+		_, err := state.ExportKeyingMaterial("EXPERIMENTAL conformance", nil, 16) // refused without it
+		seen.Unbound = err != nil
+	}
 	seen.ALPN, seen.Resumed = state.NegotiatedProtocol, state.DidResume
 	if len(state.PeerCertificates) > 0 {
 		sum := sha256.Sum256(state.PeerCertificates[0].Raw)
@@ -323,10 +341,32 @@ func HostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// groups are the key exchanges that are offered. The hybrid ones are not: they
-// cost a third of a handshake, and make a ClientHello of two segments, which
-// some middleboxes drop.
-var groups = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+// groups are the key exchanges that are offered. The hybrid ones are not, unless the
+// server has no other: they cost a third of a handshake, and make a ClientHello of two
+// segments, which some middleboxes drop.
+var (
+	groups  = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	hybrids = []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024}
+)
+
+// hybridAt has the addresses of servers that took a hybrid and nothing else, so that they
+// are offered one at once.
+var hybridAt sync.Map
+
+// alertHandshakeFailure is what a server of no common group answers (RFC 8446 section
+// 4.1.1).
+const alertHandshakeFailure = 40
+
+// wantsHybrid reports whether the server may have refused the groups that were offered:
+// no request was sent by then. A ClientHello that is odd by itself stays as it is.
+func wantsHybrid(err error, r harness.Request) bool {
+	odd := r.Groups != nil || r.Suites != nil || r.Split != "" || len(r.Preface) > 0 || r.MaxTLS != 0 && r.MaxTLS < tls.VersionTLS13
+	if err == nil || odd {
+		return false
+	}
+	_, _, alert := classify(err)
+	return alert == alertHandshakeFailure
+}
 
 // clientTLS presents the request's certificate whatever authorities the server
 // names: crypto/tls would silently send none to a server that does not name
@@ -336,6 +376,13 @@ func clientTLS(face harness.Face, u *url.URL, r harness.Request) (*tls.Config, e
 	if r.MinTLS != 0 {
 		config.MinVersion = r.MinTLS
 	}
+	if _, hybrid := hybridAt.Load(HostPort(u)); hybrid && r.Split == "" {
+		config.CurvePreferences = append(slices.Clone(groups), hybrids...)
+	}
+	if r.Groups != nil {
+		config.CurvePreferences = r.Groups
+	}
+	config.CipherSuites = r.Suites
 	if config.ServerName == "" {
 		config.ServerName = u.Hostname()
 	}

@@ -64,6 +64,14 @@ var Connections = []Expectation{
 		Stimulus: probe.Presenting(clientcert.Enrolled()).Each(probe.LegacyTLS()...), Outcome: outcome.LegacyRefused{},
 	},
 	{
+		ID: "MTLS-022", Title: "Weak key exchange and ciphers refused", Clauses: []string{"3.2"},
+		Source: "RFC 9325 sections 3.5, 4.1 and 4.2; RFC 7627; ASVS 12.1.2", Level: SHOULD,
+		Rule:     Says("RSA key exchange and 3DES are refused in the handshake, and TLS 1.2 is spoken with an extended master secret only; whether CBC and a hybrid key exchange are offered is recorded."),
+		Stimulus: probe.Presenting(clientcert.Enrolled()).Each(probe.Offers()...).Once(),
+		Outcome: outcome.WeakRefused{Refused: []string{probe.OfferRSA, probe.Offer3DES}, Bound: []string{probe.OfferTLS12},
+			Recorded: []string{probe.OfferCBC, probe.OfferHybrid}},
+	},
+	{
 		ID: "MTLS-008", Title: "No identity change within a connection", Clauses: []string{"3.4"},
 		Source: "RFC 8740 section 3; RFC 9113 section 9.2.1; CVE-2019-0215", Level: MUST, Tier: Core,
 		Rule:     Says("Whatever a client claims after his first call, his identity is the same on the whole connection, over each version of TLS that is offered, and he gets no second handshake."),
