@@ -47,6 +47,7 @@ var granting = map[harness.Capability]harness.Target{
 	harness.DeclaredIssuer:       {Profile: harness.Profile{Issuer: "x"}},
 	harness.GivenClientCerts:     {Certs: harness.CertGrant{Enrolled: chained, Unenrolled: chained}},
 	harness.ClientCAKey:          {Certs: harness.CertGrant{Authority: harness.CertPair{Key: "x"}}},
+	harness.RevokedClient:        {Certs: harness.CertGrant{Revoked: chained}},
 	harness.SiblingClient:        {Certs: harness.CertGrant{Sibling: chained}},
 	harness.PublicClient:         {Certs: harness.CertGrant{Public: chained}},
 	harness.AlertsAPI:            {Control: &harness.Control{Alerts: telling{}}},

@@ -52,7 +52,11 @@ type CertGrant struct {
 	// trusts; both bear the enrolled client's name. Neither is trusted as a
 	// client.
 	Sibling, Public CertPair
-	// EnrolledCN and UnenrolledCN are the identities of the two.
+	// Revoked is a client of the enrolled one's name, whose certificate verifies but for
+	// the list of what is revoked, on which it stands.
+	Revoked CertPair
+	// EnrolledCN and UnenrolledCN are the identities of the two, in the form that the
+	// profile declares.
 	EnrolledCN, UnenrolledCN string
 }
 

@@ -262,6 +262,8 @@ const (
 	// not be trusted.
 	SiblingClient Capability = "sibling-client"
 	PublicClient  Capability = "public-client"
+	// RevokedClient is a certificate that stands on the ingress's list of revoked ones.
+	RevokedClient Capability = "revoked-client"
 	// EarlyData is a client that sends data before its handshake has ended; there
 	// is none here.
 	EarlyData Capability = "early-data"
@@ -378,6 +380,9 @@ var CapabilityTable = []CapabilityRow{
 	{Name: PublicClient, Config: "grants.certificates.public", Mode: MTLS,
 		Example: []Setting{{"grants.certificates.public", "{certificate: file:public.crt, key: file:public.key}"}},
 		Granted: func(t *Target) bool { return len(t.Certs.Public.Chain) > 0 }},
+	{Name: RevokedClient, Config: "grants.certificates.revoked", Mode: MTLS,
+		Example: []Setting{{"grants.certificates.revoked", "{certificate: file:revoked.crt, key: file:revoked.key}"}},
+		Granted: func(t *Target) bool { return len(t.Certs.Revoked.Chain) > 0 }},
 
 	{Name: AlertsAPI, Config: "grants.prometheus and grants.alertmanager", Owner: MonitoringLayer, Control: true, Stack: InContainers,
 		Example: []Setting{

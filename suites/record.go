@@ -106,6 +106,7 @@ func Register(r *signoff.Redactor, t *harness.Target) {
 		"enrolled client's key": t.Certs.Enrolled.Key, "unenrolled client's key": t.Certs.Unenrolled.Key,
 		"client authority's key": t.Certs.Authority.Key, "ingress's secret": t.ProxySecret,
 		"foreign client's key": t.Certs.Foreign.Key, "sibling client's key": t.Certs.Sibling.Key, "public client's key": t.Certs.Public.Key,
+		"revoked client's key": t.Certs.Revoked.Key,
 	} {
 		r.Register(kind, secret.Reveal())
 	}

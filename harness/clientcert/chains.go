@@ -305,6 +305,13 @@ func Sibling() Recipe {
 	return c
 }
 
+// Revoked stands on the list of revoked certificates (CHN-029).
+func Revoked() Recipe {
+	c := given("revoked certificate of the enrolled name", func(g harness.CertGrant) harness.CertPair { return g.Revoked })
+	c.Needs = []harness.Capability{harness.RevokedClient}
+	return c
+}
+
 // Reused are certificates that were made for something else than a client
 // (CHN-024).
 func Reused() []Recipe {

@@ -382,6 +382,7 @@ func (c *checker) certificates() {
 	enrolled, unenrolled := c.pair("enrolled", g.Enrolled), c.pair("unenrolled", g.Unenrolled)
 	c.pair("sibling", g.Sibling)
 	c.pair("public", g.Public)
+	c.pair("revoked", g.Revoked)
 	c.named("enrolled", enrolled, g.EnrolledCN)
 	c.named("unenrolled", unenrolled, g.UnenrolledCN)
 	form := certs.Form(c.Profile.Identity)

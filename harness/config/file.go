@@ -165,6 +165,7 @@ type Certificates struct {
 	EnrolledCN   string   `yaml:"enrolled_cn" says:"the enrolled client's name; read from its certificate where that is given"`
 	UnenrolledCN string   `yaml:"unenrolled_cn" says:"the name of the client that is not enrolled"`
 	Sibling      Pair     `yaml:"sibling" says:"of the enrolled name, and another authority of the estate"`
+	Revoked      Pair     `yaml:"revoked" says:"of the enrolled name and the trusted authority, revoked: it is on the list that the ingress has; without it profile.revocation is not exercised"`
 	Public       Pair     `yaml:"public" says:"of the enrolled name, and an authority that the ingress's system trusts"`
 }
 

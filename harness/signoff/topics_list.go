@@ -246,7 +246,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-295", "12.1.3, 12.3.4", "", "IA-5(2), SC-17"},
 	},
 	{
-		Name: "revocation", Rows: "CHN-021 ROT-003 ROT-005..006",
+		Name: "revocation", Rows: "CHN-021 CHN-029 ROT-003 ROT-005..006",
 		Says:  "a certificate is served that was revoked, lives too long, or is in another's name",
 		Why:   "A key that is lost stays good until its certificate ends.",
 		Owner: Ingress,

@@ -233,7 +233,7 @@ func (b *blueprint) server(mode harness.Mode) ingress.Server {
 		Form: b.profile().Form(), IdentityHeader: b.profile().Header(), ProxySecret: b.proxySecret,
 	}
 	if mode == harness.MTLS {
-		s.Open, s.Foreign = openHost, foreignHost
+		s.Open, s.Foreign, s.Revoked = openHost, foreignHost, b.revoked()
 	}
 	return s
 }
@@ -404,7 +404,11 @@ func (b *blueprint) certs() (granted harness.CertGrant, err error) {
 		{b.foreign, &granted.Foreign},
 		{b.neighbours.sibling, &granted.Sibling},
 		{b.neighbours.public, &granted.Public},
+		{b.neighbours.revoked, &granted.Revoked},
 	} {
+		if c.pair.Certificate == nil { // of what the profile does not declare
+			continue
+		}
 		key, err := c.pair.KeyPEM()
 		if err != nil {
 			return granted, fmt.Errorf("encoding a persona's key: %w", err)

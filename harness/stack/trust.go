@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"crypto/x509"
+	"math/big"
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/ingress"
@@ -15,6 +16,7 @@ import (
 type neighbours struct {
 	system          *certs.Authority
 	public, sibling certs.Pair
+	revoked         certs.Pair // of the trusted authority, and on its list
 }
 
 func (b *blueprint) mintNeighbours() (err error) {
@@ -24,8 +26,21 @@ func (b *blueprint) mintNeighbours() (err error) {
 	if b.neighbours.public, err = b.neighbours.system.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN})); err != nil {
 		return err
 	}
+	if b.profile().Revocation {
+		if b.neighbours.revoked, err = b.clients.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN})); err != nil {
+			return err
+		}
+	}
 	b.neighbours.sibling, err = b.servers.Issue(b.profile().Form().Name(certs.Leaf{CommonName: b.enrolledCN}))
 	return err
+}
+
+// revoked are the serial numbers on the clients' authority's list, as the ingress has it.
+func (b *blueprint) revoked() []*big.Int {
+	if b.neighbours.revoked.Certificate == nil {
+		return nil
+	}
+	return []*big.Int{b.neighbours.revoked.Certificate.SerialNumber}
 }
 
 // client issues a client's certificate: soundly so, but for a fault.

@@ -110,6 +110,20 @@ var Shapes = []Expectation{
 		Unless: revoking,
 	},
 	{
+		ID: "CHN-029", Title: "Revoked certificate", Clauses: []string{"3.3", "6.6"},
+		Source: "RFC 5280 section 6.3; ASVS 12.1.4; rulings A-37", Level: MUST,
+		Rule: Says("Where revocation is declared, a certificate that was revoked is refused, over each version of TLS and of HTTP that is offered, and one of the same name that was not is served."),
+		Stimulus: probe.Presenting(clientcert.Revoked(), clientcert.Enrolled()).Over(versions).
+			And(probe.Presenting(clientcert.Revoked()).Each(probe.Versions()...)),
+		Outcome: outcome.WhereOffered{Outcome: outcome.Apart{
+			Those: outcome.PerVariant{
+				clientcert.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), clientcert.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
+			},
+			Rest: outcome.Unauthenticated(),
+		}},
+		Unless: notRevoking,
+	},
+	{
 		ID: "CHN-022", Title: "Weak cryptography", Clauses: []string{"3.3"},
 		Source: "RFC 8446 section 4.4.2.4; NIST SP 800-131A; rulings A-24, LAB-1", Level: SHOULD,
 		Rule:     Says("A certificate signed of an MD5 or SHA-1 digest is refused; whether an RSA key of 1024 bits is, is recorded."),
@@ -167,10 +181,18 @@ func flat(p Profile) string {
 	return "the profile declares no intermediate authorities"
 }
 
+// notRevoking is the reason that a revoked certificate may be served.
+func notRevoking(p Profile) string {
+	if !p.Revocation {
+		return "the profile does not declare revocation: CHN-021 asks for short lives in its place"
+	}
+	return ""
+}
+
 // revoking is the reason that certificates may live long.
 func revoking(p Profile) string {
 	if p.Revocation {
-		return "the profile declares revocation"
+		return "the profile declares revocation, which CHN-029 is about"
 	}
 	return ""
 }

@@ -47,6 +47,7 @@ var given = map[string][]string{
 		vaultAt, vaultLogin, "grants.certificates.vault_pki.role=a", "grants.certificates.vault_pki.client_token=file:vault.token",
 		"grants.certificates.enrolled_cn=enrolled", "grants.certificates.unenrolled_cn=unenrolled",
 	},
+	"grants.certificates.revoked":                      {"grants.certificates.revoked.certificate=file:enrolled.crt", "grants.certificates.revoked.key=file:enrolled.key"},
 	"grants.certificates.sibling":                      {"grants.certificates.sibling.certificate=file:enrolled.crt", "grants.certificates.sibling.key=file:enrolled.key"},
 	"grants.certificates.public":                       {"grants.certificates.public.certificate=file:enrolled.crt", "grants.certificates.public.key=file:enrolled.key"},
 	"grants.hooks.replica":                             {`grants.hooks.replica.command=["false"]`, "grants.hooks.replica.url=http://127.0.0.1:{{port}}"},

@@ -325,6 +325,7 @@ func (b *builder) certificates(t *harness.Target) error {
 	}{
 		{g.Enrolled, &t.Certs.Enrolled, &t.Certs.EnrolledCN}, {g.Unenrolled, &t.Certs.Unenrolled, &t.Certs.UnenrolledCN},
 		{g.Authority, &t.Certs.Authority, nil}, {g.Sibling, &t.Certs.Sibling, nil}, {g.Public, &t.Certs.Public, nil},
+		{g.Revoked, &t.Certs.Revoked, nil},
 	} {
 		if err := b.pair(p.given, p.into, p.cn); err != nil {
 			return err
