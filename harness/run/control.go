@@ -29,12 +29,13 @@ type control struct {
 	refusal  string // why it was not accepted; "" when it was
 }
 
-// denied reports a control that whoever is called refused: he is there, and answers.
+// denied reports a control that somebody answered, in whatever way, or ended in TLS
+// (rulings A-02): he is there.
 func (c control) denied() bool {
 	switch o := c.exchange.Observation; o.Transport {
 	case harness.Answered:
-		return o.Status != 0 && o.Status != 429 && o.Status < 500
-	case harness.Alert:
+		return o.Status != 0
+	case harness.Alert, harness.EOF, harness.Reset:
 		return true
 	default:
 		return false
