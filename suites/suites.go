@@ -33,7 +33,7 @@ var all = sync.OnceValue(func() []harness.Expectation {
 		oidc.Tokens, oidc.Headers, oidc.Contents, oidc.Vectors, oidc.KeySets, oidc.Carriage,
 		mtls.Expectations, mtls.Chains, mtls.Shapes, mtls.Connections,
 		identity.Headers, identity.Claims, identity.Messages, identity.Subjects, identity.Enrolment, identity.Lists,
-		endpoints.Expectations, endpoints.Spellings, endpoints.Messages, endpoints.Ingress,
+		endpoints.Expectations, endpoints.Spellings, endpoints.Crossings, endpoints.Messages, endpoints.Ingress,
 		secrets.FailFast, secrets.Hygiene, secrets.Logins,
 		rotation.Issuance,
 		monitoring.Expectations, monitoring.Records, monitoring.Alarms,

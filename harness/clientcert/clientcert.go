@@ -149,6 +149,36 @@ func SelfSigned() Recipe {
 	return Foreign("self-signed certificate", Stranger, func(_ *harness.Target, leaf *certs.Leaf) { leaf.Issuer = certs.IssuerSelf })
 }
 
+// SelfSignedSent is SelfSigned, sent twice and with an authority that did not sign it
+// (CHN-002).
+func SelfSignedSent() []Recipe {
+	with := func(name string, more func(leaf []byte) ([]byte, error)) Recipe {
+		c := SelfSigned()
+		sound := c.Make
+		c.Name += ", sent with " + name
+		c.Make = func(t *harness.Target) (tls.Certificate, error) {
+			certificate, err := sound(t)
+			if err != nil {
+				return certificate, err
+			}
+			further, err := more(certificate.Certificate[0])
+			certificate.Certificate = append(certificate.Certificate, further)
+			return certificate, err
+		}
+		return c
+	}
+	return []Recipe{
+		with("itself", func(leaf []byte) ([]byte, error) { return leaf, nil }),
+		with("an authority's own", func([]byte) ([]byte, error) {
+			a, err := Stranger(nil)
+			if err != nil {
+				return nil, fmt.Errorf("making an authority nobody trusts: %w", err)
+			}
+			return a.Pair().Certificate.Raw, nil
+		}),
+	}
+}
+
 // LookAlike is signed by an authority of the trusted one's name and key
 // identifier, with another key (CHN-003). It needs the trusted certificate
 // only, which is public.

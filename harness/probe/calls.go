@@ -244,19 +244,6 @@ func (c Calls) Once() Calls {
 	return c
 }
 
-// Over repeats every variant for each of some TLS versions, and no other.
-func (c Calls) Over(versions map[string]uint16) Calls {
-	var changes []Change
-	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		changes = append(changes, Alter(name, func(_ *harness.Target, r *harness.Request) {
-			r.MinTLS, r.MaxTLS = versions[name],
-				versions[name]
-		}))
-	}
-	c.words += ", over " + namesOf(changes, " and ")
-	return c.crossed(" over ", changes)
-}
-
 // Made are the requests to a target.
 func (c Calls) Made(t *harness.Target) ([]harness.Request, error) {
 	requests, _, err := c.requests(t, c.pick(t))

@@ -212,7 +212,7 @@ func TestCallsCoverEveryEndpointAndMode(t *testing.T) {
 		Endpoints: []harness.Endpoint{{Name: "inference", Path: "/predict"}, {Name: "enrollment", Path: "/enroll"}, {Name: "review",
 			Path: "/review"}},
 	}
-	calls := NoCredential(harness.OIDC, harness.MTLS).Over(map[string]uint16{"TLS 1.2": 0x303, "TLS 1.3": 0x304})
+	calls := NoCredential(harness.OIDC, harness.MTLS).Each(Transports()[:2]...)
 	requests, _, err := calls.requests(target, calls.pick(target))
 	if err != nil || len(requests) != 2*2*3 {
 		t.Fatalf("%d requests, %v; want 12", len(requests), err)

@@ -71,7 +71,7 @@ func Crossed(words string, changes ...Change) Calls {
 
 // pathChange is a change of the path.
 func pathChange(name string, form func(string) string) Change {
-	return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Path = form(r.Path) })
+	return Alter(name, func(_ *harness.Target, r *harness.Request) { r.Path = respelled(r.Path, form) })
 }
 
 // elsewhere is a call to a path of its own.

@@ -326,7 +326,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-862", "8.2.1, 16.5.3", "", "AC-3, AC-6"},
 	},
 	{
-		Name: "paths", Rows: "EPT-003..012 EPT-020..021",
+		Name: "paths", Rows: "EPT-003..012 EPT-020..021 EPT-023",
 		Says: "an endpoint is reached past its check by another way to write it",
 		Why:  "A check by path protects one spelling; the service serves them all.",
 		Mend: []Remedy{

@@ -35,7 +35,7 @@ func contents() []Recipe {
 func forgeries() []Recipe {
 	u, v := Unencoded()
 	w := Twice()
-	return slices.Concat(ConfusedEC(), Guessed(), Chained(), Traversing(), Injecting(), OddKids(), []Recipe{LongKid(), AnonymousForged(), Critical(), u, v},
+	return slices.Concat(ConfusedEC("HS256"), ConfusedEC("HS512"), Guessed(), Chained(), Traversing(), Injecting(), OddKids(), []Recipe{LongKid(), AnonymousForged(), Critical(), u, v},
 		OddlyCritical(), Extensions(), []Recipe{PassedOver()}, OtherAlgorithms(), Mismatched(), OddAlgorithms(), []Recipe{w.LastNone, w.LastSoundUnsigned, w.LastNoneUnsigned},
 		Encrypted(), Expensive(), Uncanonical(), Sized(), Twisted(), JSONSerialized(), Psychic(), Malformed(), Marked())
 }
@@ -239,7 +239,7 @@ func TestEveryKindOfKey(t *testing.T) {
 		s.Grant.Signing = []harness.SigningKey{{ID: "kid", Algorithm: alg, PEM: harness.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}}
 		grants := (&harness.Target{Tokens: s.Grant}).Grants
 		made := 0
-		for _, r := range slices.Concat(contents(), forgeries(), Confused(), Miscounted(), Stripped(), Truncated(), EmbeddedKey(), []Recipe{Sound(), Transplanted(), FlippedBit(), UnknownKey()}) {
+		for _, r := range slices.Concat(contents(), forgeries(), Confused("HS256"), Confused("HS384"), Miscounted(), Stripped(), Truncated(), EmbeddedKey(), []Recipe{Sound(), Transplanted(), FlippedBit(), UnknownKey()}) {
 			if slices.ContainsFunc(r.Needs, func(c harness.Capability) bool { return !grants(c) }) {
 				continue
 			}

@@ -17,28 +17,28 @@ import (
 	"aegis.test/conformance/harness"
 )
 
-// Confused are HS256 tokens keyed with the trusted RSA key's public half, in
+// Confused are tokens of an HMAC keyed with the trusted RSA key's public half, in
 // every text that a verifier may hold it in (JOSE-004, CVE-2015-9235,
 // CVE-2022-29217).
-func Confused() []Recipe {
-	return confused("HS256 token keyed with the public key as ", rsaEncodings, rsaMinting)
+func Confused(alg string) []Recipe {
+	return confused(alg, " token keyed with the public key as ", rsaEncodings, rsaMinting)
 }
 
 // ConfusedEC are the same of the trusted EC key (JOSE-005, CVE-2022-29217).
-func ConfusedEC() []Recipe {
-	return confused("HS256 token keyed with the EC public key as ", ecEncodings, ecMinted)
+func ConfusedEC(alg string) []Recipe {
+	return confused(alg, " token keyed with the EC public key as ", ecEncodings, ecMinted)
 }
 
-func confused(prefix string, encodings []encoding, minted func(name string, change func(*Draft) error) Recipe) []Recipe {
+func confused(alg, keyed string, encodings []encoding, minted func(name string, change func(*Draft) error) Recipe) []Recipe {
 	var recipes []Recipe
 	for _, e := range encodings {
-		recipes = append(recipes, minted(prefix+e.name, func(d *Draft) error {
+		recipes = append(recipes, minted(alg+keyed+e.name, func(d *Draft) error {
 			key, err := e.of(d.key)
 			if err != nil {
 				return fmt.Errorf("encoding the public key: %w", err)
 			}
-			d.Header["alg"] = "HS256"
-			d.Sign = mac("HS256", key)
+			d.Header["alg"] = alg
+			d.Sign = mac(alg, key)
 			return nil
 		}))
 	}

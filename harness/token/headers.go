@@ -1,6 +1,8 @@
 package token
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -86,6 +88,37 @@ func Extensions() []Recipe {
 	}
 }
 
+// Deflated is a token with a critical zip whose payload was compressed as that says
+// (RFC 7516 section 4.1.3 has it for JWE alone): who honours it there reads its claims
+// (JOSE-015).
+func Deflated() Recipe {
+	return minted2("token with a critical zip, its payload compressed", func(d, _ Draft) (string, error) {
+		d.Header["crit"], d.Header["zip"] = []string{"zip"}, "DEF"
+		payload, err := json.Marshal(d.Claims)
+		if err != nil {
+			return "", err
+		}
+		if d.RawPayload, err = deflated(payload); err != nil {
+			return "", err
+		}
+		return d.Compact()
+	})
+}
+
+// deflated is data in DEFLATE (RFC 1951).
+func deflated(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return b.Bytes(), err
+}
+
 // OddlyCritical are tokens whose crit is not as RFC 7515 has it (JOSE-016).
 func OddlyCritical() []Recipe {
 	critical := func(name, crit string, present bool) Recipe {
@@ -110,6 +143,25 @@ func OddlyCritical() []Recipe {
 func PassedOver() Recipe {
 	return minted("token with b64 false, signed over the encoded payload", func(d *Draft) {
 		d.Header["b64"], d.Header["crit"] = false, []string{"b64"}
+	})
+}
+
+// Uncritical is PassedOver's counterpart: a token with b64 false that is not declared
+// critical, which RFC 7797 section 6 forbids, signed over the payload itself: who knows b64
+// must refuse it, and who does not finds a signature that is wrong (JOSE-017).
+func Uncritical() Recipe {
+	return minted2("token with b64 false that is not critical, signed over the bare payload", func(d, _ Draft) (string, error) {
+		d.Header["b64"] = false
+		h, p, _, err := d.Segments()
+		if err != nil {
+			return "", err
+		}
+		payload, err := json.Marshal(d.Claims)
+		if err != nil {
+			return "", err
+		}
+		signature, err := d.Sign([]byte(h + "." + string(payload)))
+		return h + "." + p + "." + encode(signature), err
 	})
 }
 

@@ -146,6 +146,21 @@ func OtherPayload() Recipe {
 	})
 }
 
+// LaterEnd is an accepted token whose end was put off by a day after signing: one and the
+// same token to whoever goes by its subject, its identifier or its signature.
+func LaterEnd() Recipe {
+	return forged("token with its end put off after signing", func(d Draft) (string, error) {
+		header, _, signature, err := d.Segments()
+		if err != nil {
+			return "", err
+		}
+		changed := d.Clone().rewritten()
+		changed.Claims["exp"] = time.Now().Add(24 * time.Hour).Unix()
+		_, payload, _, err := changed.Segments()
+		return header + "." + payload + "." + signature, err
+	})
+}
+
 // OtherHeader is an accepted token whose protected header was given one more
 // member after signing.
 func OtherHeader() Recipe {

@@ -51,8 +51,9 @@ var Spellings = []Expectation{
 	{
 		ID: "EPT-010", Title: "Absolute form and Host", Clauses: []string{"G.2"},
 		Source: "RFC 9112 sections 3.2 and 3.2.2; CVE-2025-0108", Level: MUST,
-		Rule:     Says("A target in absolute form, a second Host or another one opens no critical endpoint."),
-		Stimulus: probe.Crossed("under another host", probe.Hosts()...).Following(), Outcome: router.SameOrigin(probe.SameOrigin),
+		Rule:     Says("A target in absolute form, a second Host or another one, or an open path in whatever a URL is built of, opens no critical endpoint."),
+		Stimulus: probe.Crossed("under another host", append(probe.Hosts(), probe.OpenURLs()...)...).Following(),
+		Outcome:  outcome.WhereOffered{Outcome: router.SameOrigin(probe.SameOrigin)},
 	},
 	{
 		ID: "EPT-011", Title: "Aliases", Clauses: []string{"G.2"},
@@ -65,6 +66,16 @@ var Spellings = []Expectation{
 		Source: "CVE-2025-29927; CVE-2024-0012; ASVS 4.1.3", Level: MUST, Tier: Core,
 		Rule:     Says("No header or parameter of a proxy, a framework or a debug switch opens a critical endpoint."),
 		Stimulus: probe.Twisted("with headers and parameters of the inside", probe.Internals()...), Outcome: router,
+	},
+}
+
+// Crossings is the expectation on every way to an endpoint together with who goes it.
+var Crossings = []Expectation{
+	{
+		ID: "EPT-023", Title: "Every way, whoever goes it", Clauses: []string{"G.2", "3.2", "3.5", "4.4", "4.8"},
+		Source: "runbook, goal; CVE-2023-45539; CVE-2026-48491; ASVS 4.1.3, 4.1.4", Level: MUST,
+		Rule:     Says("By no way to name or reach a critical endpoint is anybody served who claims another's identity, is not enrolled, or shows a token that has ended, was changed or is of another key."),
+		Stimulus: probe.Crossings(), Outcome: outcome.NeverServed{Plain: probe.PlainPath},
 	},
 }
 

@@ -45,7 +45,7 @@ var Shapes = []Expectation{
 		ID: "CHN-011", Title: "End entity as an issuer", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.4(k); x509-limbo rfc5280::intermediate_ca_without_ca_bit", Level: MUST, Tier: Core,
 		Rule:     Says("A certificate that a client's certificate has signed is refused."),
-		Stimulus: probe.Presenting(clientcert.Usurped()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Usurped()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-012", Title: "Intermediate that is no authority", Clauses: []string{"3.3"},
@@ -100,7 +100,7 @@ var Shapes = []Expectation{
 		ID: "CHN-020", Title: "Corrupt signature", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST, Tier: Core,
 		Rule:     Says("The enrolled certificate with one bit of the authority's signature flipped is refused."),
-		Stimulus: probe.Presenting(clientcert.Corrupt()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Corrupt()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-021", Title: "Revocation, or short lives", Clauses: []string{"6.2", "6.6"},
@@ -136,7 +136,7 @@ var Shapes = []Expectation{
 		ID: "CHN-023", Title: "Publicly trusted certificate", Clauses: []string{"3.3"},
 		Source: "CVE-2026-27586", Level: MUST,
 		Rule:     Says("A certificate of an authority that the ingress's system trusts, and its configuration does not, is refused."),
-		Stimulus: probe.Presenting(clientcert.Public()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Public()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-024", Title: "Certificate made for something else", Clauses: []string{"3.3"},
@@ -163,7 +163,7 @@ var Shapes = []Expectation{
 		ID: "CHN-027", Title: "Sibling authority", Clauses: []string{"3.3"},
 		Source: "ASVS 12.3.4", Level: MUST,
 		Rule:     Says("A certificate of another authority of the same estate is refused."),
-		Stimulus: probe.Presenting(clientcert.Sibling()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Sibling()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-028", Title: "Ingress without its authority", Clauses: []string{"3.3", "3.5"},

@@ -31,28 +31,41 @@ func bare() probe.Calls {
 	return probe.NoCredential(MTLS).And(probe.NoCredential(MTLS).Adding(probe.ClaimEnrolled()))
 }
 
+// whoever are the callers of every kind, answers what each is answered, however he calls.
+var (
+	whoever = bare().And(probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled(), clientcert.Untrusted()),
+		probe.Presenting(clientcert.Unenrolled(), clientcert.Untrusted()).Adding(probe.ClaimEnrolled()))
+	answers = map[string]Outcome{
+		none: outcome.Unauthenticated(), claimed: outcome.Unauthenticated(),
+		clientcert.Enrolled().Name: outcome.Accepted(), clientcert.Unenrolled().Name: outcome.Forbidden(),
+		clientcert.Untrusted().Name:            outcome.Unauthenticated(),
+		claiming(clientcert.Unenrolled().Name): outcome.Forbidden(),
+		claiming(clientcert.Untrusted().Name):  outcome.Unauthenticated(),
+	}
+)
+
+// claiming is the name of a caller who claims the enrolled identity, too.
+func claiming(caller string) string { return caller + " with " + probe.ClaimEnrolled().Name }
+
 // Connections are the expectations on how a connection is made, kept and
 // resumed.
 var Connections = []Expectation{
 	{
 		ID: "MTLS-005", Title: "All HTTP versions enforce", Clauses: []string{"3.2"},
 		Source: "RFC 9113; CVE-2026-53622", Level: MUST, Tier: Core,
-		Rule:     Says("Every version of HTTP that is offered gives each client the same answer: none refused, enrolled served, unenrolled 403."),
-		Stimulus: bare().And(probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled())).Each(probe.Versions()...),
-		Outcome: outcome.WhereOffered{Outcome: each(probe.Versions(), map[string]Outcome{
-			none: outcome.Unauthenticated(), claimed: outcome.Unauthenticated(),
-			clientcert.Enrolled().Name: outcome.Accepted(), clientcert.Unenrolled().Name: outcome.Forbidden(),
-		})},
+		Rule:     Says("Every version of HTTP that is offered gives each client the same answer: none and an untrusted one refused, enrolled served, unenrolled 403, whatever he claims."),
+		Stimulus: whoever.Each(probe.Versions()...),
+		Outcome:  outcome.WhereOffered{Outcome: each(probe.Versions(), answers)},
 	},
 	{
 		ID: "MTLS-006", Title: "Proof of possession", Clauses: []string{"3.3", "3.5"},
 		Source: "RFC 8446 section 4.4.3; RFC 9440 section 4", Level: MUST, Tier: Core,
 		Rule: Says("The enrolled certificate, which is public, is nothing without its key: in TLS the handshake fails, in a header field it is passed over."),
-		Stimulus: probe.Presenting(clientcert.NotHolder()).Over(versions).
+		Stimulus: probe.Presenting(clientcert.NotHolder()).Each(probe.Transports()[:2]...).
 			And(probe.NoCredential(MTLS).Each(probe.ClaimCertificate()...)).
 			And(probe.Presenting(clientcert.Unenrolled()).Each(probe.ClaimCertificate()...)),
 		Outcome: outcome.WhereOffered{Outcome: merge(
-			outcome.PerVariant{clientcert.NotHolder().Name + " over TLS 1.2": outcome.InTLS(), clientcert.NotHolder().Name + " over TLS 1.3": outcome.InTLS()},
+			each(probe.Transports()[:2], map[string]Outcome{clientcert.NotHolder().Name: outcome.InTLS()}),
 			each(probe.ClaimCertificate(), map[string]Outcome{
 				none: outcome.Unauthenticated(), clientcert.Unenrolled().Name: outcome.Forbidden(),
 			}))},

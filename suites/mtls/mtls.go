@@ -3,16 +3,11 @@
 package mtls
 
 import (
-	"crypto/tls"
-
 	. "aegis.test/conformance/harness"
 	"aegis.test/conformance/harness/clientcert"
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 )
-
-// versions are the TLS versions a deployment may offer (RFC 8996).
-var versions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}
 
 // Expectations of the chapter.
 var Expectations = []Expectation{
@@ -37,14 +32,20 @@ var Expectations = []Expectation{
 	{
 		ID: "MTLS-004", Title: "Both TLS versions enforce", Clauses: []string{"3.2"},
 		Source: "RFC 8446 section 4.4.2; RFC 5246 section 7.4.6", Level: MUST, Tier: Core,
-		Rule:     Says("Every version of TLS that is offered, of 1.2 and 1.3, gives each client the same answer: none refused, enrolled served, unenrolled 403."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Enrolled(), clientcert.Unenrolled())).Over(versions),
-		Outcome: outcome.WhereOffered{Outcome: outcome.PerVariant{
-			"no credential over TLS 1.2": outcome.Unauthenticated(), "no credential over TLS 1.3": outcome.Unauthenticated(),
-			clientcert.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), clientcert.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
-			clientcert.Unenrolled().Name + " over TLS 1.2": outcome.Forbidden(), clientcert.Unenrolled().Name + " over TLS 1.3": outcome.Forbidden(),
-		}},
+		Rule:     Says("Every version of TLS that is offered, of 1.2 and 1.3, gives each client the same answer: none and an untrusted one refused, enrolled served, unenrolled 403, whatever he claims."),
+		Stimulus: whoever.Each(probe.Transports()[:2]...),
+		Outcome:  outcome.WhereOffered{Outcome: each(probe.Transports()[:2], answers)},
 	},
+}
+
+// untrusted is the answer to a certificate that does not verify, by whatever is offered.
+var untrusted = outcome.WhereOffered{Outcome: outcome.Unauthenticated()}
+
+// everyWay presents a certificate at every endpoint, and at the first one over each version
+// of TLS and HTTP, alone and as it is sent with others: an ingress that verifies under one
+// of them, or takes an authority from the client's own list, believes it there.
+func everyWay(alone clientcert.Recipe, sent ...clientcert.Recipe) probe.Calls {
+	return probe.Presenting(alone).And(probe.Presenting(append(sent, alone)...).Once().Each(probe.Transports()...))
 }
 
 // Chains are the expectations on which certificates verify. Each carries the
@@ -53,37 +54,37 @@ var Chains = []Expectation{
 	{
 		ID: "CHN-001", Title: "Untrusted authority", Clauses: []string{"3.3", "3.5"},
 		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
-		Rule:     Says("A certificate of an authority the ingress does not trust is refused, whatever is sent with it."),
-		Stimulus: probe.Presenting(clientcert.Untrusted()).And(probe.Presenting(clientcert.UntrustedSent()...).Once()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A certificate of an authority the ingress does not trust is refused, whatever is sent with it, over each version of TLS and HTTP that is offered."),
+		Stimulus: everyWay(clientcert.Untrusted(), clientcert.UntrustedSent()...), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-002", Title: "Self-signed leaf", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1", Level: MUST, Tier: Core,
-		Rule:     Says("A self-signed certificate is refused."),
-		Stimulus: probe.Presenting(clientcert.SelfSigned()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A self-signed certificate is refused, whatever is sent with it, over each version of TLS and HTTP that is offered."),
+		Stimulus: everyWay(clientcert.SelfSigned(), clientcert.SelfSignedSent()...), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-003", Title: "Look-alike authority", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(1)", Level: MUST,
-		Rule:     Says("A certificate of an authority with the trusted one's name and key identifier, and another key, is refused, whatever is sent with it."),
-		Stimulus: probe.Presenting(clientcert.LookAlike()).And(probe.Presenting(clientcert.LookAlikeSent()...).Once()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A certificate of an authority with the trusted one's name and key identifier, and another key, is refused, whatever is sent with it, over each version of TLS and HTTP that is offered."),
+		Stimulus: everyWay(clientcert.LookAlike(), clientcert.LookAlikeSent()...), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-004", Title: "Expired leaf", Clauses: []string{"3.3", "6.6"},
 		Source: "RFC 5280 sections 4.1.2.5 and 6.1.3(a)(2)", Level: MUST,
 		Rule:     Says("A certificate that expired an hour ago is refused."),
-		Stimulus: probe.Presenting(clientcert.Expired()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Expired()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-005", Title: "Leaf not yet valid", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 6.1.3(a)(2)", Level: MUST,
 		Rule:     Says("A certificate that is valid only in an hour is refused."),
-		Stimulus: probe.Presenting(clientcert.Future()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.Future()), Outcome: untrusted,
 	},
 	{
 		ID: "CHN-006", Title: "serverAuth only", Clauses: []string{"3.3"},
 		Source: "RFC 5280 section 4.2.1.12; CVE-2022-21657", Level: MUST,
 		Rule:     Says("A certificate whose only extended key usage is serverAuth is refused."),
-		Stimulus: probe.Presenting(clientcert.ForServer()), Outcome: outcome.Unauthenticated(),
+		Stimulus: everyWay(clientcert.ForServer()), Outcome: untrusted,
 	},
 }

@@ -13,8 +13,8 @@ var Headers = []Expectation{
 	{
 		ID: "JOSE-005", Title: "EC to HS key confusion", Clauses: []string{"4.4"},
 		Source: "RFC 8725 section 3.1; CVE-2022-29217; Wycheproof json_web_signature tcId 31", Level: MUST,
-		Rule:     Says("An HS256 token keyed with the EC public key, in any encoding a verifier may hold it in, is answered 401."),
-		Stimulus: probe.Bearer(token.ConfusedEC()...), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A token of HS256, HS384 or HS512 keyed with the EC public key, in any encoding a verifier may hold it in, is answered 401."),
+		Stimulus: probe.Bearer(token.ConfusedEC("HS256")...).And(probe.Bearer(append(token.ConfusedEC("HS384"), token.ConfusedEC("HS512")...)...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "JOSE-006", Title: "Blank and known HMAC secrets", Clauses: []string{"4.4"},
@@ -64,8 +64,8 @@ var Headers = []Expectation{
 	{
 		ID: "JOSE-015", Title: "Unknown critical extension", Clauses: []string{"4.4"},
 		Source: "RFC 7515 sections 4.1.11 and 5.2; CVE-2025-59420; CVE-2026-32597", Level: MUST,
-		Rule:     Says("A correctly signed token with a critical extension is answered 401, whether nobody knows it or it is signed as if it were not there."),
-		Stimulus: probe.Bearer(append(token.Extensions(), token.Critical())...), Outcome: outcome.Unauthenticated().Genuine(),
+		Rule:     Says("A correctly signed token with a critical extension is answered 401, whether nobody knows it, it is signed as if it were not there, or what it says was done."),
+		Stimulus: probe.Bearer(append(token.Extensions(), token.Critical(), token.Deflated())...), Outcome: outcome.Unauthenticated().Genuine(),
 	},
 	{
 		ID: "JOSE-016", Title: "Malformed crit", Clauses: []string{"4.4"},
@@ -76,10 +76,11 @@ var Headers = []Expectation{
 	{
 		ID: "JOSE-017", Title: "Unencoded payload", Clauses: []string{"4.4"},
 		Source: "RFC 7797 section 7", Level: MUST,
-		Rule:     Says("A token with b64 false, signed by the trusted key over the bare payload or as if b64 were not there, is answered 401 (400 where the payload stands bare)."),
-		Stimulus: probe.Bearer(unencoded, bare, token.PassedOver()),
+		Rule:     Says("A token with b64 false, critical or not, signed by the trusted key over the bare payload or as if b64 were not there, is answered 401 (400 where the payload stands bare)."),
+		Stimulus: probe.Bearer(unencoded, bare, token.PassedOver(), token.Uncritical()),
 		Outcome: outcome.PerVariant{
 			token.PassedOver().Name: outcome.Unauthenticated().Genuine(),
+			token.Uncritical().Name: outcome.Unauthenticated().Genuine(),
 			unencoded.Name:          outcome.Unauthenticated().Genuine(),
 			bare.Name:               outcome.Unauthenticated().Genuine().Or(400),
 		},

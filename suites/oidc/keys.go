@@ -20,7 +20,7 @@ var KeySets = []Expectation{
 	{
 		ID: "JWKS-002", Title: "Withdrawn key stops working", Clauses: []string{"4.2"},
 		Source: "OpenID Connect Core section 10.1.1; rulings A-16", Level: MUST,
-		Rule:     Says("A token of a key that was withdrawn is answered 401 within the declared bound; another key's is served."),
+		Rule:     Says("A token of a key that was withdrawn is answered 401 within the declared bound, one that was served before, too; another key's is served."),
 		Stimulus: keyset.Withdrawn(),
 		Outcome: outcome.Telling(outcome.PerCredential{
 			keyset.OfGoneKey: outcome.Unauthenticated(), keyset.OfStaying: outcome.Accepted(),

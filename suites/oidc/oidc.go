@@ -52,14 +52,14 @@ var Expectations = []Expectation{
 	{
 		ID: "OIDC-007", Title: "Payload tampered", Clauses: []string{"4.4"},
 		Source: "RFC 7515 section 5.2", Level: MUST, Tier: Core,
-		Rule:     Says("A token whose subject was changed after signing is answered 401."),
-		Stimulus: probe.Bearer(token.OtherPayload()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A token whose subject or end was changed after signing is answered 401, though it was served unharmed just before."),
+		Stimulus: probe.Tampered(token.OtherPayload(), token.LaterEnd()), Outcome: tampered(token.OtherPayload(), token.LaterEnd()),
 	},
 	{
 		ID: "OIDC-008", Title: "Protected header tampered", Clauses: []string{"4.4"},
 		Source: "RFC 7515 section 5.2", Level: MUST, Tier: Core,
-		Rule:     Says("A token whose protected header was given a member after signing is answered 401."),
-		Stimulus: probe.Bearer(token.OtherHeader()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A token whose protected header was given a member after signing is answered 401, though it was served unharmed just before."),
+		Stimulus: probe.Tampered(token.OtherHeader()), Outcome: tampered(token.OtherHeader()),
 	},
 	{
 		ID: "OIDC-009", Title: "Signature stripped", Clauses: []string{"4.4"},
@@ -107,8 +107,8 @@ var Expectations = []Expectation{
 		ID: "OIDC-021", Title: "Verdict independence", Clauses: []string{"4.3", "4.4"},
 		Source: "ASVS 16.5.3", Level: MUST, Tier: Core,
 		Rule:     Says("On one connection, valid tokens and what is made of each by tampering, in turn, are answered 200, 401, 200, 401."),
-		Stimulus: probe.TamperedTogether(token.OtherPayload(), token.FlippedBit()),
-		Outcome:  tampered(token.OtherPayload(), token.FlippedBit()),
+		Stimulus: probe.TamperedTogether(token.OtherPayload(), token.FlippedBit(), token.LaterEnd()),
+		Outcome:  tampered(token.OtherPayload(), token.FlippedBit(), token.LaterEnd()),
 	},
 	{
 		ID: "OIDC-023", Title: "API does not redirect", Clauses: []string{"4.4"},
@@ -130,8 +130,8 @@ var Signatures = []Expectation{
 	{
 		ID: "JOSE-001", Title: "alg none, empty signature", Clauses: []string{"4.4"},
 		Source: "RFC 7518 section 3.6; RFC 8725 sections 3.1 and 3.2; CVE-2015-9235", Level: MUST, Tier: Core,
-		Rule:     Says("An unsigned token of alg none with otherwise right claims is answered 401."),
-		Stimulus: probe.Bearer(token.Unsigned("none")), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("An unsigned token of alg none with otherwise right claims is answered 401, though it was served with its signature just before."),
+		Stimulus: probe.Tampered(token.Unsigned("none")), Outcome: tampered(token.Unsigned("none")),
 	},
 	{
 		ID: "JOSE-002", Title: "alg none in other spellings", Clauses: []string{"4.4"},
@@ -142,14 +142,14 @@ var Signatures = []Expectation{
 	{
 		ID: "JOSE-003", Title: "alg none with a signature", Clauses: []string{"4.4"},
 		Source: "RFC 7518 section 3.6", Level: MUST, Tier: Core,
-		Rule:     Says("A token of alg none that keeps its original signature is answered 401."),
-		Stimulus: probe.Bearer(token.NoneSigned()), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A token of alg none that keeps its original signature is answered 401, though it was served under its own alg just before."),
+		Stimulus: probe.Tampered(token.NoneSigned()), Outcome: tampered(token.NoneSigned()),
 	},
 	{
 		ID: "JOSE-004", Title: "RS to HS key confusion", Clauses: []string{"4.4"},
 		Source: "RFC 8725 sections 2.1 and 3.1; CVE-2015-9235; CVE-2022-29217; CVE-2024-33663", Level: MUST,
-		Rule:     Says("An HS256 token keyed with the public key, in any encoding a verifier may hold it in, is answered 401."),
-		Stimulus: probe.Bearer(token.Confused()...), Outcome: outcome.Unauthenticated(),
+		Rule:     Says("A token of HS256, HS384 or HS512 keyed with the public key, in any encoding a verifier may hold it in, is answered 401."),
+		Stimulus: probe.Bearer(token.Confused("HS256")...).And(probe.Bearer(append(token.Confused("HS384"), token.Confused("HS512")...)...).Once()), Outcome: outcome.Unauthenticated(),
 	},
 	{
 		ID: "JOSE-007", Title: "Embedded key", Clauses: []string{"4.4"},

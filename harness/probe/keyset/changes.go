@@ -37,8 +37,8 @@ func NewKey() harness.Stimulus {
 // refused; a new key stays.
 func Withdrawn() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "withdraw a key, and call every critical endpoint with its token until it is refused or the declared bound has passed; then " +
-			"with a token of another key",
+		Words: "withdraw a key, and call every critical endpoint with new tokens of it, and with one that was served before, until they are " +
+			"refused or the declared bound has passed; then with a token of another key",
 		Needs: keyNeeds(), Effect: harness.Disruptive, Modes: probe.OIDCOnly,
 		Tells: []harness.Key{harness.WithdrawnKeyRefused},
 		Act: onKeySet(func(ctx context.Context, s *Set) error {
@@ -51,12 +51,24 @@ func Withdrawn() harness.Stimulus {
 			if err != nil {
 				return err
 			}
+			known, err := token.SignedBy(OfGoneKey, gone).Make(token.From(s.t)) // one whose verdict may be remembered
+			if err != nil {
+				return err
+			}
+			if _, err := s.call(ctx, token.Literal(OfGoneKey, known)); err != nil {
+				return err
+			}
 			if err := s.serve(ctx, harness.JWKSAnswer{Body: token.KeySet(left...)}); err != nil {
 				return err
 			}
 			calls, took, err := s.until(ctx, s.removedKey(), unauthenticated, token.SignedBy(OfGoneKey, gone))
 			s.keep("", calls)
 			s.fact(harness.WithdrawnKeyRefused.Was(took.Round(time.Millisecond)))
+			if err != nil {
+				return err
+			}
+			calls, _, err = s.until(ctx, s.removedKey(), unauthenticated, token.Literal(OfGoneKey, known))
+			s.keep("served before", calls)
 			if err != nil {
 				return err
 			}
