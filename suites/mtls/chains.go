@@ -112,15 +112,11 @@ var Shapes = []Expectation{
 	{
 		ID: "CHN-029", Title: "Revoked certificate", Clauses: []string{"3.3", "6.6"},
 		Source: "RFC 5280 section 6.3; ASVS 12.1.4; rulings A-37", Level: MUST,
-		Rule: Says("Where revocation is declared, a certificate that was revoked is refused, over each version of TLS and of HTTP that is offered, and one of the same name that was not is served."),
-		Stimulus: probe.Presenting(clientcert.Revoked(), clientcert.Enrolled()).Over(versions).
-			And(probe.Presenting(clientcert.Revoked()).Each(probe.Versions()...)),
-		Outcome: outcome.WhereOffered{Outcome: outcome.Apart{
-			Those: outcome.PerVariant{
-				clientcert.Enrolled().Name + " over TLS 1.2": outcome.Accepted(), clientcert.Enrolled().Name + " over TLS 1.3": outcome.Accepted(),
-			},
-			Rest: outcome.Unauthenticated(),
-		}},
+		Rule:     Says("Where revocation is declared, a certificate that was revoked is refused, over each version of TLS and of HTTP that is offered, and one of the same name that was not is served."),
+		Stimulus: probe.Presenting(clientcert.Revoked(), clientcert.Enrolled()).Each(probe.Transports()...),
+		Outcome: outcome.WhereOffered{Outcome: each(probe.Transports(), map[string]Outcome{
+			clientcert.Revoked().Name: outcome.Unauthenticated(), clientcert.Enrolled().Name: outcome.Accepted(),
+		})},
 		Unless: notRevoking,
 	},
 	{
