@@ -34,6 +34,9 @@ type Stimulus struct {
 	// Requests are what Act sends, and false where that turns on what is answered; nil
 	// where it always does.
 	Requests func(*Target) ([]Request, bool)
+	// Seeded says that a part of its requests is chosen by the run: another run has some
+	// more or fewer.
+	Seeded bool
 	// Tells are the keys of what Act reads beside its exchanges; what it tells under another
 	// is an error of the harness.
 	Tells []Key

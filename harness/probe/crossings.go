@@ -184,6 +184,7 @@ func Crossings() harness.Stimulus {
 		Words: "call the first critical endpoint by every way to name or reach one, as everybody who may not be served; and every critical " +
 			"endpoint by a pairwise selection of kinds of way, callers and versions of TLS and HTTP",
 		Needs: Union(token.Sound().Needs, clientcert.Enrolled().Needs), Effect: harness.AuthFailures, Modes: BothModes,
+		Seeded: true,
 		Requests: func(t *harness.Target) ([]harness.Request, bool) {
 			requests, _, err := crossed(t)
 			return requests, err == nil

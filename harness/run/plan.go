@@ -19,6 +19,8 @@ type Planned struct {
 	// are those of them that write where they are accepted.
 	Requests int `json:"requests"`
 	Writes   int `json:"writes"`
+	// About says that the run chooses some of them: Requests may be a few more or fewer.
+	About bool `json:"about,omitempty"`
 	// Unflanked are those of them that go to endpoints where no accepted call may be made.
 	Unflanked int `json:"unflanked,omitempty"`
 	// Starts is how many replicas it starts, WaitsMS how long its waits for bounds of
@@ -32,6 +34,8 @@ func (p Planned) Amount(effect harness.Effect) string {
 	switch {
 	case p.Requests < 0:
 		return string(effect) + ", requests as it is answered"
+	case p.About:
+		return fmt.Sprintf("%s, about %d requests", effect, p.Requests)
 	case p.Writes > 0:
 		return fmt.Sprintf("%s, %d requests, %d writes", effect, p.Requests, p.Writes)
 	default:
@@ -57,7 +61,7 @@ func Plan(t *harness.Target, x harness.Expectation) Planned {
 		p.Requests = -1
 		return p
 	}
-	p.Requests = len(requests)
+	p.Requests, p.About = len(requests), x.Stimulus.Build().Seeded
 	for _, r := range requests {
 		if r.Unflanked {
 			p.Unflanked++
