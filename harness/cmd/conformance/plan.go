@@ -267,13 +267,22 @@ func (p targetPlan) folded(b *strings.Builder, selected []harness.Expectation) {
 	for _, part := range []struct {
 		title string
 		of    []fold
-	}{{"Cannot run, by what they lack, and what gives it", lacks}, {"Not applicable, by what is declared", out}, {"Run, by chapter", runs}} {
+		brief bool // what holds of one row only is counted
+	}{
+		{"Cannot run, by what they lack, and what gives it", lacks, false}, {"Not applicable, by what is declared", out, true},
+		{"Run, by chapter", runs, false},
+	} {
 		if len(part.of) == 0 {
 			continue
 		}
 		slices.SortStableFunc(part.of, func(x, y fold) int { return len(y.ids) - len(x.ids) })
 		fmt.Fprintf(b, "\n%s:\n", part.title)
-		for _, one := range part.of {
+		single := slices.IndexFunc(part.of, func(f fold) bool { return len(f.ids) == 1 })
+		for i, one := range part.of {
+			if rest := part.of[i:]; part.brief && i == single && len(rest) > 1 {
+				fmt.Fprintf(b, "  %4d  each by a declaration of its own\n", len(rest))
+				break
+			}
 			fmt.Fprintf(b, "  %4d  %s\n", len(one.ids), one.says)
 			if len(one.alone) > 0 {
 				fmt.Fprintf(b, "        lacking nothing else: %s\n", few(one.alone))

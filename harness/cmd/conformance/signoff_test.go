@@ -106,10 +106,10 @@ func catalogueOf(t *testing.T, dir string) string {
 	return written(t, "list.json", string(data))
 }
 
-// olderRun is the committed sign-off as it would be of another catalogue.
-func olderRun(t *testing.T) string {
+// olderRun is a run as it would be of another catalogue.
+func olderRun(t *testing.T, run string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(sampleRun, signoff.RecordName))
+	data, err := os.ReadFile(filepath.Join(run, signoff.RecordName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,8 @@ func olderRun(t *testing.T) string {
 }
 
 func TestSignoffByPolicy(t *testing.T) {
-	run, older := selfTest(t), olderRun(t)
+	run := selfTest(t)
+	older := olderRun(t, run)
 	for name, c := range map[string]struct {
 		args []string
 		code int
