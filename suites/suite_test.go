@@ -379,8 +379,32 @@ var _ = ReportAfterSuite("sign-off", func(r Report) {
 		Fail(suite.redactor.Redact(errors.Join(err, unmarked).Error()))
 	}
 	fmt.Printf("\n%ssign-off: %s\n", report.Console(record, false), filepath.Join(suite.settings.Out, "signoff.html"))
+	if unseen := ofPlacement(record); len(unseen) > 0 {
+		fmt.Printf("%s: not failed here, as all that is missing is what was not there to start: %s\n", record.Verdict, strings.Join(unseen, ", "))
+		return
+	}
 	Expect(record.ExitStatusIf(rehearsalAsked())).To(BeZero(), "%s: conformance run gives this exit status, and so a run that is not green here is none", record.Verdict)
 })
+
+// ofPlacement are the expectations that an incomplete run in containers did not see, where
+// it lacks nothing but what the plan said beforehand that it would: the image of a cluster
+// takes minutes to build, and make test does without (make test-all has it). The sign-off
+// is incomplete all the same.
+func ofPlacement(r signoff.Record) (unseen []string) {
+	if r.Kind != harness.SelfTest || r.Verdict != signoff.Incomplete || r.Selection.Filter != "" {
+		return nil
+	}
+	for _, f := range r.Findings {
+		switch {
+		case f.Verdict == harness.Pass || f.Verdict == harness.NotApplicable || f.BeyondReach:
+		case f.Verdict == harness.NotExercised && !slices.ContainsFunc(f.Missing, func(c harness.Capability) bool { return !slices.Contains(suite.plan.Beyond, c) }):
+			unseen = append(unseen, f.ID)
+		default:
+			return nil
+		}
+	}
+	return unseen
+}
 
 // rehearsalAsked reports whether a stack in one process will do: where CI is set,
 // only where it was asked for.

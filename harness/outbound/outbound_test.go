@@ -21,6 +21,7 @@ var others = map[string]string{
 	"fixtures/aegis":      "the service under test",
 	"fixtures/idp":        "asks a stack of ours",
 	"fixtures/kubernetes": "asks a stack of ours",
+	"harness/stack":       "asks a stack of ours; a live target's client is of harness/stack/live",
 }
 
 // TestNobodyElseMakesClients: a client that is made past this package follows where it
