@@ -194,6 +194,16 @@ type Observation struct {
 	// Beside is what was asked beside an answer that came under a name which is not the
 	// target's; nil where it was not asked.
 	Beside *Beside
+	// Likewise is what the same call, also without a body, was answered at an endpoint that
+	// takes accepted calls; nil where it was not asked. Unflanked requests have one.
+	Likewise *Likewise
+}
+
+// Likewise is a call of the same method and credential at an endpoint that is known to
+// look at who calls.
+type Likewise struct {
+	Endpoint string
+	Observation
 }
 
 // Beside tells the service's answer from one that a server gives to whatever name is

@@ -229,7 +229,9 @@ func (a Answers) judge(p harness.Profile, i int, x harness.Exchange, j *harness.
 }
 
 // unflanked judges a call at an endpoint where no accepted one may be made: that it was
-// served is seen, and that it was refused is told, for nothing stands beside it.
+// served is seen, and that it was refused is told, for nothing stands beside it. What is
+// neither passes where an endpoint that looks at who calls answers the same: it looks at the
+// call first. Where that one refuses, nobody may have looked here.
 func unflanked(p harness.Profile, i int, x harness.Exchange, j *harness.Judgement) {
 	o, r := x.Observation, x.Request
 	if o.Status/100 == 2 || o.Reached != nil && o.Reached.Handled > 0 {
@@ -238,12 +240,26 @@ func unflanked(p harness.Profile, i int, x harness.Exchange, j *harness.Judgemen
 		j.Problems = append(j.Problems, *problem)
 		return
 	}
-	words := ": refused"
-	if !slices.Contains([]int{401, 403}, o.Status) && !slices.Contains(unproven(p, x).statuses, o.Status) && !inTLS(o) {
-		words = ": that is no refusal of who calls, and whether a whole call would be served was not seen"
+	called := fmt.Sprintf("%s, where an accepted call would write, was called without a body, with %s: %s", r.Endpoint.Name, r.Credential, Answer(o))
+	if refuses(p, x, o) {
+		j.Notes = add(j.Notes, called+": refused")
+		return
 	}
-	j.Notes = add(j.Notes, fmt.Sprintf("%s, where an accepted call would write, was called without a body, with %s: %s%s",
-		r.Endpoint.Name, r.Credential, Answer(o), words))
+	if o.Likewise != nil && refuses(p, x, o.Likewise.Observation) {
+		j.Problems = append(j.Problems, harness.Problem{
+			Verdict: harness.Inconclusive, Exchange: i,
+			Got: fmt.Sprintf("%s to the endpoint %s without a body, where %s answers the same call with %s: nobody was seen to look at who calls",
+				Answer(o), r.Endpoint.Name, o.Likewise.Endpoint, Answer(o.Likewise.Observation)),
+			Want: unauthenticated(p, x).String() + "; whole calls are made where writes are allowed",
+		})
+		return
+	}
+	j.Notes = add(j.Notes, called+": that is no refusal of who calls, and whether a whole call would be served was not seen")
+}
+
+// refuses reports an answer that refuses who calls.
+func refuses(p harness.Profile, x harness.Exchange, o harness.Observation) bool {
+	return slices.Contains([]int{401, 403}, o.Status) || slices.Contains(unproven(p, x).statuses, o.Status) || inTLS(o)
 }
 
 // answered judges one answer against the documented ones.

@@ -258,6 +258,7 @@ func (e *Engine) once(ctx context.Context, requests []harness.Request, by sendin
 		}
 		seen[i].Reached, seen[i].Unread = e.reached(ctx, requests[i], seen[i])
 		seen[i].Beside = e.beside(ctx, requests[i], seen[i])
+		seen[i].Likewise = e.likewise(ctx, requests[i], seen[i])
 		e.created.answered(e.target.Profile, requests[i], seen[i])
 	}
 	if smooth {

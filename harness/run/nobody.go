@@ -35,6 +35,33 @@ func (e *Engine) beside(ctx context.Context, r harness.Request, seen harness.Obs
 	return b
 }
 
+// likewise makes a call that had to come without a body, and was neither served nor
+// refused, at an endpoint that is known to look at who calls: one of the same method that
+// takes a body too, and whose accepted call is accepted. Where a method is not allowed or
+// a path is nobody's, there is nothing to compare.
+func (e *Engine) likewise(ctx context.Context, r harness.Request, seen harness.Observation) *harness.Likewise {
+	if !r.Unflanked || seen.Transport != harness.Answered || seen.Status < 400 || slices.Contains([]int{401, 403, 404, 405, 421, 429}, seen.Status) {
+		return nil
+	}
+	at := slices.IndexFunc(e.target.Endpoints, func(own harness.Endpoint) bool { return own.Method == r.Method && len(own.Body) > 0 })
+	if at < 0 || e.turn(ctx) != nil {
+		return nil
+	}
+	own := e.target.Endpoints[at]
+	if e.controlCache.before(ctx, e.target.Profile, route{r.Mode, own.Name, own.Path}).refusal != "" {
+		return nil
+	}
+	there := r
+	there.Endpoint, there.Path, there.Fields = own, strings.Replace(r.Path, r.Endpoint.Path, own.Path, 1), slices.Clone(r.Fields)
+	there.Set(harness.ProbeHeader, r.Get(harness.ProbeHeader)+"-likewise")
+	e.sent.Add(1)
+	answers, err := e.together(ctx, []harness.Request{there})
+	if err != nil {
+		return nil
+	}
+	return &harness.Likewise{Endpoint: own.Name, Observation: answers[0]}
+}
+
 // inDoubt reports an answer of whom it must be known who gave it: a success, a redirect,
 // or that something behind the server is not there.
 func inDoubt(o harness.Observation) bool {

@@ -24,6 +24,9 @@ type stranger struct {
 type fault struct {
 	says, in, from, to string
 	caught             []string // by these, at least
+	// doubted are rows that are inconclusive and keep the run from passing, where a run
+	// that may not write can see no more.
+	doubted []string
 }
 
 var strangers = []stranger{
@@ -98,6 +101,10 @@ var tokenFaults = []fault{
 	{
 		says: "scoring is open", in: "scoring.py", from: "def score(application: Application, who: str = Depends(caller)):",
 		to: `def score(application: Application, who: str = ""):`, caught: []string{"OIDC-004", "EPT-001"},
+	},
+	{
+		says: "enrolment is open to whoever sends a whole body", in: "scoring.py", from: "def enrol(client: Client, who: str = Depends(caller)):",
+		to: `def enrol(client: Client, who: str = ""):`, doubted: []string{"OIDC-004", "OIDC-005"},
 	},
 }
 

@@ -81,20 +81,27 @@ func (d *deployed) passes(t *testing.T, program string) {
 	t.Logf("%v in %s", r.Totals, time.Since(began).Round(time.Second))
 }
 
-// catches wants FAIL, by what the fault names.
+// catches wants what the fault names to fail and the run with it; or, of what a run that
+// may not write cannot see, to be in doubt, and no pass.
 func (d *deployed) catches(t *testing.T, program string, f fault) {
 	r, status, said := d.run(t, program)
-	failed := map[string]bool{}
+	found := map[string]harness.Verdict{}
 	for _, row := range r.Findings {
-		failed[row.ID] = row.Verdict == harness.Fail
+		found[row.ID] = row.Verdict
 	}
-	for _, id := range f.caught {
-		if !failed[id] {
-			t.Errorf("%s is not failed", id)
+	for want, ids := range map[harness.Verdict][]string{harness.Fail: f.caught, harness.Inconclusive: f.doubted} {
+		for _, id := range ids {
+			if found[id] != want {
+				t.Errorf("%s: %s, want %s", id, found[id], want)
+			}
 		}
 	}
-	if r.Verdict != signoff.Failed || status != 1 {
-		t.Errorf("status %d, %s: want FAIL\n%s", status, r.Verdict, said)
+	want, exit := signoff.Failed, 1
+	if len(f.caught) == 0 {
+		want, exit = signoff.Incomplete, 3
+	}
+	if r.Verdict != want || status != exit {
+		t.Errorf("status %d, %s: want %s\n%s", status, r.Verdict, want, said)
 	}
 }
 
