@@ -21,6 +21,8 @@ const (
 	ServedUnverified  CountOf = "requests served behind a certificate nobody should believe"
 	KeySetFetches     CountOf = "fetches of the JWKS"
 	RefusedHandshakes CountOf = "lines of the ingress's log on handshakes that it refused"
+	TicketsGiven      CountOf = "session tickets of TLS 1.3 that were given"
+	EarlyDataAllowed  CountOf = "bytes of early data that they allow" // the most of any
 )
 
 // TimeOf is the key of a duration.

@@ -264,9 +264,6 @@ const (
 	PublicClient  Capability = "public-client"
 	// RevokedClient is a certificate that stands on the ingress's list of revoked ones.
 	RevokedClient Capability = "revoked-client"
-	// EarlyData is a client that sends data before its handshake has ended; there
-	// is none here.
-	EarlyData Capability = "early-data"
 	// KeyedCaller is a client with an API key, SignedModel a model to have loaded;
 	// there is none here.
 	KeyedCaller Capability = "api-key"
@@ -485,7 +482,6 @@ var CapabilityTable = []CapabilityRow{
 	{Name: SecondHost, Ingress: true, Granted: func(t *Target) bool { return t.Open != nil }},
 	{Name: ForeignHost, Ingress: true, Granted: func(t *Target) bool { return t.Foreign != nil }},
 	{Name: AuthorizerControlled, Control: true, Granted: controls(func(c *Control) bool { return c.Authorizer != nil })},
-	{Name: EarlyData, Stack: InNoStack},
 	{Name: KeyedCaller, Stack: InNoStack},
 	{Name: SignedModel, Stack: InNoStack},
 }

@@ -254,3 +254,29 @@ func (o OneHandshake) Judge(p harness.Profile, t harness.Trace) harness.Judgemen
 	}
 	return j
 }
+
+// NoEarlyData wants no session ticket to allow early data (RFC 8470 section 3). Where no
+// ticket is given, or no TLS 1.3 spoken, nothing can be sent early, which is a note.
+type NoEarlyData struct{}
+
+// Want says what is wanted.
+func (NoEarlyData) Want(harness.Profile) string {
+	return "200, and session tickets without early_data, or none"
+}
+
+// Judge judges the call, and what its tickets allow.
+func (n NoEarlyData) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	j := Accepted().Judge(p, t)
+	given, allowed := harness.TicketsGiven.In(t), harness.EarlyDataAllowed.In(t)
+	if len(given) == 0 || len(allowed) == 0 {
+		return nothing()
+	}
+	if allowed[0] > 0 {
+		j.Problems = append(j.Problems, *contract(fmt.Sprintf("a session ticket that allows %d bytes of early data: a call in them is run "+
+			"before the client has shown anything that a recording has not, unless it is held back or answered 425", allowed[0]), n.Want(p)))
+	}
+	if given[0] == 0 {
+		j.Notes = append(j.Notes, "no session ticket of TLS 1.3 was given")
+	}
+	return j
+}

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 
 	"aegis.test/conformance/harness"
@@ -53,16 +52,35 @@ func steady(ctx context.Context, client harness.Client) (harness.Trace, error) {
 	return trace, nil
 }
 
-// ZeroRTT would send a call as early data. crypto/tls sends none over TCP, so
-// that no target can grant what it needs.
-func ZeroRTT() harness.Stimulus {
+// EarlyDataOffers calls as the enrolled client, and reads the session tickets that come
+// with the answer: whether they allow early data stands in each (RFC 8446 section 4.6.1),
+// and none is sent.
+func EarlyDataOffers() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "resume the enrolled client's session and send a call as early data",
-		Needs: []harness.Capability{harness.EarlyData}, Effect: harness.AuthFailures, Modes: MTLSOnly,
-		Act: func(context.Context, harness.Client) (harness.Trace, error) {
-			return harness.Trace{}, errors.New("sending early data: crypto/tls sends none over TCP")
-		},
+		Words: "call the first critical endpoint as the enrolled client, and read off the session tickets how much early data they allow",
+		Needs: []harness.Capability{harness.GivenClientCerts}, Effect: harness.ReadOnly, Modes: MTLSOnly,
+		Tells: []harness.Key{harness.TicketsGiven, harness.EarlyDataAllowed}, Act: earlyDataOffers,
 	}
+}
+
+func earlyDataOffers(ctx context.Context, client harness.Client) (harness.Trace, error) {
+	var trace harness.Trace
+	t := client.Target()
+	certificate, err := clientcert.Enrolled().Make(t)
+	if err != nil {
+		return trace, err
+	}
+	tickets := &wire.Tickets{}
+	call := Plain(t, harness.MTLS, t.Endpoints[0])
+	SetCertificate(&call, clientcert.Enrolled().Name, certificate)
+	call.Variant, call.Sessions = "reading the session tickets", tickets
+	trace.Exchanges = append(trace.Exchanges, client.Send(ctx, call))
+	given, most, err := tickets.EarlyData()
+	if err != nil {
+		return trace, fmt.Errorf("%w: %w", harness.ErrUnseen, err)
+	}
+	trace.Facts = append(trace.Facts, harness.TicketsGiven.Was(given), harness.EarlyDataAllowed.Was(int(most)))
+	return trace, nil
 }
 
 // TicketOfOpenHost takes a session ticket where no client certificate is asked for, and

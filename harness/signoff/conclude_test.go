@@ -131,15 +131,15 @@ func TestVerdict(t *testing.T) {
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised)
 		}, Incomplete, 3, "not exercised"},
 		{"beyond any stack of ours", func(in *Input) {
-			in.Target.Unreachable = []harness.Capability{harness.EarlyData}
-			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.EarlyData)
+			in.Target.Unreachable = []harness.Capability{harness.KeyedCaller}
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.KeyedCaller)
 		}, Passed, 0, ""},
 		{"beyond any live run", func(in *Input) {
-			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
-			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.VaultWrite, harness.EarlyData)
+			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.KeyedCaller}
+			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.VaultWrite, harness.KeyedCaller)
 		}, Passed, 0, ""},
 		{"within a live run's reach", func(in *Input) {
-			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
+			in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.KeyedCaller}
 			in.Findings[1] = finding("OIDC-005", harness.NotExercised, harness.VaultWrite)
 		}, Incomplete, 3, "not exercised"},
 		{"beyond, yet no rehearsal", func(in *Input) {
@@ -213,12 +213,12 @@ func coreClaim(in *Input) { in.Claim, in.Catalogue[0].Tier = CoreClaim, harness.
 func TestHeadlineSaysWhatIsClaimedAndWhatIsBeyond(t *testing.T) {
 	in := sound()
 	coreClaim(&in)
-	in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.EarlyData}
+	in.Target.Kind, in.Target.Unreachable = harness.Live, []harness.Capability{harness.KeyedCaller}
 	in.Start, in.End = &Identity{Version: "1.4.2"}, &Identity{Version: "1.4.2"}
-	in.Catalogue = append(in.Catalogue, catalogue("CLM-001", "MET-001", "MTLS-015")...)
+	in.Catalogue = append(in.Catalogue, catalogue("CLM-001", "MET-001", "ROT-009")...)
 	in.Catalogue[3].Level = harness.SHOULD
-	in.Findings = append(in.Findings, contract("CLM-001"), finding("MET-001", harness.NotExercised, harness.Metrics), finding("MTLS-015", harness.NotExercised, harness.EarlyData))
-	want := "Passed, core: 1 of 1. Beyond it 2 held, none failed, 1 were not exercised; out of reach of a live run: MTLS-015; advice: 1 of SHOULD and MAY."
+	in.Findings = append(in.Findings, contract("CLM-001"), finding("MET-001", harness.NotExercised, harness.Metrics), finding("ROT-009", harness.NotExercised, harness.KeyedCaller))
+	want := "Passed, core: 1 of 1. Beyond it 2 held, none failed, 1 were not exercised; out of reach of a live run: ROT-009; advice: 1 of SHOULD and MAY."
 	if r := Conclude(in); r.Headline != want || r.Verdict != Passed {
 		t.Errorf("%s %q, want %q", r.Verdict, r.Headline, want)
 	}

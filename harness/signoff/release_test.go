@@ -63,8 +63,8 @@ func TestRelease(t *testing.T) {
 			live[0].Findings[4] = finding("MET-001", harness.NotExercised, harness.Metrics)
 		}, Incomplete, 3, "not exercised: MET-001"},
 		{"out of reach of all", func(image *Input, _ []*Input) {
-			image.Target.Unreachable = []harness.Capability{harness.EarlyData}
-			image.Findings[3] = finding("SEC-001", harness.NotExercised, harness.EarlyData)
+			image.Target.Unreachable = []harness.Capability{harness.KeyedCaller}
+			image.Findings[3] = finding("SEC-001", harness.NotExercised, harness.KeyedCaller)
 		}, Passed, 0, ""},
 		{"a fail at one region", func(_ *Input, live []*Input) { live[1].Findings[1] = contract("OIDC-005") }, Failed, 1, "contradicted: OIDC-005, the image (run r-image): pass; eu (run r-eu): pass; us (run r-us): fail"},
 		{"a fail of the image", func(image *Input, _ []*Input) { image.Findings[3] = contract("SEC-001") }, Failed, 1, "failed (contract"},

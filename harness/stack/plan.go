@@ -17,8 +17,8 @@ type Plan struct {
 	Beyond  []harness.Capability
 }
 
-// unreachable are the capabilities that neither placement grants: Go's TLS
-// client sends no early data, and no service of ours takes API keys or models.
+// unreachable are the capabilities that neither placement grants: no
+// service of ours takes API keys or models.
 var unreachable = onlyIn(harness.InNoStack)
 
 // onlyIn lists the capabilities that some of our stacks grant at most.

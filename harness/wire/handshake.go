@@ -40,6 +40,9 @@ func secure(ctx context.Context, raw net.Conn, face harness.Face, u *url.URL, r 
 	if r.Split != "" {
 		raw = &cutter{Conn: raw, how: r.Split}
 	}
+	if tickets, ok := r.Sessions.(*Tickets); ok {
+		raw = tickets.watch(raw, config)
+	}
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, err
@@ -127,34 +130,6 @@ func pieces(how harness.Split, hello []byte) [][]byte {
 	}
 	return parts
 }
-
-// Tickets keeps session tickets whatever host they are of, so that the ticket
-// of one can be offered to another. It may be used by many at once.
-type Tickets struct {
-	mu   sync.Mutex
-	last *tls.ClientSessionState
-}
-
-// Get is the last ticket.
-func (t *Tickets) Get(string) (*tls.ClientSessionState, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.last, t.last != nil
-}
-
-// Put keeps a ticket; nil, which takes one back, keeps none.
-func (t *Tickets) Put(_ string, ticket *tls.ClientSessionState) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last = ticket
-}
-
-// Frozen offers the ticket that is kept, and keeps no other.
-func (t *Tickets) Frozen() tls.ClientSessionCache { return frozen{t} }
-
-type frozen struct{ *Tickets }
-
-func (frozen) Put(string, *tls.ClientSessionState) {}
 
 // streams sends requests at once, as streams of one connection of HTTP/2.
 func (c *Connection) streams(ctx context.Context, requests []harness.Request, seen []harness.Observation) {

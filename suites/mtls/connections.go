@@ -130,12 +130,10 @@ var Connections = []Expectation{
 		}),
 	},
 	{
-		// Not exercised: crypto/tls, the only client here, sends no early data over
-		// TCP.
 		ID: "MTLS-015", Title: "No early data", Clauses: []string{"3.2", "3.5"},
-		Source: "RFC 8446 section 8; RFC 8470 section 5", Level: MUST,
-		Rule:     Says("A call sent as early data of a resumed session is refused, or answered 425: no handler runs before the caller is known."),
-		Stimulus: probe.ZeroRTT(), Outcome: outcome.Unauthenticated().Or(425).OrInTLS(),
+		Source: "RFC 8446 sections 4.6.1 and 8; RFC 8470 sections 3 and 5; rulings A-41", Level: SHOULD,
+		Rule:     Says("No session ticket that an enrolled client is given allows early data, which whoever recorded it can send again without any key."),
+		Stimulus: probe.EarlyDataOffers(), Outcome: outcome.NoEarlyData{},
 	},
 	{
 		ID: "MTLS-016", Title: "Identities kept apart", Clauses: []string{"3.4"},
