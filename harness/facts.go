@@ -68,7 +68,8 @@ const (
 	BrokenRollout     StateOf = "a rollout whose replica cannot read its secrets"
 	SoundRollout      StateOf = "a rollout of a sound replica"
 	IdPNames          StateOf = "what the IdP names"
-	KeyPublished      StateOf = "a key that the IdP publishes" // with what is wrong of it
+	AuthorityNamed    StateOf = "an authority of clients that the ingress names" // with what is wrong of it
+	KeyPublished      StateOf = "a key that the IdP publishes"                   // with what is wrong of it
 )
 
 // What IdPNames are of.

@@ -160,6 +160,9 @@ type Observation struct {
 	ALPN    string
 	Resumed bool
 	Peer    string // SHA-256 of the server's leaf, hex
+	// Authorities are the names, in DER, of those whose clients' certificates the server
+	// says to take (RFC 8446 section 4.2.4); nil where it names none.
+	Authorities [][]byte
 
 	Connect   time.Duration // from start to TCP
 	Handshake time.Duration // from start to TLS

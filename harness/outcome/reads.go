@@ -91,6 +91,9 @@ func (o prompt) Reads() []harness.Key { return Reads(o.Outcome) }
 // Reads is what the other outcome reads.
 func (o shown) Reads() []harness.Key { return Reads(o.Outcome) }
 
+// Reads are the authorities that are named.
+func (OwnAuthorities) Reads() []harness.Key { return []harness.Key{harness.AuthorityNamed} }
+
 // Reads are what session tickets allow.
 func (NoEarlyData) Reads() []harness.Key {
 	return []harness.Key{harness.TicketsGiven, harness.EarlyDataAllowed}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 
 	"aegis.test/conformance/harness"
@@ -111,4 +113,53 @@ func lifetimes(_ context.Context, client harness.Client) (harness.Trace, error) 
 		trace.Facts = append(trace.Facts, harness.CertificateLife.Was(life).Of(c.Name))
 	}
 	return trace, nil
+}
+
+// ClientAuthorities calls without a certificate, and reads whose the ingress asks for.
+func ClientAuthorities() harness.Stimulus {
+	s := NoCredential(harness.MTLS).Once().Build()
+	s.Words += ", and read in the handshake whose certificates are asked for"
+	s.OwnControl = true // what is read stands before any answer
+	s.Tells = []harness.Key{harness.AuthorityNamed}
+	call := s.Act
+	s.Act = func(ctx context.Context, client harness.Client) (harness.Trace, error) {
+		trace, err := call(ctx, client)
+		if err != nil {
+			return trace, err
+		}
+		for _, x := range trace.Exchanges {
+			facts, err := authoritiesNamed(x.Observation)
+			if err != nil {
+				return trace, err
+			}
+			trace.Facts = append(trace.Facts, facts...)
+		}
+		return trace, nil
+	}
+	return s
+}
+
+// publicAuthority is what is wrong of an authority of clients.
+const publicAuthority = "public, which anybody has certificates of"
+
+func authoritiesNamed(o harness.Observation) ([]harness.Fact, error) {
+	if len(o.Authorities) == 0 {
+		if o.TLSVersion == 0 && o.Transport != harness.Alert {
+			return nil, fmt.Errorf("reading whose certificates are asked for: %w: %s", harness.ErrUnseen, o.Detail)
+		}
+		return nil, fmt.Errorf("reading whose certificates are asked for: %w: the ingress names no authority", harness.ErrNotOffered)
+	}
+	var facts []harness.Fact
+	for _, name := range o.Authorities {
+		var rdn pkix.RDNSequence
+		if _, err := asn1.Unmarshal(name, &rdn); err != nil {
+			return nil, fmt.Errorf("reading the name of an authority: %w: %w", harness.ErrUnseen, err)
+		}
+		fact := harness.AuthorityNamed.Was()
+		if clientcert.PublicRoot(name) {
+			fact = harness.AuthorityNamed.Was(publicAuthority)
+		}
+		facts = append(facts, fact.Of(rdn.String()))
+	}
+	return facts, nil
 }

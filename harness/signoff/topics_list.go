@@ -232,7 +232,7 @@ var Topics = []Topic{
 		Elsewhere: Elsewhere{"CWE-672", "9.1.3, 13.2.6, 16.5.2", "", "SC-12, SC-17"},
 	},
 	{
-		Name: "chain", Rows: "CHN-001..020 CHN-022..028 MTLS-006 MTLS-021 ING-006 ROT-007..008",
+		Name: "chain", Rows: "CHN-001..020 CHN-022..028 CHN-030 MTLS-006 MTLS-021 ING-006 ROT-007..008",
 		With:  regexp.MustCompile(`certificate of (an untrusted|a look-alike|a sibling|an expired)|self-signed certificate|certificate expired|certificate for |certificate signed by a client`),
 		Says:  "a certificate that must not verify is served",
 		Why:   "Whoever makes a certificate of the right name is that client.",

@@ -3,7 +3,10 @@ package stack
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"math/big"
+
+	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/ingress"
@@ -58,11 +61,19 @@ func (b *blueprint) bundle() []byte {
 	trusted := [][]byte{b.clients.RootPEM()}
 	switch b.shape(harness.MTLS).Trust {
 	case ingress.TrustSystem:
-		trusted = append(trusted, b.neighbours.system.RootPEM())
+		trusted = append(trusted, b.neighbours.system.RootPEM(), publicRoot())
 	case ingress.TrustEstate:
 		trusted = append(trusted, b.servers.RootPEM())
 	}
 	return bytes.Join(trusted, nil)
+}
+
+// publicRoot is the PEM of an authority that is on every system.
+func publicRoot() []byte {
+	for root := range bundle.Roots() {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})
+	}
+	return nil
 }
 
 // pool is a bundle as crypto/x509 has it.

@@ -231,14 +231,14 @@ func dial(ctx context.Context, t *harness.Target, r harness.Request, seen *harne
 	if u.Scheme != "https" {
 		return newWire(raw), nil
 	}
-	conn, err := secure(ctx, raw, face, u, r)
+	conn, err := secure(ctx, raw, face, u, r, seen)
 	if wantsHybrid(err, r) {
 		_ = raw.Close()
 		if raw, err = connect(ctx, face, u); err != nil {
 			return nil, err
 		}
 		r.Groups = append(slices.Clone(groups), hybrids...)
-		conn, err = secure(ctx, raw, face, u, r)
+		conn, err = secure(ctx, raw, face, u, r, seen)
 		if err == nil {
 			hybridAt.Store(HostPort(u), true)
 		}

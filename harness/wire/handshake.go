@@ -27,8 +27,9 @@ const H2 = "h2"
 // errUnoffered is what a server that does not speak a protocol leads to.
 var errUnoffered = errors.New("the server does not offer the protocol that was asked for")
 
-// secure shakes hands over a connection in the way that the request says.
-func secure(ctx context.Context, raw net.Conn, face harness.Face, u *url.URL, r harness.Request) (*tls.Conn, error) {
+// secure shakes hands over a connection in the way that the request says. Whose clients'
+// certificates the server asks for is seen, whatever becomes of it.
+func secure(ctx context.Context, raw net.Conn, face harness.Face, u *url.URL, r harness.Request, seen *harness.Observation) (*tls.Conn, error) {
 	if _, err := raw.Write(r.Preface); len(r.Preface) > 0 && err != nil {
 		return nil, err
 	}
@@ -37,6 +38,11 @@ func secure(ctx context.Context, raw net.Conn, face harness.Face, u *url.URL, r 
 		return nil, err
 	}
 	dress(config, r)
+	present := config.GetClientCertificate
+	config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		seen.Authorities = asked.AcceptableCAs
+		return present(asked)
+	}
 	if r.Split != "" {
 		raw = &cutter{Conn: raw, how: r.Split}
 	}

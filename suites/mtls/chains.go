@@ -162,6 +162,12 @@ var Shapes = []Expectation{
 		Stimulus: everyWay(clientcert.Sibling()), Outcome: untrusted,
 	},
 	{
+		ID: "CHN-030", Title: "No public authority of clients", Clauses: []string{"3.3"},
+		Source: "RFC 8446 section 4.2.4; Chrome Root Program Policy 1.6, hierarchies for servers alone", Level: MUST,
+		Rule:     Says("None of the authorities whose certificates the ingress says to take in the handshake is one that the public trusts, which gives certificates to anybody."),
+		Stimulus: probe.ClientAuthorities(), Outcome: outcome.OwnAuthorities{},
+	},
+	{
 		ID: "CHN-028", Title: "Ingress without its authority", Clauses: []string{"3.3", "3.5"},
 		Source: "CVE-2026-27586; ASVS 16.5.3", Level: MUST,
 		Rule:     Says("An ingress whose file of authorities is gone or garbled refuses the configuration, or every client: it believes nobody instead of everybody."),
