@@ -39,7 +39,7 @@ type Request struct {
 	Suites []uint16
 	Groups []tls.CurveID
 	SNI    string // "" means the face's; NoSNI sends none
-	// Protocol is "" for HTTP/1.1, or "h2".
+	// Protocol is "" for HTTP/1.1, "h2", or "h3", which goes by UDP to the face's port.
 	Protocol string
 	// Sessions keeps session tickets and offers them, whatever host they are of;
 	// nil neither keeps nor offers any.

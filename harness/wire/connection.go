@@ -1,5 +1,5 @@
 // Package wire sends: one request's bytes on a connection, as they are, and one observation
-// of what came of them, by HTTP/1.1, HTTP/2, raw bytes or handshakes. It knows nothing of
+// of what came of them, by HTTP/1.1, HTTP/2, HTTP/3, raw bytes or handshakes. It knows nothing of
 // credentials.
 package wire
 
@@ -51,6 +51,7 @@ func SendTogether(ctx context.Context, t *harness.Target, requests []harness.Req
 // Connection is one that was opened for a request, or the reason why it was not.
 type Connection struct {
 	conn  *httpConn
+	quic  *quicConn // in its place, for HTTP/3
 	err   error
 	at    time.Time           // when all but waiting began
 	first harness.Observation // what the handshake was
@@ -66,6 +67,10 @@ func Connect(ctx context.Context, t *harness.Target, r harness.Request) *Connect
 	if r.Renegotiate {
 		c.whole = true
 		renegotiate(ctx, t, r, &c.first)
+		return c
+	}
+	if r.Protocol == H3 {
+		c.quic, c.err = dialH3(ctx, t, r, &c.first)
 		return c
 	}
 	c.conn, c.err = dial(ctx, t, r, &c.first)
@@ -110,6 +115,9 @@ func (c *Connection) Close() {
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
+	if c.quic != nil {
+		_ = c.quic.Close()
+	}
 }
 
 // Send sends requests one after the other. When the connection ends early, what is
@@ -123,7 +131,7 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 	}
 	if c.err != nil {
 		for i := range seen {
-			seen[i].Transport, seen[i].Detail, seen[i].AlertCode = classify(c.err)
+			seen[i].Transport, seen[i].Detail, seen[i].AlertCode = classifyH3(c.err)
 			seen[i].Total = time.Since(seen[i].At)
 		}
 		return seen
@@ -131,6 +139,10 @@ func (c *Connection) Send(ctx context.Context, requests []harness.Request) []har
 	c.first.ProbeID, c.first.At = seen[0].ProbeID, c.at
 	seen[0] = c.first
 	if c.whole {
+		return seen
+	}
+	if c.quic != nil {
+		c.overQUIC(ctx, requests, seen)
 		return seen
 	}
 	w := c.conn
