@@ -191,6 +191,9 @@ type Outcome interface {
 type Judgement struct {
 	Problems []Problem
 	Notes    []string // worth telling, and no reason to fail
+	// Inapplicable is why nothing of the target can be held to what is wanted, where no
+	// problem was seen either: it has nothing of the kind. "" is that something can.
+	Inapplicable string
 	// Timeline is the trace's, with what was right in it; nil where it has none.
 	Timeline *Timeline
 }
@@ -216,7 +219,7 @@ const (
 	Fail          Verdict = "fail"
 	Inconclusive  Verdict = "inconclusive"   // not seen well enough to tell
 	NotExercised  Verdict = "not-exercised"  // a capability is missing, or it was not run
-	NotApplicable Verdict = "not-applicable" // the declared profile says so
+	NotApplicable Verdict = "not-applicable" // the declared profile says so, or there is nothing of the kind
 	Error         Verdict = "error"          // the harness broke
 )
 

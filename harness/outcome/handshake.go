@@ -116,36 +116,61 @@ func unoffered(x harness.Exchange) string {
 	return ""
 }
 
-// NotAnnounced judges the calls, and wants no answer to announce HTTP/3, which cannot
-// be called from here. Where nothing was answered by HTTP it was not seen whether one
-// does: a refusal in TLS can hold no announcement.
-type NotAnnounced struct{ Outcome harness.Outcome }
+// ByHTTP3 judges the calls, of which some go by HTTP/3. A face that does not speak it has
+// none to judge; one that announces it, and was not reached by it, was not seen.
+type ByHTTP3 struct{ Outcome harness.Outcome }
+
+// h3 is HTTP/3's name in ALPN and in Alt-Svc (RFC 9114 section 3.1).
+const h3 = "h3"
 
 // Want says what is wanted.
-func (n NotAnnounced) Want(p harness.Profile) string {
-	return n.Outcome.Want(p) + "; no HTTP/3, or the same answers by it"
+func (b ByHTTP3) Want(p harness.Profile) string {
+	return b.Outcome.Want(p) + "; by HTTP/3 where it is spoken"
 }
 
 // Judge judges.
-func (n NotAnnounced) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
-	j := n.Outcome.Judge(p, t)
-	got := "no answer of HTTP, in which HTTP/3 could be announced"
-	for _, x := range t.Exchanges {
-		if x.Observation.Transport != harness.Answered {
-			continue
+func (b ByHTTP3) Judge(p harness.Profile, t harness.Trace) harness.Judgement {
+	j := WhereOffered(b).Judge(p, t)
+	var spoken bool
+	for _, mode := range []harness.Mode{harness.MTLS, harness.OIDC} {
+		speaks, absent, announced := spokenIn(mode, t)
+		spoken = spoken || speaks
+		switch {
+		case absent == "":
+		case speaks:
+			j.Problems = append(j.Problems, unseenH3(string(mode)+": some calls by HTTP/3 were answered, and others by nobody: "+absent))
+		case announced != "":
+			j.Problems = append(j.Problems, unseenH3(fmt.Sprintf("%s: Alt-Svc: %q, and no answer by HTTP/3 from here: %s", mode, announced, absent)))
 		}
-		service := x.Observation.Header.Get("Alt-Svc")
-		if strings.Contains(service, "h3") {
-			got = fmt.Sprintf("Alt-Svc: %q, and HTTP/3 cannot be called from here", service)
-			break
-		}
-		got = ""
 	}
-	if got != "" {
-		j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: got,
-			Want: "no HTTP/3, or the same answers by it"})
+	if !spoken {
+		j.Inapplicable = "nobody answers by HTTP/3 at the port of UDP of what is called, and no answer announces it"
 	}
 	return j
+}
+
+// unseenH3 is the problem of HTTP/3 that is there and was not reached.
+func unseenH3(got string) harness.Problem {
+	return harness.Problem{Verdict: harness.Inconclusive, Exchange: -1, Got: got,
+		Want: "the same answers by HTTP/3: let the harness reach the port of UDP, or take the announcement away"}
+}
+
+// spokenIn reports whether a face of a trace speaks HTTP/3, in whose words it does not
+// where a call found nobody, and what announces it.
+func spokenIn(mode harness.Mode, t harness.Trace) (speaks bool, absent, announced string) {
+	for _, x := range t.Exchanges {
+		o := x.Observation
+		switch {
+		case x.Request.Mode != mode:
+		case x.Request.Protocol == h3 && o.Transport == harness.Unoffered:
+			absent = o.Detail
+		case x.Request.Protocol == h3:
+			speaks = true
+		case strings.Contains(o.Header.Get("Alt-Svc"), h3):
+			announced = o.Header.Get("Alt-Svc")
+		}
+	}
+	return speaks, absent, announced
 }
 
 func add(notes []string, note string) []string {

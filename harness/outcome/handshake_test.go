@@ -46,11 +46,6 @@ func TestHandshakeOutcomesTellAnswersApart(t *testing.T) {
 		"offered and right":       {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
 		"offered, HTTP/3 announced": {outcome.WhereOffered{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403,
 			Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Pass},
-		"HTTP/3 announced": {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403,
-			Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}), harness.Inconclusive},
-		"HTTP/3 not announced": {outcome.NotAnnounced{Outcome: outcome.Forbidden()}, trace(harness.Observation{Status: 403}), harness.Pass},
-		"nothing to announce it in": {outcome.NotAnnounced{Outcome: outcome.Forbidden().OrInTLS()},
-			trace(harness.Observation{Transport: harness.Alert}), harness.Inconclusive},
 		"one protocol of two": {outcome.WhereOffered{Outcome: outcome.PerVariant{"by HTTP/1.1": outcome.Forbidden(),
 			"by HTTP/2": outcome.Forbidden()}}, harness.Trace{Exchanges: []harness.Exchange{
 			{Request: harness.Request{Variant: "by HTTP/2", Protocol: "h2"}, Observation: harness.Observation{Transport: harness.Unoffered}},
@@ -93,5 +88,38 @@ func TestWhatIsNotOfferedIsNoted(t *testing.T) {
 		not}})
 	if len(j.Problems) != 0 || len(j.Notes) != 1 {
 		t.Errorf("got problems %v and notes %q, want none and one", j.Problems, j.Notes)
+	}
+}
+
+func TestHTTP3IsJudgedWhereItIsSpoken(t *testing.T) {
+	call := func(protocol string, o harness.Observation) harness.Exchange {
+		return harness.Exchange{Request: harness.Request{Mode: harness.MTLS, Variant: "v" + protocol, Protocol: protocol}, Observation: o}
+	}
+	refused := harness.Observation{Status: 403}
+	announcing := harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {`h3=":443"`}}}
+	cleared := harness.Observation{Status: 403, Header: map[string][]string{"Alt-Svc": {"clear"}}}
+	nobody := harness.Observation{Transport: harness.Unoffered, Detail: "connection refused"}
+	for name, c := range map[string]struct {
+		exchanges    []harness.Exchange
+		want         harness.Verdict
+		inapplicable bool
+	}{
+		"spoken, and refused":       {[]harness.Exchange{call("", announcing), call("h3", refused)}, harness.Pass, false},
+		"spoken, unannounced":       {[]harness.Exchange{call("", refused), call("h3", refused)}, harness.Pass, false},
+		"spoken, and served":        {[]harness.Exchange{call("", refused), call("h3", harness.Observation{Status: 200})}, harness.Fail, false},
+		"nobody, unannounced":       {[]harness.Exchange{call("", refused), call("h3", nobody)}, harness.Pass, true},
+		"nobody, and taken back":    {[]harness.Exchange{call("", cleared), call("h3", nobody)}, harness.Pass, true},
+		"nobody, and announced":     {[]harness.Exchange{call("", announcing), call("h3", nobody)}, harness.Inconclusive, true},
+		"nobody, and served by TCP": {[]harness.Exchange{call("", harness.Observation{Status: 200}), call("h3", nobody)}, harness.Fail, true},
+		"now and then":              {[]harness.Exchange{call("", refused), call("h3", refused), call("h3", nobody)}, harness.Inconclusive, false},
+	} {
+		j := outcome.ByHTTP3{Outcome: outcome.Forbidden()}.Judge(harness.Profile{}, harness.Trace{Exchanges: c.exchanges})
+		got := harness.Pass
+		if len(j.Problems) > 0 {
+			got = j.Problems[0].Verdict
+		}
+		if got != c.want || (j.Inapplicable != "") != c.inapplicable {
+			t.Errorf("%s: %s, inapplicable %q, want %s, %v", name, got, j.Inapplicable, c.want, c.inapplicable)
+		}
 	}
 }

@@ -27,6 +27,27 @@ func Versions() []Change {
 	}
 }
 
+// InHTTP3 is what is added to the name of what goes by HTTP/3.
+const InHTTP3 = " by HTTP/3"
+
+// ByHTTP3 calls the first endpoint by HTTP/3, at the face's port of UDP: in mode mtls with an
+// enrolled, an unenrolled and an untrusted certificate, and with none and a claim to be the
+// enrolled client, which an entry that asks for no certificate there hands on; in mode oidc,
+// where tokens are granted, with one and without. A call of mode oidc by TCP holds what is
+// announced.
+func ByHTTP3() Calls {
+	quic := Alter("by HTTP/3", func(_ *harness.Target, r *harness.Request) { r.Protocol = wire.H3 })
+	mtls := Presenting(clientcert.Enrolled(), clientcert.Unenrolled(), clientcert.Untrusted()).And(In(harness.MTLS, "none", ClaimEnrolled()))
+	oidc := Bearer(token.Sound())
+	all := mtls.And(oidc, NoCredential(harness.OIDC)).Each(quic).And(oidc).Once()
+	for i, v := range all.variants {
+		if v.Mode == harness.OIDC {
+			all.variants[i].Needs, all.variants[i].Where = nil, harness.GivenTokens
+		}
+	}
+	return all
+}
+
 // Pieces are the ways to cut a ClientHello.
 func Pieces() []Change {
 	return []Change{

@@ -148,6 +148,10 @@ func conclude(ctx context.Context, f *harness.Finding, x harness.Expectation, t 
 		f.Verdict, f.Reason = harness.Inconclusive, broken
 		f.Evidence = evidence(trace, nil, &h.controls)
 		return
+	case worst == nil && judgement.Inapplicable != "":
+		f.Verdict, f.Reason = harness.NotApplicable, judgement.Inapplicable
+		f.Evidence = evidence(trace, nil, &h.controls)
+		return
 	case worst == nil:
 		f.Verdict = harness.Pass
 		f.Evidence = evidence(trace, nil, &h.controls)

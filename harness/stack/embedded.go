@@ -19,6 +19,8 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"aegis.test/conformance/certs"
 	"aegis.test/conformance/fixtures/aegis"
 	"aegis.test/conformance/fixtures/idp"
@@ -362,6 +364,11 @@ func (e *embedded) startIngress(ctx context.Context, mode harness.Mode, w *way) 
 		return err
 	}
 	e.serve(w.proxy.Listener(l), w.proxy.HTTPS())
+	if server := w.proxy.HTTP3(); server != nil {
+		if err := e.serveHTTP3(w.front, server); err != nil {
+			return err
+		}
+	}
 	if err := e.answered(ctx, "https://"+w.front+"/healthz", face(mode)); err != nil {
 		return err
 	}
@@ -450,6 +457,26 @@ func (e *embedded) serveBy(l net.Listener, server *http.Server, serve func() err
 		}
 		return nil
 	})
+}
+
+// serveHTTP3 serves by HTTP/3 at an address's port of UDP, until the stack stops.
+func (e *embedded) serveHTTP3(at string, server *http3.Server) error {
+	address, err := net.ResolveUDPAddr("udp", at)
+	if err != nil {
+		return fmt.Errorf("serving HTTP/3 at %s: %w", at, err)
+	}
+	socket, err := net.ListenUDP("udp", address)
+	if err != nil {
+		return fmt.Errorf("serving HTTP/3: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(socket) }()
+	e.onStop(func(context.Context) error {
+		err := errors.Join(server.Close(), socket.Close())
+		<-ended
+		return err
+	})
+	return nil
 }
 
 // secured is a server that shows pair.

@@ -6,6 +6,7 @@ import (
 	"aegis.test/conformance/harness/outcome"
 	"aegis.test/conformance/harness/probe"
 	"aegis.test/conformance/harness/probe/edge"
+	"aegis.test/conformance/harness/token"
 )
 
 // Ingress are the expectations on every other way to the critical endpoints:
@@ -49,13 +50,11 @@ var Ingress = []Expectation{
 		Outcome:  outcome.Unauthenticated().Blocked(),
 	},
 	{
-		ID: "ING-007", Title: "HTTP/3 enforces where it is announced", Clauses: []string{"3.2"},
-		Source: "CVE-2026-53622; RFC 9114 section 3.1.1", Level: MUST,
-		Rule:     Says("Where an answer announces HTTP/3, a call by it without a certificate or with an untrusted one is refused too."),
-		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Untrusted()), probe.Presenting(clientcert.Enrolled()).Once()),
-		Outcome: outcome.NotAnnounced{Outcome: outcome.Apart{
-			Those: outcome.PerVariant{clientcert.Enrolled().Name: outcome.Accepted()}, Rest: outcome.Unauthenticated(),
-		}},
+		ID: "ING-007", Title: "HTTP/3 enforces as TCP does", Clauses: []string{"3.2"},
+		Source: "CVE-2026-53622; RFC 9114 sections 3.1.1 and 3.3", Level: MUST,
+		Rule:     Says("Where HTTP/3 is spoken, announced or not, who has the right is served by it too, and who has none is refused as by TCP."),
+		Stimulus: probe.NoCredential(MTLS).And(probe.Presenting(clientcert.Untrusted()), probe.Presenting(clientcert.Enrolled()).Once(), probe.ByHTTP3()),
+		Outcome:  outcome.ByHTTP3{Outcome: byHTTP3()},
 	},
 	{
 		ID: "ING-008", Title: "Outage of the external authorizer", Clauses: []string{"3.5"},
@@ -95,4 +94,20 @@ func noAuthorizer(p Profile) string {
 		return ""
 	}
 	return "the profile declares no external authorizer"
+}
+
+// byHTTP3 are the answers by TCP and by HTTP/3.
+func byHTTP3() outcome.PerVariant {
+	answers := outcome.PerVariant{
+		"no credential" + probe.InHTTP3:              outcome.Unauthenticated(),
+		probe.ClaimEnrolled().Name + probe.InHTTP3:   outcome.Unauthenticated(),
+		clientcert.Unenrolled().Name + probe.InHTTP3: outcome.Forbidden(),
+		"no credential": outcome.Unauthenticated(),
+	}
+	for name, want := range map[string]Outcome{
+		clientcert.Enrolled().Name: outcome.Accepted(), clientcert.Untrusted().Name: outcome.Unauthenticated(), token.Sound().Name: outcome.Accepted(),
+	} {
+		answers[name], answers[name+probe.InHTTP3] = want, want
+	}
+	return answers
 }
