@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -365,11 +367,15 @@ func (c *containers) startIngress(ctx context.Context) (harness.Component, error
 		return harness.Component{}, err
 	}
 	is := c.blueprint.flavour
-	p, err := c.engine.start(ctx, part{
+	made := part{
 		name: "ingress", image: c.have[is.image], files: copied,
 		ports:   []int{ingressPorts[harness.OIDC], ingressPorts[harness.MTLS], plainPort},
 		command: is.command, cue: workerEnds,
-	})
+	}
+	if is.quic {
+		made.quic = slices.Sorted(maps.Values(ingressPorts))
+	}
+	p, err := c.engine.start(ctx, made)
 	if err != nil {
 		return harness.Component{}, err
 	}

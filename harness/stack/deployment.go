@@ -20,6 +20,7 @@ type Container struct {
 	Env         map[string]string
 	Files       map[string][]byte // by absolute path
 	Ports       []int             // published on 127.0.0.1
+	QUIC        []int             // those of Ports that are published by UDP too, under the same number
 }
 
 // Deploy begins a deployment, until Stop. What its containers write goes to log.
@@ -35,7 +36,7 @@ func Deploy(ctx context.Context, run string, log io.Writer) (*Deployment, error)
 // ports are published, in their order.
 func (d *Deployment) Start(ctx context.Context, c Container, ready func(context.Context, []string) error) ([]string, error) {
 	placed, err := d.engine.start(ctx, part{
-		name: c.Name, image: images.Have{Reference: c.Image}, command: c.Command, env: c.Env, files: c.Files, ports: c.Ports,
+		name: c.Name, image: images.Have{Reference: c.Image}, command: c.Command, env: c.Env, files: c.Files, ports: c.Ports, quic: c.QUIC,
 	})
 	if err != nil {
 		return nil, err

@@ -102,6 +102,9 @@ type part struct {
 	ports   []int
 	// hostPort is where the first port is published; 0 leaves it to the engine.
 	hostPort int
+	// quic are those of ports that are published by UDP too, under the number that they
+	// have by TCP.
+	quic []int
 	// hidden is text that its log must not show.
 	hidden []string
 	// foreign, if true, causes it to run as its image says: its entry point, when
@@ -147,7 +150,11 @@ func (e *engine) start(ctx context.Context, p part) (*placed, error) {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createBound)
 	defer cancel()
-	made, err := testcontainers.Run(ctx, p.image.Reference, e.options(p)...)
+	at, err := bothAlike(p.quic)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	made, err := testcontainers.Run(ctx, p.image.Reference, e.options(p, at)...)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s from %s: %w", p.name, p.image.Reference, err)
 	}
@@ -181,7 +188,29 @@ func (e *engine) Read(_ context.Context, component string) (string, error) {
 	return output.String(), nil
 }
 
-func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
+// bothAlike finds a port of this host for each of some of a container's, which nobody has by
+// TCP or by UDP. The engine takes it a moment later.
+func bothAlike(ports []int) (map[int]int, error) {
+	at := map[int]int{}
+	for _, port := range ports {
+		udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: loopback.AsSlice()})
+		if err != nil {
+			return nil, fmt.Errorf("looking for a port of TCP and UDP: %w", err)
+		}
+		defer func() { _ = udp.Close() }()
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err != nil {
+			return nil, fmt.Errorf("looking for a port of TCP and UDP: %w", err)
+		}
+		defer func() { _ = tcp.Close() }()
+		at[port] = udp.LocalAddr().(*net.UDPAddr).Port
+	}
+	return at, nil
+}
+
+// options are how a part is made; alike has the ports of this host for those that are
+// published by UDP too.
+func (e *engine) options(p part, alike map[int]int) []testcontainers.ContainerCustomizer {
 	bindings := network.PortMap{}
 	var exposed []string
 	for i, number := range p.ports {
@@ -189,6 +218,12 @@ func (e *engine) options(p part) []testcontainers.ContainerCustomizer {
 		binding := network.PortBinding{HostIP: loopback, HostPort: "0"}
 		if i == 0 {
 			binding.HostPort = fmt.Sprint(p.hostPort)
+		}
+		if host, ok := alike[number]; ok {
+			binding.HostPort = fmt.Sprint(host)
+			udp := network.MustParsePort(fmt.Sprintf("%d/udp", number))
+			bindings[udp] = []network.PortBinding{binding}
+			exposed = append(exposed, udp.String())
 		}
 		bindings[port] = []network.PortBinding{binding}
 		exposed = append(exposed, port.String())

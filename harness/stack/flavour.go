@@ -27,6 +27,8 @@ type flavour struct {
 	command []string
 	// paired, if true, causes a certificate's file to hold its key too.
 	paired bool
+	// quic, if true, says that it speaks HTTP/3 too.
+	quic bool
 }
 
 var nginxCommand = []string{nginxProgram, "-e", "stderr", "-c", files + "nginx.conf"}
@@ -72,6 +74,7 @@ var flavours = []flavour{
 		is:      "Caddy",
 		none:    harness.TLSAlert,
 		bad:     harness.TLSAlert,
+		quic:    true,
 		config:  ingress.Caddy,
 		file:    "Caddyfile",
 		command: []string{"/bin/caddy", "run", "--adapter", "caddyfile", "--config", files + "Caddyfile"},

@@ -167,9 +167,13 @@ func (d *deployed) startIngress(t *testing.T) {
 		"/etc/tls/clients.pem": d.clients.RootPEM(), "/etc/tls/clients.crl": d.emptyCRL(t),
 		"/etc/ingress/" + d.config: d.read(t, d.name+"/"+d.config),
 	}
+	var quic []int
+	if d.ingress == images.Caddy {
+		quic = []int{443}
+	}
 	at := d.start(t, stack.Container{
 		Name: "ingress", Image: d.images[d.ingress].Reference, Command: append(slices.Clone(d.command), "/etc/ingress/"+d.config),
-		Files: files, Ports: []int{443},
+		Files: files, Ports: []int{443}, QUIC: quic,
 	}, d.answers(host, "https", "/healthz"))
 	d.set = append(d.set, "target.connect_to="+at[0])
 }
