@@ -37,9 +37,11 @@ const InHTTP3 = " by HTTP/3"
 // announced.
 func ByHTTP3() Calls {
 	quic := Alter("by HTTP/3", func(_ *harness.Target, r *harness.Request) { r.Protocol = wire.H3 })
-	mtls := Presenting(clientcert.Enrolled(), clientcert.Unenrolled(), clientcert.Untrusted()).And(In(harness.MTLS, "none", ClaimEnrolled()))
+	mtls := Presenting(clientcert.Enrolled(), clientcert.Unenrolled(), clientcert.Untrusted()).And(In(harness.MTLS, "", ClaimEnrolled()))
 	oidc := Bearer(token.Sound())
 	all := mtls.And(oidc, NoCredential(harness.OIDC)).Each(quic).And(oidc).Once()
+	all.words = "by HTTP/3 an enrolled, an unenrolled and an untrusted certificate, none with the enrolled client's identity header, " +
+		"and in mode oidc a valid token and none"
 	for i, v := range all.variants {
 		if v.Mode == harness.OIDC {
 			all.variants[i].Needs, all.variants[i].Where = nil, harness.GivenTokens

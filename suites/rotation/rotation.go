@@ -93,13 +93,14 @@ var Expectations = []Expectation{
 	{
 		ID: "ROT-008", Title: "A client authority is dropped", Clauses: []string{"3.3", "6.6"},
 		Source: "CVE-2025-68121; RFC 8446 section 4.6.1", Level: MUST,
-		Rule:     Says("When the ingress trusts an authority no longer, its clients are refused in full handshakes and in resumed ones alike, and clients of the authority that stays are answered 200 without a gap."),
+		Rule:     Says("When the ingress trusts an authority no longer, its clients are refused in full handshakes and in resumed ones alike, by TCP and by HTTP/3, and clients of the authority that stays are answered 200 without a gap."),
 		Stimulus: rotation.Dropping(),
 		Outcome: outcome.Gapless{Classes: map[string][]outcome.Duty{
 			rotation.ClassSecondCA: served,
 			rotation.ClassFirstCA:  dropped, rotation.ClassResumed12: dropped, rotation.ClassResumed13: dropped,
-			rotation.ClassExpired: inMTLS[rotation.ClassExpired], rotation.ClassUnenrolled: inMTLS[rotation.ClassUnenrolled],
-		}},
+			rotation.ClassFirstHTTP3: dropped,
+			rotation.ClassExpired:    inMTLS[rotation.ClassExpired], rotation.ClassUnenrolled: inMTLS[rotation.ClassUnenrolled],
+		}, Optional: []string{rotation.ClassFirstHTTP3}},
 	},
 	{
 		ID: "ROT-009", Title: "An API key is rotated", Clauses: []string{"6.5"},

@@ -22,7 +22,7 @@ import (
 func Dropping() harness.Stimulus {
 	return harness.Stimulus{
 		Words: "make the ingress trust two authorities, and take session tickets as a client of the first; under steady traffic drop the " +
-			"first, and call with clients of both, in full handshakes and by those tickets",
+			"first, and call with clients of both, in full handshakes and by those tickets, and where it is spoken by HTTP/3",
 		Needs: []harness.Capability{harness.IngressControlled, harness.ClientCAKey, harness.GivenClientCerts}, Modes: probe.MTLSOnly,
 		Unsuited: clientcert.Unlisted,
 		Effect:   harness.Disruptive,
@@ -43,6 +43,11 @@ func Dropping() harness.Stimulus {
 					return err
 				}
 			}
+			gone := []string{ClassFirstCA, ClassResumed12, ClassResumed13}
+			if t.overQUIC(ctx) {
+				gone = append(gone, ClassFirstHTTP3)
+				t.begin(harness.MTLS, ClassFirstHTTP3, t.byHTTP3(clientcert.Enrolled()))
+			}
 			t.begin(harness.MTLS, ClassFirstCA, t.with(clientcert.Enrolled()))
 			t.begin(harness.MTLS, ClassSecondCA, t.with(of(second, "certificate of the second authority", nil)))
 			t.begin(harness.MTLS, ClassExpired, t.with(of(second, "expired certificate of the second authority", func(_ *harness.Target,
@@ -59,11 +64,30 @@ func Dropping() harness.Stimulus {
 			if err := t.change(FirstDropped, func() error { return t.trust(ctx, second.RootPEM()) }); err != nil {
 				return err
 			}
-			if err := t.settle(ctx, false, ClassFirstCA, ClassResumed12, ClassResumed13); err != nil {
+			if err := t.settle(ctx, false, gone...); err != nil {
 				return err
 			}
 			return t.rounds(ctx)
 		}),
+	}
+}
+
+// overQUIC reports whether the enrolled client is served by HTTP/3.
+func (t *traffic) overQUIC(ctx context.Context) bool {
+	change, err := t.byHTTP3(clientcert.Enrolled())()
+	if err != nil {
+		return false
+	}
+	r := probe.Plain(t.target, harness.MTLS, probe.Harmless(t.target.Endpoints)[0])
+	change(&r)
+	return t.target.Profile.Accepts(t.client.Send(ctx, r).Observation.Status)
+}
+
+// byHTTP3 is a certificate that is presented by HTTP/3.
+func (t *traffic) byHTTP3(recipe clientcert.Recipe) credential {
+	return func() (probe.Edit, error) {
+		change, err := t.with(recipe)()
+		return func(r *harness.Request) { change(r); r.Protocol = wire.H3 }, err
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	ClassIntermediate = "re-issued, CA below"
 	ClassFirstCA      = "first CA"
 	ClassSecondCA     = "second CA"
+	ClassFirstHTTP3   = "first CA, HTTP/3" // where it is spoken
 	ClassResumed12    = "first CA, resumed 1.2"
 	ClassResumed13    = "first CA, resumed 1.3"
 	ClassAdded        = "added"
