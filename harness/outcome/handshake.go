@@ -117,7 +117,7 @@ func unoffered(x harness.Exchange) string {
 }
 
 // ByHTTP3 judges the calls, of which some go by HTTP/3. A face that does not speak it has
-// none to judge; one that announces it, and was not reached by it, was not seen.
+// none to judge; one that announces it, and was not reached by it, was not seen (rulings A-42).
 type ByHTTP3 struct{ Outcome harness.Outcome }
 
 // h3 is HTTP/3's name in ALPN and in Alt-Svc (RFC 9114 section 3.1).
