@@ -127,12 +127,15 @@ type Alerts interface {
 	Targets(ctx context.Context) ([]Scraped, error)
 	// Series counts the series that a metric has now, by the job they are of.
 	Series(ctx context.Context, metric string) (map[string]int, error)
-	// Managers are the URLs of the Alertmanagers that are told, Receivers the
-	// names of those whom these tell.
+	// Managers are the URLs of the Alertmanagers that are told, Receivers those whom
+	// these tell.
 	Managers(ctx context.Context) ([]string, error)
-	Receivers(ctx context.Context) ([]string, error)
+	Receivers(ctx context.Context) ([]Receiver, error)
 	// Firing are the alerts that have come to Alertmanager and have not ended.
 	Firing(ctx context.Context) ([]Notice, error)
+	// Told counts how often Alertmanager has told its receivers, since it started. An
+	// Alertmanager that does not show it is ErrNotOffered.
+	Told(ctx context.Context) (Told, error)
 }
 
 // RuleTests is promtool, with the rules that are loaded.
@@ -157,6 +160,18 @@ type Scraped struct {
 	Up      bool
 	Trouble string // of its last scrape; empty is none
 }
+
+// Receiver is whom an Alertmanager tells of alerts.
+type Receiver struct {
+	Name string
+	// By is how he is told: webhook, email …; empty is nobody. Unread says that the
+	// Alertmanager does not show it.
+	By     []string
+	Unread bool
+}
+
+// Told counts calls of receivers' integrations, and those that failed.
+type Told struct{ Calls, Failed float64 }
 
 // Notice is an alert that has come to an Alertmanager.
 type Notice struct {

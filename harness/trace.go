@@ -269,7 +269,7 @@ type Watching struct {
 	Series    int // of Metric, now
 	Targets   []Scraped
 	Managers  []string
-	Receivers []string
+	Receivers []Receiver
 }
 
 // Alarm is whether an alert fired.
@@ -278,6 +278,8 @@ type Alarm struct {
 	Rules []string // names of the rules that could
 	Fired []string // names of the alerts that did
 	Took  time.Duration
+	// Told is how often receivers were told since; nil where that is not shown, or not asked.
+	Told *Told
 }
 
 // Record is what a log tells of one exchange of the trace.

@@ -11,12 +11,14 @@ import (
 )
 
 // Wired wants an alerting rule on the metric that evaluates, series of the metric
-// to watch, every target answering, an Alertmanager, and a receiver (MET-011).
+// to watch, every target answering, an Alertmanager, and a receiver who is told by some
+// integration (MET-011). Which one a route leads to is not asked: a receiver of nobody
+// beside him is common, for alerts that are to be silent.
 type Wired struct{}
 
 // Want says what is wanted.
 func (Wired) Want(harness.Profile) string {
-	return "an alerting rule on the metric, series of it, every target up, an Alertmanager, and a receiver"
+	return "an alerting rule on the metric, series of it, every target up, an Alertmanager, and a receiver with an integration"
 }
 
 // Judge judges each link of the chain.
@@ -64,7 +66,19 @@ func broken(seen harness.Watching) []string {
 	if len(seen.Receivers) == 0 {
 		links = append(links, "Alertmanager has no receiver")
 	}
+	if told := slices.ContainsFunc(seen.Receivers, func(r harness.Receiver) bool { return len(r.By) > 0 || r.Unread }); !told && len(seen.Receivers) > 0 {
+		links = append(links, fmt.Sprintf("no receiver of Alertmanager's has an integration, so that nobody is told: %s",
+			strings.Join(receiverNames(seen.Receivers), ", ")))
+	}
 	return links
+}
+
+func receiverNames(receivers []harness.Receiver) []string {
+	var names []string
+	for _, r := range receivers {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // Alarms wants alerts to fire, or not to, by when they could. One that was firing
@@ -119,6 +133,9 @@ func (a Alarms) one(alarm harness.Alarm, want string) *harness.Problem {
 	switch {
 	case len(alarm.Rules) == 0:
 		return contract("no rule that could fire "+alarm.When, want)
+	case wanted && len(alarm.Fired) > 0 && alarm.Told != nil && alarm.Told.Calls <= alarm.Told.Failed:
+		return contract(fmt.Sprintf("%s had come to Alertmanager, and no receiver was told: of %.0f calls of integrations %.0f failed",
+			strings.Join(alarm.Fired, ", "), alarm.Told.Calls, alarm.Told.Failed), want)
 	case (len(alarm.Fired) > 0) == wanted:
 		return nil
 	case wanted:

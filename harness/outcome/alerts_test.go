@@ -11,7 +11,7 @@ func TestWired(t *testing.T) {
 	sound := func() harness.Watching {
 		return harness.Watching{
 			Metric: "failures", Rules: []harness.AlertRule{{Name: "Spike", Query: "failures > 1"}}, Series: 14,
-			Targets: []harness.Scraped{{URL: "http://a/metrics", Up: true}}, Managers: []string{"http://am"}, Receivers: []string{"operators"},
+			Targets: []harness.Scraped{{URL: "http://a/metrics", Up: true}}, Managers: []string{"http://am"}, Receivers: []harness.Receiver{{Name: "null"}, {Name: "operators", By: []string{"webhook"}}},
 		}
 	}
 	for name, change := range map[string]func(*harness.Watching){
@@ -22,6 +22,7 @@ func TestWired(t *testing.T) {
 		"a target that is down":     func(w *harness.Watching) { w.Targets[0].Up = false },
 		"no Alertmanager":           func(w *harness.Watching) { w.Managers = nil },
 		"an Alertmanager, nobody's": func(w *harness.Watching) { w.Receivers = nil },
+		"receivers of nobody":       func(w *harness.Watching) { w.Receivers = w.Receivers[:1] },
 		"":                          func(*harness.Watching) {},
 	} {
 		seen, want := sound(), undocumented
@@ -34,6 +35,23 @@ func TestWired(t *testing.T) {
 	}
 	if got := verdict(t, Wired{}.Judge(harness.Profile{}, harness.Trace{})); got != unseenYet {
 		t.Errorf("nothing asked: %q, want %q", got, unseenYet)
+	}
+}
+
+func TestAlarmsThatNobodyIsToldOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		told *harness.Told
+		want judged
+	}{
+		"told":         {&harness.Told{Calls: 3, Failed: 2}, pass},
+		"not shown":    {nil, pass},
+		"not told":     {&harness.Told{}, undocumented},
+		"not received": {&harness.Told{Calls: 2, Failed: 2}, undocumented},
+	} {
+		trace := harness.Trace{Alarms: []harness.Alarm{{When: "spike", Rules: []string{"Spike"}, Fired: []string{"Spike"}, Told: c.told}}}
+		if got := verdict(t, Alarms{Fires: map[string]bool{"spike": true}}.Judge(harness.Profile{}, trace)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

@@ -279,7 +279,7 @@ func startups(trace harness.Trace) []harness.Evidence {
 		kept = append(kept, harness.Evidence{
 			Request: "ask Prometheus and Alertmanager",
 			Response: fmt.Sprintf("%d rules on %s, %d series of it, %d targets, Alertmanagers: %s, receivers: %s", len(w.Rules), w.Metric,
-				w.Series, len(w.Targets), orNone(w.Managers), orNone(w.Receivers)),
+				w.Series, len(w.Targets), orNone(w.Managers), orNone(toldBy(w.Receivers))),
 		})
 	}
 	for _, f := range trace.Facts {
@@ -309,4 +309,17 @@ func (r *controls) words() string {
 		return accepted
 	}
 	return fmt.Sprintf("%d of %d accepted before, %d of %d after", count(r.before), len(r.before), count(r.after), len(r.after))
+}
+
+// toldBy names receivers, each with how he is told.
+func toldBy(receivers []harness.Receiver) []string {
+	var names []string
+	for _, r := range receivers {
+		name := r.Name
+		if len(r.By) > 0 {
+			name += " by " + strings.Join(r.By, " and ")
+		}
+		names = append(names, name)
+	}
+	return names
 }

@@ -21,6 +21,7 @@ import (
 const (
 	prometheusPort   = 9090
 	alertmanagerPort = 9093
+	operatorsPort    = 8080
 )
 
 // Files of Prometheus: its rules as they are, for promtool, and hastened, for
@@ -50,7 +51,8 @@ func (c *containers) watchable() bool {
 
 // setup is what Prometheus is set up with: soundly, but for a fault.
 func (c *containers) setup() monitoring.Setup {
-	s := monitoring.Setup{Rules: c.blueprint.spec.Rules, Alertmanager: fmt.Sprintf("alertmanager:%d", alertmanagerPort)}
+	s := monitoring.Setup{Rules: c.blueprint.spec.Rules, Alertmanager: fmt.Sprintf("alertmanager:%d", alertmanagerPort),
+		Webhook: fmt.Sprintf("http://operators:%d/", operatorsPort)}
 	if s.Rules == nil {
 		s.Rules = monitoring.Rules
 	}
@@ -94,9 +96,16 @@ func (c *containers) startPrometheus(ctx context.Context) (harness.Component, er
 }
 
 func (c *containers) startAlertmanager(ctx context.Context) (harness.Component, error) {
+	config, err := c.setup().AlertmanagerConfig()
+	if err != nil {
+		return harness.Component{}, fmt.Errorf("writing Alertmanager's configuration: %w", err)
+	}
+	if err := c.startOperators(ctx); err != nil {
+		return harness.Component{}, err
+	}
 	p, err := c.engine.start(ctx, part{
 		name: "alertmanager", image: c.have[images.Alertmanager], ports: []int{alertmanagerPort},
-		files: map[string][]byte{files + "alertmanager.yml": monitoring.Alertmanager},
+		files: map[string][]byte{files + "alertmanager.yml": config},
 		command: []string{
 			"/bin/alertmanager", "--config.file=" + files + "alertmanager.yml", "--storage.path=/tmp/alertmanager",
 			"--web.listen-address=:" + strconv.Itoa(alertmanagerPort), "--cluster.listen-address=",
@@ -111,6 +120,15 @@ func (c *containers) startAlertmanager(ctx context.Context) (harness.Component, 
 		return harness.Component{}, err
 	}
 	return p.component("Alertmanager "+p.image.Version, alertmanagerPort, ready), nil
+}
+
+// startOperators starts whom Alertmanager tells.
+func (c *containers) startOperators(ctx context.Context) error {
+	_, err := c.engine.start(ctx, part{
+		name: "operators", image: c.have[images.Fixture], command: []string{"/bin/fixture", "operators"},
+		env: map[string]string{"LISTEN_ADDR": ":" + strconv.Itoa(operatorsPort)},
+	})
+	return err
 }
 
 // remote makes what asks the two, once both are placed.

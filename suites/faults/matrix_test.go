@@ -136,7 +136,7 @@ func TestFaultsAreCaughtInContainers(t *testing.T) {
 }
 
 // alerts are the faults that only a real Prometheus shows.
-var alerts = []string{"M-156", "M-157", "X-607", "X-608", "X-609"}
+var alerts = []string{"M-156", "M-157", "X-607", "X-608", "X-609", "X-951", "X-952"}
 
 // TestAlertFaultsAreCaughtInContainers plants them in what watches the service.
 func TestAlertFaultsAreCaughtInContainers(t *testing.T) {

@@ -101,13 +101,13 @@ var Alarms = []Expectation{
 	{
 		ID: "MET-011", Title: "The alert is wired", Clauses: []string{"5.3", "8.5"},
 		Source: "runbook sections 5 and 8; a published rule whose metric nothing emits, and a scrape job that misses the service", Level: MUST,
-		Rule:     Says("An alerting rule on aegis_auth_failures_total evaluates, Prometheus has its series from targets that are up, and alerts reach a receiver."),
+		Rule:     Says("An alerting rule on aegis_auth_failures_total evaluates, Prometheus has its series from targets that are up, and Alertmanager has a receiver with an integration."),
 		Stimulus: monitor.Wiring(), Outcome: outcome.Wired{},
 	},
 	{
 		ID: "MET-012", Title: "The alert fires on a spike", Clauses: []string{"5.3", "8.5"},
 		Source: "runbook section 5", Level: MUST,
-		Rule:     Says("An alert on auth failures is quiet while nobody is refused, comes to Alertmanager within its bound of a spike, and ends after it."),
+		Rule:     Says("An alert on auth failures is quiet while nobody is refused, comes to Alertmanager and from there to a receiver within its bound of a spike, and ends after it."),
 		Stimulus: monitor.Spike(), Outcome: outcome.Alarms{Quiet: monitor.WhileQuiet, Fires: map[string]bool{monitor.DuringSpike: true, monitor.AfterSpike: false}},
 	},
 	{

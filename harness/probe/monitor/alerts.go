@@ -3,6 +3,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,10 +81,11 @@ func wiring(ctx context.Context, alerts harness.Alerts) (seen harness.Watching, 
 	return seen, err
 }
 
-// unseenIf makes an error one of the target's environment: nothing was seen.
+// unseenIf makes an error one of the target's environment: nothing was seen. An API that
+// was granted and is not there is the target's to answer for.
 func unseenIf(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, harness.ErrMissing) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", harness.ErrUnseen, err)
 }
@@ -151,7 +153,7 @@ func fired(ctx context.Context, alerts harness.Alerts, rules []string) ([]string
 // it has ended (MET-012).
 func Spike() harness.Stimulus {
 	return harness.Stimulus{
-		Words: "wait until the alert on auth failures is quiet, call without a credential until it fires, and wait until it has ended",
+		Words: "wait until the alert on auth failures is quiet, call without a credential until it fires and a receiver is told, and wait until it has ended",
 		Needs: []harness.Capability{harness.AlertsAPI},
 		Modes: probe.BothModes, OwnControl: true, // quiet is the control of an alarm
 		Effect: harness.Disruptive,
@@ -168,7 +170,15 @@ func Spike() harness.Stimulus {
 			if err != nil || len(quiet.Fired) > 0 {
 				return trace, err
 			}
+			before, err := alerts.Told(ctx)
+			shown := !errors.Is(err, harness.ErrNotOffered)
+			if err != nil && shown {
+				return trace, unseenIf(err)
+			}
 			spike, err := alarm(ctx, client, DuringSpike, names, true, func() error { return refuseSome(ctx, client) })
+			if err == nil && shown && len(spike.Fired) > 0 {
+				spike.Told, err = told(ctx, client, before)
+			}
 			trace.Alarms = append(trace.Alarms, spike)
 			if err != nil {
 				return trace, err
@@ -178,6 +188,25 @@ func Spike() harness.Stimulus {
 			return trace, err
 		},
 	}
+}
+
+// told waits until a receiver was told since, with the alert kept firing.
+func told(ctx context.Context, client harness.Client, before harness.Told) (*harness.Told, error) {
+	var since harness.Told
+	var err error
+	probe.Until(ctx, client, probe.Bound(client.Target().Profile.AlertBound, harness.DefaultAlertBound), func() bool {
+		if err = refuseSome(ctx, client); err != nil {
+			return true
+		}
+		var now harness.Told
+		now, err = client.Target().Control.Alerts.Told(ctx)
+		since = harness.Told{Calls: now.Calls - before.Calls, Failed: now.Failed - before.Failed}
+		return err != nil || since.Calls > since.Failed
+	})
+	if err != nil {
+		return nil, unseenIf(err)
+	}
+	return &since, nil
 }
 
 // refuseSome has some calls refused by the service itself (rulings A-27).
