@@ -35,7 +35,7 @@ func (w WeakRefused) Judge(p harness.Profile, t harness.Trace) harness.Judgement
 			return slices.ContainsFunc(variants, func(v string) bool { return strings.HasSuffix(variant, v) })
 		}
 		switch {
-		case !spoken && !inTLS(o):
+		case !spoken && !inTLS(o) && o.Transport != harness.Alert: // of a version not spoken nothing is offered either
 			j.Problems = append(j.Problems, harness.Problem{Verdict: harness.Inconclusive, Exchange: i, Got: Answer(o), Want: w.Want(p)})
 		case !spoken && is(w.Recorded):
 			j.Notes = add(j.Notes, variant+": not offered")

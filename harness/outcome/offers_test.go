@@ -16,6 +16,7 @@ func TestWeakRefused(t *testing.T) {
 	unbound := spoken
 	unbound.Unbound = true
 	refused := harness.Observation{Transport: harness.Alert, AlertCode: 40}
+	unspoken := harness.Observation{Transport: harness.Alert, AlertCode: protocolVersion}
 	nobody := harness.Observation{Transport: harness.Refused}
 	for _, row := range []struct {
 		variant string
@@ -25,6 +26,7 @@ func TestWeakRefused(t *testing.T) {
 	}{
 		{"offering RSA", spoken, harness.Fail, ""}, {"offering RSA", refused, "", ""}, {"offering RSA", nobody, harness.Inconclusive, ""},
 		{"offering TLS 1.2", spoken, "", "TLS_RSA_WITH"}, {"offering TLS 1.2", unbound, harness.Fail, ""}, {"offering TLS 1.2", refused, "", ""},
+		{"offering RSA", unspoken, "", ""}, {"offering hybrid", unspoken, "", "not offered"},
 		{"offering hybrid", refused, "", "not offered"}, {"offering hybrid", spoken, "", "TLS 1.2"}, {"offering hybrid", nobody, harness.Inconclusive, ""},
 	} {
 		x := harness.Exchange{Request: harness.Request{Variant: "enrolled certificate " + row.variant}, Observation: row.seen}
