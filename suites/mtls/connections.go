@@ -131,7 +131,7 @@ var Connections = []Expectation{
 	},
 	{
 		ID: "MTLS-015", Title: "No early data", Clauses: []string{"3.2", "3.5"},
-		Source: "RFC 8446 sections 4.6.1 and 8; RFC 8470 sections 3 and 5; rulings A-41", Level: SHOULD,
+		Source: "RFC 8446 sections 4.6.1 and 8; RFC 8470 sections 3 and 5; rulings A-41", Level: MUST,
 		Rule:     Says("No session ticket that an enrolled client is given allows early data, which whoever recorded it can send again without any key."),
 		Stimulus: probe.EarlyDataOffers(), Outcome: outcome.NoEarlyData{},
 	},
