@@ -133,6 +133,9 @@ func (a Alarms) one(alarm harness.Alarm, want string) *harness.Problem {
 	switch {
 	case len(alarm.Rules) == 0:
 		return contract("no rule that could fire "+alarm.When, want)
+	case wanted && len(alarm.Fired) > 0 && alarm.Told != nil && alarm.Told.Calls == 0:
+		return &harness.Problem{Verdict: harness.Inconclusive, Want: want, Got: strings.Join(alarm.Fired, ", ") +
+			" had come to Alertmanager, and no integration was called by then: is group_wait, or group_interval where its group fired already, longer than the bound?"}
 	case wanted && len(alarm.Fired) > 0 && alarm.Told != nil && alarm.Told.Calls <= alarm.Told.Failed:
 		return contract(fmt.Sprintf("%s had come to Alertmanager, and no receiver was told: of %.0f calls of integrations %.0f failed",
 			strings.Join(alarm.Fired, ", "), alarm.Told.Calls, alarm.Told.Failed), want)

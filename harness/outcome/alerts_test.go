@@ -45,7 +45,7 @@ func TestAlarmsThatNobodyIsToldOf(t *testing.T) {
 	}{
 		"told":         {&harness.Told{Calls: 3, Failed: 2}, pass},
 		"not shown":    {nil, pass},
-		"not told":     {&harness.Told{}, undocumented},
+		"not told":     {&harness.Told{}, unseenYet},
 		"not received": {&harness.Told{Calls: 2, Failed: 2}, undocumented},
 	} {
 		trace := harness.Trace{Alarms: []harness.Alarm{{When: "spike", Rules: []string{"Spike"}, Fired: []string{"Spike"}, Told: c.told}}}
